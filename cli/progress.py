@@ -1,0 +1,22 @@
+"""Progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def say(text: str) -> None:
+    """Writes one line of progress to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Announces `name` on stderr and, once the block is left, how long it took."""
+    started = time.monotonic()
+    say(f"{name} …")
+    yield
+    say(f"{name}: {time.monotonic() - started:.1f} s")

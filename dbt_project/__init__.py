@@ -1,0 +1,1 @@
+"""The dbt package `cva`, shipped as data beside the Python that runs it."""

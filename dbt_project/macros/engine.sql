@@ -1,0 +1,133 @@
+{#- The few things that DuckDB and Spark say differently. -#}
+
+{% macro days_between(from_date, to_date) %}
+{{- return(adapter.dispatch('days_between', 'cva')(from_date, to_date)) -}}
+{% endmacro %}
+
+{% macro default__days_between(from_date, to_date) %}({{ to_date }} - {{ from_date }}){% endmacro %}
+
+{% macro spark__days_between(from_date, to_date) %}datediff({{ to_date }}, {{ from_date }}){% endmacro %}
+
+
+{% macro add_days(date, days) %}
+{{- return(adapter.dispatch('add_days', 'cva')(date, days)) -}}
+{% endmacro %}
+
+{% macro default__add_days(date, days) %}({{ date }} + cast({{ days }} as integer)){% endmacro %}
+
+{% macro spark__add_days(date, days) %}date_add({{ date }}, cast({{ days }} as int)){% endmacro %}
+
+
+{#- A number in [0, 1) that depends on the text alone: samples stay the same from run to run. -#}
+{% macro hash_fraction(text) %}
+{{- return(adapter.dispatch('hash_fraction', 'cva')(text)) -}}
+{% endmacro %}
+
+{% macro default__hash_fraction(text) -%}
+(cast(md5_number_lower({{ text }}) % 1000000 as integer) / 1000000.0)
+{%- endmacro %}
+
+{% macro spark__hash_fraction(text) -%}
+(cast(conv(substr(md5({{ text }}), 1, 8), 16, 10) as bigint) % 1000000 / 1000000.0)
+{%- endmacro %}
+
+
+{#- Monday 1 … Sunday 7. -#}
+{% macro weekday(date) %}
+{{- return(adapter.dispatch('weekday', 'cva')(date)) -}}
+{% endmacro %}
+
+{% macro default__weekday(date) %}isodow({{ date }}){% endmacro %}
+
+{% macro spark__weekday(date) %}(weekday({{ date }}) + 1){% endmacro %}
+
+
+{#- Casts that give NULL instead of an error, by the kind of canonical column and the type it comes in. -#}
+{% macro cast_kind(expression, kind, from_type) %}
+{{- return(adapter.dispatch('cast_kind', 'cva')(expression, kind, from_type | upper)) -}}
+{% endmacro %}
+
+{% macro default__cast_kind(expression, kind, from_type) -%}
+{%- set zone = "'" ~ var('cva_timezone') | replace("'", "''") ~ "'" -%}
+{%- if kind == 'id' -%}
+    {%- if from_type in ('DOUBLE', 'FLOAT') or from_type.startswith('DECIMAL') -%}
+case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e15
+            then cast(cast({{ expression }} as bigint) as varchar)
+            else nullif(cast({{ expression }} as varchar), 'nan') end
+    {%- elif from_type == 'VARCHAR' -%}
+case when {{ expression }} <= '!' or ends_with({{ expression }}, ' ')
+            then nullif(trim({{ expression }}), '')
+            else {{ expression }} end
+    {%- else -%}
+cast({{ expression }} as varchar)
+    {%- endif -%}
+{%- elif kind == 'money' -%}
+    {%- if from_type == 'DECIMAL(18,4)' -%}
+{{ expression }}
+    {%- else -%}
+try_cast({{ expression }} as decimal(18, 4))
+    {%- endif -%}
+{%- elif kind == 'time' -%}
+    {%- if from_type == 'TIMESTAMP WITH TIME ZONE' -%}
+timezone({{ zone }}, {{ expression }})
+    {%- elif from_type == 'VARCHAR' -%}
+case when regexp_matches({{ expression }}, ':\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$')
+            then timezone({{ zone }}, try_cast({{ expression }} as timestamptz))
+            else try_cast({{ expression }} as timestamp) end
+    {%- elif from_type == 'TIMESTAMP' -%}
+{{ expression }}
+    {%- else -%}
+try_cast({{ expression }} as timestamp)
+    {%- endif -%}
+{%- elif kind == 'number' -%}
+case when isfinite(try_cast({{ expression }} as double)) then try_cast({{ expression }} as double) end
+{%- elif kind == 'flag' -%}
+try_cast({{ expression }} as boolean)
+{%- else -%}
+nullif(trim(cast({{ expression }} as varchar)), '')
+{%- endif -%}
+{%- endmacro %}
+
+{% macro spark__cast_kind(expression, kind, from_type) -%}
+{%- if kind == 'id' -%}
+    {%- if from_type in ('DOUBLE', 'FLOAT') or from_type.startswith('DECIMAL') -%}
+case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e15
+            then cast(cast({{ expression }} as bigint) as string)
+            else cast({{ expression }} as string) end
+    {%- else -%}
+nullif(trim(cast({{ expression }} as string)), '')
+    {%- endif -%}
+{%- elif kind == 'text' -%}
+nullif(trim(cast({{ expression }} as string)), '')
+{%- else -%}
+try_cast({{ expression }} as {{ cva.kind_type(kind) }})
+{%- endif -%}
+{%- endmacro %}
+
+
+{#- The wall clock in the shop's zone; `cva_now` fixes it, so that a run can be repeated. -#}
+{% macro now() %}
+{{- return(adapter.dispatch('now', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__now() -%}
+{%- if var('cva_now') -%}
+cast('{{ var("cva_now") }}' as timestamp)
+{%- else -%}
+timezone('{{ var("cva_timezone") }}', cast('{{ run_started_at.isoformat() }}' as timestamptz))
+{%- endif -%}
+{%- endmacro %}
+
+{% macro spark__now() -%}
+from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{{ var("cva_timezone") }}')
+{%- endmacro %}
+
+
+{#- name -> type of the columns of a query, without running it. -#}
+{% macro query_columns(query) %}
+{% set columns = {} %}
+{% for row in run_query('describe ' ~ query).rows %}
+    {% do columns.update({row[0]: row[1]}) %}
+{% endfor %}
+{{ return(columns) }}
+{% endmacro %}

@@ -1,0 +1,67 @@
+{#- The catalogue as it stands in this project: families that are off are left out, the user's own
+    lines added. -#}
+{% macro features_on() %}
+{% set off = var('cva_families_off') %}
+{% if 'purchases' in off or 'shop' in off %}
+    {% do exceptions.raise_compiler_error(
+        'cva_families_off is ' ~ off ~ '; `purchases` and `shop` cannot be switched off') %}
+{% endif %}
+{% set features = [] %}
+{% for feature in cva.feature_catalog() + cva.extra_catalog_lines() if feature.family not in off %}
+    {% do features.append(feature) %}
+{% endfor %}
+{{ return(features) }}
+{% endmacro %}
+
+
+{% macro extra_catalog_lines() %}
+{% set lines = [] %}
+{% for line in var('cva_feature_catalog_extra') %}
+    {% set feature = {
+        'name': line.name, 'family': line.get('family', 'own'),
+        'reason_family': line.get('reason_family', 'own'), 'kind': line.get('kind', 'number'),
+        'unit': line.get('unit', ''), 'direction': line.get('direction', 0),
+        'label': line.get('label', line.name), 'is_model_input': line.get('is_model_input', true),
+        'model': line.model
+    } %}
+    {% do lines.append(feature) %}
+{% endfor %}
+{{ return(lines) }}
+{% endmacro %}
+
+
+{#- customer_features: the spine with every family's columns beside it. -#}
+{% macro join_features() %}
+{%- set families = {} -%}
+{%- for feature in cva.features_on() -%}
+    {%- set model = feature.get('model', 'feat_cva__' ~ feature.family) -%}
+    {%- do families.setdefault(model, []).append(feature) -%}
+{%- endfor -%}
+with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
+{% for model in families %}
+{{ model }} as (
+    select * from {{ ref('cva', model) if model.startswith('feat_cva__') else ref(model) }}
+),
+{% endfor %}
+final as (
+    select
+        spine.customer_id,
+        spine.as_of_date
+        {%- for model, features in families.items() %}
+        {%- for feature in features %},
+        cast(
+            {{- model }}.{{ feature.name }} as {{ 'varchar' if feature.kind == 'category' else 'double' -}}
+        ) as {{ feature.name }}
+        {%- endfor %}
+        {%- endfor %}
+    from spine
+    {%- for model in families %}
+    left join {{ model }}
+        on
+            spine.customer_id = {{ model }}.customer_id
+            and spine.as_of_date = {{ model }}.as_of_date
+    {%- endfor %}
+)
+
+select * from final
+{%- endmacro %}

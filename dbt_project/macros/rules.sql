@@ -1,0 +1,77 @@
+{#- What a user may override: define `default__<name>` in the own project (dbt looks there first).
+    Each returns a SQL expression over the columns named in its comment. -#}
+
+{#- Over the canonical columns of orders: placed by the shop itself, to try something out. -#}
+{% macro is_test_order() %}{{ return(adapter.dispatch('is_test_order', 'cva')()) }}{% endmacro %}
+{% macro default__is_test_order() %}false{% endmacro %}
+
+
+{#- Over orders.status: the order does not count. -#}
+{% macro is_cancelled() %}{{ return(adapter.dispatch('is_cancelled', 'cva')()) }}{% endmacro %}
+{% macro default__is_cancelled() -%}
+coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 'declined'), false)
+{%- endmacro %}
+
+
+{#- Over the canonical columns of orders: why a row cannot be used, NULL where it can. -#}
+{% macro order_reject_reason() %}
+{{- return(adapter.dispatch('order_reject_reason', 'cva')()) -}}
+{% endmacro %}
+{% macro default__order_reject_reason() -%}
+case
+            when order_id is null then 'order_id_missing'
+            when customer_id is null then 'customer_unknown'
+            when is_ordered_at_unreadable then 'ordered_at_unreadable'
+            when ordered_at is null then 'ordered_at_missing'
+            when ordered_at < timestamp '1970-01-01' then 'ordered_at_before_1970'
+            when ordered_at > {{ cva.now() }} then 'in_the_future'
+            when is_amount_unreadable then 'amount_unreadable'
+            when amount is null then 'amount_missing'
+            when amount <= 0 then 'amount_not_positive'
+            {%- set currency = cva.shop_currency() %}
+            {%- if currency is not none %}
+            when currency <> '{{ currency | replace("'", "''") }}' then 'other_currency'
+            {%- endif %}
+            when {{ cva.is_test_order() }} then 'test_order'
+            when {{ cva.is_cancelled() }} and status_changed_at is null then 'cancelled'
+        end
+{%- endmacro %}
+
+
+{#- Over customer_features: the last order is longer ago than this customer's own rhythm explains.
+    One and a half times the mean gap plus its standard deviation; no rhythm, not overdue. -#}
+{% macro is_overdue() %}{{ return(adapter.dispatch('is_overdue', 'cva')()) }}{% endmacro %}
+{% macro default__is_overdue() -%}
+coalesce(days_since_last_order > 1.5 * gap_mean_days + coalesce(gap_std_days, 0), false)
+{%- endmacro %}
+
+
+{#- From the rank by predicted_value (1 = highest) and the number of customers. -#}
+{% macro value_tier(rank, customers) %}
+{{- return(adapter.dispatch('value_tier', 'cva')(rank, customers)) -}}
+{% endmacro %}
+{% macro default__value_tier(rank, customers) -%}
+{%- set shares = var('cva_tier_shares') -%}
+{%- if shares | length != 3 or (shares | sum - 1) | abs > 0.001 -%}
+    {%- do exceptions.raise_compiler_error(
+        'cva_tier_shares is ' ~ shares ~ '; expected three shares (high, medium, low) that sum to 1,'
+        ~ ' e.g. [0.2, 0.3, 0.5]') -%}
+{%- endif -%}
+case
+            when {{ rank }} <= ceil({{ shares[0] }} * {{ customers }}) then 'high'
+            when {{ rank }} <= ceil({{ shares[0] + shares[1] }} * {{ customers }}) then 'medium'
+            else 'low'
+        end
+{%- endmacro %}
+
+
+{#- The shop's one currency: `cva_currency`, else the one that most orders have, none where none is known. -#}
+{% macro shop_currency() %}
+{% if var('cva_currency') %}{{ return(var('cva_currency')) }}{% endif %}
+{% if not execute %}{{ return(none) }}{% endif %}
+{% set rows = run_query(
+    'select currency from (' ~ cva.source_or_empty('orders') ~ ') where currency is not null '
+    ~ 'group by currency order by count(*) desc, currency limit 1'
+).rows %}
+{{ return(rows[0][0] if rows | length else none) }}
+{% endmacro %}

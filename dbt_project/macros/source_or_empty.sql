@@ -1,0 +1,77 @@
+{% macro kind_type(kind) %}
+{{- return({
+    'id': 'varchar', 'text': 'varchar', 'money': 'decimal(18, 4)', 'time': 'timestamp',
+    'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
+}[kind]) -}}
+{% endmacro %}
+
+
+{#- The user's relation for a canonical table, or none. -#}
+{% macro source_relation(table) %}
+{% set identifier = var('cva_' ~ table ~ '_identifier', table) %}
+{{ return(adapter.get_relation(
+    database=target.database, schema=var('cva_raw_schema'), identifier=identifier
+)) }}
+{% endmacro %}
+
+
+{#- A canonical table as a query: every canonical column in its type, and for each required one that is
+    cast `is_<column>_unreadable`. An absent table is an empty relation, an absent column a NULL. -#}
+{% macro source_or_empty(table) %}
+{% set columns = cva.canonical_tables()[table] %}
+{% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
+{% for name in mapped if name not in columns %}
+    {% do exceptions.raise_compiler_error(
+        'cva_' ~ table ~ '_columns maps `' ~ name ~ '`, which is not a column of ' ~ table
+        ~ '; it has: ' ~ columns | join(', ')) %}
+{% endfor %}
+{% set relation = cva.source_relation(table) if execute else none %}
+{% if relation is none %}
+select
+    {%- for name, spec in columns.items() %}
+    cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
+    {%- if spec[1] and spec[0] != 'id' %}
+    false as is_{{ name }}_unreadable,
+    {%- endif %}
+    {%- endfor %}
+    '{{ table }}' as table_name
+from (select 1) as nothing
+where 1 = 0
+{% else %}
+{% set present = {} %}
+{% for column in adapter.get_columns_in_relation(relation) %}
+    {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
+{% endfor %}
+{% set expressions = {} %}
+{% for name, spec in columns.items() %}
+    {% if name in mapped %}
+        {% do expressions.update({name: mapped[name]}) %}
+    {% elif name in present %}
+        {% do expressions.update({name: present[name]}) %}
+    {% elif spec[1] %}
+        {% do exceptions.raise_compiler_error(
+            relation ~ ' has no column `' ~ name ~ '` (it has: ' ~ present | join(', ')
+            ~ '); map it with vars: {cva_' ~ table ~ '_columns: {' ~ name ~ ': "<expression>"}}') %}
+    {% endif %}
+{% endfor %}
+{% set typed = [] %}
+{% for name, expression in expressions.items() %}
+    {% do typed.append('(' ~ expression ~ ') as ' ~ name) %}
+{% endfor %}
+{% set types = cva.query_columns('select ' ~ typed | join(', ') ~ ' from ' ~ relation) %}
+select
+    {%- for name, spec in columns.items() %}
+    {%- if name in expressions %}
+    {%- set value = cva.cast_kind('(' ~ expressions[name] ~ ')', spec[0], types[name]) %}
+    {{ value }} as {{ name }},
+    {%- if spec[1] and spec[0] != 'id' %}
+    ({{ expressions[name] }}) is not null and ({{ value }}) is null as is_{{ name }}_unreadable,
+    {%- endif %}
+    {%- else %}
+    cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
+    {%- endif %}
+    {%- endfor %}
+    '{{ table }}' as table_name
+from {{ relation }}
+{% endif %}
+{% endmacro %}

@@ -1,0 +1,45 @@
+-- One row per date to look from and length of what is looked at: the scoring date alone, or the past
+-- dates that `cva train` asks for, with the label each needs.
+{{ config(materialized='table') }}
+
+with facts as (
+    select max(ordered_at) as newest_at
+    from {{ ref('cva', 'stg_cva__orders') }}
+    where ordered_at <= {{ cva.now() }}
+    union all
+    select max(signed_up_at)
+    from {{ ref('cva', 'stg_cva__customers') }}
+    where signed_up_at <= {{ cva.now() }}
+    union all
+    select max(returned_at)
+    from {{ ref('cva', 'stg_cva__returns') }}
+    where returned_at <= {{ cva.now() }}
+),
+
+newest as (select cast(max(newest_at) as date) as newest_date from facts),
+
+final as (
+    {%- if var('cva_spine') == 'training' %}
+    {%- for date, label_days in var('cva_training_dates') %}
+    select
+        cast('{{ date }}' as date) as as_of_date,
+        cast({{ label_days }} as integer) as label_days
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+    {%- elif var('cva_as_of') %}
+    select
+        cast('{{ var("cva_as_of") }}' as date) as as_of_date,
+        cast({{ var('cva_horizon_days') }} as integer) as label_days
+    {%- else %}
+    select
+        coalesce(
+            {{ cva.add_days('newest_date', 1) }}, cast({{ cva.now() }} as date)
+        ) as as_of_date,
+        cast({{ var('cva_horizon_days') }} as integer) as label_days
+    from newest
+    {%- endif %}
+)
+
+select * from final

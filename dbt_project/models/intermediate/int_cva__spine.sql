@@ -1,0 +1,69 @@
+-- One row per customer seen in any source before as_of_date, and as_of_date. A customer without any
+-- date is taken as known when scoring; for a past date nobody can tell, so training leaves them out.
+{{ config(materialized='table') }}
+
+with dates as (
+    select distinct as_of_date from {{ ref('cva', 'int_cva__as_of_dates') }}
+),
+
+sightings as (
+    select customer_id, min(order_date) as seen_date, false as is_undated
+    from {{ ref('cva', 'stg_cva__orders') }}
+    where customer_id is not null and ordered_at <= {{ cva.now() }}
+    group by customer_id
+    union all
+    select
+        customer_id,
+        cast(coalesce(signed_up_at, valid_from) as date) as seen_date,
+        signed_up_at is null and valid_from is null as is_undated
+    from {{ ref('cva', 'stg_cva__customers') }}
+    where reject_reason is null
+    union all
+    select customer_id, min(return_date) as seen_date, false as is_undated
+    from {{ ref('cva', 'int_cva__returns_valid') }}
+    group by customer_id
+),
+
+customers as (
+    select
+        customer_id,
+        min(seen_date) as first_seen_date,
+        max(case when is_undated then 1 else 0 end) as is_undated
+    from sightings
+    group by customer_id
+),
+
+candidates as (
+    select
+        customers.customer_id,
+        dates.as_of_date,
+        case
+            when customers.first_seen_date < dates.as_of_date then customers.first_seen_date
+        end as first_seen_date
+    from customers
+    cross join dates
+    where
+        customers.first_seen_date < dates.as_of_date
+        {%- if var('cva_spine') == 'scoring' %}
+        or customers.is_undated = 1
+        {%- endif %}
+),
+
+{%- if var('cva_spine') == 'training' %}
+
+size as (select count(*) as candidate_rows from candidates),
+
+final as (
+    select candidates.*
+    from candidates
+    cross join size
+    where
+        {{ cva.hash_fraction('candidates.customer_id') }}
+        < {{ var('cva_training_max_rows') }} / cast(size.candidate_rows as double)
+)
+{%- else %}
+
+final as (select * from candidates)
+{%- endif %}
+
+select * from final

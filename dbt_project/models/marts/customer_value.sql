@@ -1,0 +1,96 @@
+-- One row per customer seen in any source before as_of_date: what they are expected to spend in the
+-- horizon, how sure that is, whether they are leaving. The contract of the package.
+{%- set horizon = var('cva_horizon_days') %}
+
+with features as (select * from {{ ref('cva', 'customer_features') }}),
+
+scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
+
+customers as (
+    select
+        features.customer_id,
+        features.as_of_date,
+        features.orders_count,
+        features.historic_value,
+        {{ cva.is_overdue() }} as is_overdue,
+        coalesce({{ var('cva_eligible_customers') }}, false) as is_eligible,
+        scores.predicted_value,
+        scores.predicted_value_p10,
+        scores.predicted_value_p50,
+        scores.predicted_value_p90,
+        scores.purchase_probability,
+        scores.predicted_orders,
+        scores.horizon_retention_rate,
+        scores.score as frozen_score,
+        scores.is_baseline,
+        scores.model_version,
+        scores.model_hash
+    from features
+    inner join scores
+        on
+            features.customer_id = scores.customer_id
+            and features.as_of_date = scores.as_of_date
+),
+
+ranked as (
+    select
+        *,
+        -- A customer's percentile in this run: the share of customers with no higher prediction.
+        cume_dist() over (order by predicted_value) as value_percentile,
+        row_number() over (order by predicted_value desc, customer_id) as value_rank,
+        count(*) over () as customers_count,
+        -ln(1 - least(purchase_probability, 0.999999)) / {{ horizon }} as daily_purchase_rate
+    from customers
+),
+
+final as (
+    select
+        customer_id,
+        as_of_date,
+        cast({{ horizon }} as integer) as horizon_days,
+        case
+            when not is_eligible then null
+            when is_baseline then 100 * value_percentile
+            else frozen_score
+        end as score,
+        value_percentile,
+        {{ cva.value_tier('value_rank', 'customers_count') }} as value_tier,
+        case
+            when not is_eligible then 'not_eligible'
+            when is_baseline then 'untrained'
+            when orders_count = 0 then 'cold_start'
+            else 'ok'
+        end as score_status,
+        cast(historic_value as decimal(18, 4)) as historic_value,
+        historic_value + predicted_value as total_value,
+        predicted_value,
+        predicted_value_p10,
+        predicted_value_p50,
+        predicted_value_p90,
+        purchase_probability,
+        coalesce(predicted_value / nullif(purchase_probability, 0), 0)
+            as predicted_value_if_purchase,
+        predicted_orders,
+        1 - purchase_probability as churn_probability,
+        case
+            when 1 - purchase_probability < 0.33 then 'low'
+            when 1 - purchase_probability < 0.66 then 'medium'
+            else 'high'
+        end as churn_risk,
+        -- The day by which an order is likelier than not, at a constant rate.
+        case
+            when daily_purchase_rate * 365 >= ln(2)
+                then {{ cva.add_days('as_of_date', 'ceil(ln(2) / daily_purchase_rate)') }}
+        end as expected_next_order_date,
+        is_overdue,
+        {{ cva.clv() }} as clv,
+        cast(null as varchar) as reason_1,
+        cast(null as varchar) as reason_2,
+        cast(null as varchar) as reason_3,
+        model_version,
+        model_hash,
+        {{ cva.now() }} as scored_at
+    from ranked
+)
+
+select * from final

@@ -1,0 +1,18 @@
+-- One row per raw order item row.
+with source as ({{ cva.source_or_empty('order_items') }}),
+
+final as (
+    select
+        order_id,
+        product_id,
+        quantity,
+        unit_price,
+        case
+            when order_id is null then 'order_id_missing'
+            when product_id is null then 'product_id_missing'
+            when coalesce(quantity, 1) <= 0 then 'quantity_not_positive'
+        end as reject_reason
+    from source
+)
+
+select * from final

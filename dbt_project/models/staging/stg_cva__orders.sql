@@ -1,0 +1,19 @@
+-- One row per raw order row; `reject_reason` says why a row cannot be used (duplicates are found
+-- later). An order cancelled at a known time stays usable until then.
+with source as ({{ cva.source_or_empty('orders') }}),
+
+final as (
+    select
+        order_id,
+        customer_id,
+        ordered_at,
+        cast(ordered_at as date) as order_date,
+        amount,
+        case when {{ cva.is_cancelled() }} then status_changed_at end as cancelled_at,
+        greatest(coalesce(discount_amount, 0), 0) as discount_amount,
+        channel,
+        {{ cva.order_reject_reason() }} as reject_reason
+    from source
+)
+
+select * from final

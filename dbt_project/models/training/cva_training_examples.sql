@@ -1,0 +1,57 @@
+-- One row per customer, past as_of_date and label length: the features of that date and what was
+-- spent in the `label_days` from it on. An order cancelled within the window does not count; one
+-- cancelled later does, since nobody could have known.
+{{ config(enabled=var('cva_spine') == 'training') }}
+
+with features as (select * from {{ ref('cva', 'customer_features') }}),
+
+dates as (select * from {{ ref('cva', 'int_cva__as_of_dates') }}),
+
+orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
+
+entries as (
+    select customer_id, order_date as entry_date, cancelled_at, amount, 1 as orders_count
+    from orders
+    {%- if var('cva_value') == 'net' %}
+    union all
+    select customer_id, return_date, null, -refund_amount, 0
+    from {{ ref('cva', 'int_cva__returns_valid') }}
+    {%- endif %}
+),
+
+labels as (
+    select
+        entries.customer_id,
+        dates.as_of_date,
+        dates.label_days,
+        sum(entries.amount) as label_value,
+        sum(entries.orders_count) as label_orders_count
+    from dates
+    inner join entries
+        on
+            entries.entry_date >= dates.as_of_date
+            and entries.entry_date < {{ cva.add_days('dates.as_of_date', 'dates.label_days') }}
+    where
+        entries.cancelled_at is null
+        or entries.cancelled_at >= cast(
+            {{ cva.add_days('dates.as_of_date', 'dates.label_days') }} as timestamp
+        )
+    group by entries.customer_id, dates.as_of_date, dates.label_days
+),
+
+final as (
+    select
+        features.*,
+        dates.label_days,
+        greatest(coalesce(labels.label_value, 0), 0) as label_value,
+        coalesce(labels.label_orders_count, 0) as label_orders_count
+    from features
+    inner join dates on features.as_of_date = dates.as_of_date
+    left join labels
+        on
+            features.customer_id = labels.customer_id
+            and dates.as_of_date = labels.as_of_date
+            and dates.label_days = labels.label_days
+)
+
+select * from final

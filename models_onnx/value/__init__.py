@@ -1,0 +1,1 @@
+"""The value model: training, back-test, metrics, export."""

@@ -1,0 +1,131 @@
+"""A small builder for ONNX graphs, and the pieces that the rule and the trained model share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17  # LayerNormalization and everything below; any onnxruntime since 1.12 runs it
+ML_OPSET = 3
+IR_VERSION = 8
+Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
+
+
+class Graph:
+    """Collects nodes; a value is named by a string, a constant becomes an initializer.
+
+    Arithmetic is in double: one row's result must not depend on the rows beside it, and a matrix
+    product in float32 does at the last digits.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+
+    def _name(self) -> str:
+        return f"v{len(self.nodes) + len(self.initializers)}"
+
+    def const(self, value: Any, dtype: Any = np.float64) -> str:
+        """An initializer."""
+        name = self._name()
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        return name
+
+    def op(self, kind: str, *inputs: str | float, domain: str = "", **attributes: Any) -> str:
+        """A node with one output; Python numbers become double constants."""
+        names = [i if isinstance(i, str) else self.const(i) for i in inputs]
+        output = self._name()
+        self.nodes.append(
+            helper.make_node(kind, names, [output], domain=domain, name=f"n{output}", **attributes)
+        )
+        return output
+
+    def number_input(self, name: str) -> str:
+        """A float32 input of shape (rows, 1)."""
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 1]))
+        return name
+
+    def category_input(self, name: str) -> str:
+        """A string input of shape (rows, 1)."""
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, ["rows", 1]))
+        return name
+
+    def double(self, value: str) -> str:
+        """`value` as double."""
+        return self.op("Cast", value, to=TensorProto.DOUBLE)
+
+    def clip(self, value: str, low: float, high: float) -> str:
+        """`value` held between two constants."""
+        return self.op("Min", self.op("Max", value, low), high)
+
+    def output(self, name: str, value: str) -> None:
+        """Names `value` as a double output of shape (rows, 1)."""
+        self.nodes.append(helper.make_node("Identity", [value], [name], name=f"out_{name}"))
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
+
+    def to_bytes(self, description: str) -> bytes:
+        """The checked model as bytes; the same graph gives the same bytes."""
+        graph = helper.make_graph(
+            self.nodes, "cva_value", self.inputs, self.outputs, initializer=self.initializers
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[
+                helper.make_opsetid("", OPSET),
+                helper.make_opsetid("ai.onnx.ml", ML_OPSET),
+            ],
+            ir_version=IR_VERSION,
+            producer_name="cva",
+            doc_string=description,
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def add_share_among_buyers(graph: Graph, probability: str, level: float) -> tuple[str, str]:
+    """(u, is_zero): the quantile `level` of spend lies at share u of the buyers' spend.
+
+    With probability 1 − p spend is zero, so the quantile is zero up to that level and is_zero says so.
+    u is kept inside (0, 1).
+    """
+    share = graph.op("Sub", level, graph.op("Sub", 1.0, probability))
+    is_zero = graph.op("LessOrEqual", share, 0.0)
+    u = graph.op("Div", share, graph.op("Max", probability, 1e-9))
+    return graph.clip(u, 1e-4, 1 - 1e-4), is_zero
+
+
+def add_logit(graph: Graph, u: str) -> str:
+    """log(u / (1 − u))."""
+    return graph.op("Log", graph.op("Div", u, graph.op("Sub", 1.0, u)))
+
+
+def add_log_logistic_quantile(graph: Graph, mean: str, shape: str, u: str) -> str:
+    """The quantile u of a log-logistic with this mean and shape s < 1: closed forms of both.
+
+    Its mean is exp(μ)·πs / sin(πs), its quantile exp(μ)·(u / (1 − u))^s.
+    """
+    angle = graph.op("Mul", shape, math.pi)
+    median = graph.op("Mul", mean, graph.op("Div", graph.op("Sin", angle), angle))
+    return graph.op("Mul", median, graph.op("Exp", graph.op("Mul", shape, add_logit(graph, u))))
+
+
+def add_piecewise_line(graph: Graph, x: str, knots: Sequence[float], values: Sequence[str]) -> str:
+    """The line through (knots[k], values[k]), straight on beyond both ends."""
+    line = values[0]
+    for k in range(len(knots) - 1):
+        width = knots[k + 1] - knots[k]
+        slope = graph.op("Div", graph.op("Sub", values[k + 1], values[k]), width)
+        step = graph.op("Sub", x, knots[k])
+        if k > 0:
+            step = graph.op("Max", step, 0.0)
+        if k < len(knots) - 2:
+            step = graph.op("Min", step, width)
+        line = graph.op("Add", line, graph.op("Mul", slope, step))
+    return line

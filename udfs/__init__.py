@@ -1,0 +1,1 @@
+"""The light run-time: model contract, ONNX sessions, SQL functions, dbt-duckdb plugin."""

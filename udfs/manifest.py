@@ -1,0 +1,151 @@
+"""The model contract: what a manifest says, and how columns become a model's named inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.udfs.errors import ModelError
+
+OUTPUTS = (
+    "predicted_value",
+    "predicted_value_p10",
+    "predicted_value_p50",
+    "predicted_value_p90",
+    "purchase_probability",
+    "predicted_orders",
+    "horizon_retention_rate",
+    "score",
+)
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A named input: `number` (float32, NaN for NULL) or `category` (string, '' for NULL)."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is frozen with a value model.
+
+    `horizon_days` is None for a rule that takes it as an input. `training` holds dates, settings and
+    shop statistics; `evaluation` the figures the model was deployed on.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    features: tuple[Feature, ...]
+    horizon_days: int | None
+    is_baseline: bool
+    opset: int
+    training: dict[str, Any]
+    evaluation: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The manifest as the text of `manifest.json`."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a model folder; raises ModelError where it is missing or unreadable."""
+    path = folder / MANIFEST_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["features"] = tuple(Feature(**feature) for feature in raw["features"])
+        return Manifest(**raw)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; train a model with: cva train") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
+
+
+def read_model(folder: Path, manifest: Manifest) -> bytes:
+    """The bytes of the model file; raises ModelError where they are not the manifest's."""
+    path = folder / MODEL_FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; train a model with: cva train") from None
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.sha256:
+        raise ModelError(
+            f"{path} has sha256 {digest[:12]}…, its manifest says {manifest.sha256[:12]}…; "
+            "retrain with: cva train"
+        )
+    return data
+
+
+def inputs_from_columns(
+    manifest: Manifest, columns: Mapping[str, Any], rows: int
+) -> dict[str, NDArray[Any]]:
+    """The model's inputs, each of shape (rows, 1), from Arrow columns by name.
+
+    Raises ModelError that names the first feature that is missing or of the wrong type; columns the
+    model does not know are ignored, `horizon_days` is checked where the model is made for one.
+    """
+    _check_horizon(manifest, columns)
+    inputs: dict[str, NDArray[Any]] = {}
+    for feature in manifest.features:
+        column = columns.get(feature.name)
+        if column is None:
+            raise ModelError(
+                f"feature `{feature.name}` is missing; model {manifest.name} {manifest.version} was "
+                "made with it. Bring it back, or retrain with: cva train"
+            )
+        convert = _category if feature.kind == "category" else _number
+        inputs[feature.name] = convert(feature.name, column).reshape(rows, 1)
+    return inputs
+
+
+def _check_horizon(manifest: Manifest, columns: Mapping[str, Any]) -> None:
+    import pyarrow.compute as pc
+
+    if manifest.horizon_days is None or "horizon_days" not in columns:
+        return
+    for value in pc.unique(columns["horizon_days"]).to_pylist():
+        if value is not None and int(value) != manifest.horizon_days:
+            raise ModelError(
+                f"horizon_days is {int(value)}; the deployed model was trained for "
+                f"{manifest.horizon_days}. Retrain with: cva train --horizon-days {int(value)}"
+            )
+
+
+def _number(name: str, column: Any) -> NDArray[np.float32]:
+    import pyarrow as pa
+
+    kind = column.type
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise ModelError(f"feature `{name}` is {kind}; expected a number")
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float32)
+
+
+def _category(name: str, column: Any) -> NDArray[Any]:
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ModelError(f"feature `{name}` is {kind}; expected text")
+    values = column.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=object)

@@ -1,0 +1,21 @@
+"""The dbt-duckdb plugin: `plugins: [{module: cva_sql.udfs.plugin, config: {models_dir: …}}]`."""
+
+from __future__ import annotations
+
+import atexit
+from typing import Any
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from cva_sql.udfs.register import register, unregister
+
+
+class Plugin(BasePlugin):  # type: ignore[misc]
+    """Registers the SQL functions in dbt's connection."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._models_dir = plugin_config.get("models_dir")
+
+    def configure_connection(self, conn: Any) -> None:
+        register(conn, models_dir=self._models_dir)
+        atexit.register(unregister, conn)

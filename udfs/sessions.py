@@ -1,0 +1,61 @@
+"""ONNX sessions: one per model file and process, shared by DuckDB's threads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.manifest import Manifest, read_manifest, read_model
+
+DEPLOYED_FILE = "deployed.json"
+
+
+@dataclass(frozen=True)
+class ValueModel:
+    """A value model that is ready to run."""
+
+    manifest: Manifest
+    session: Any
+
+
+def baseline_folder() -> Path:
+    """The packaged rule; it may be read-only."""
+    return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "baseline"
+
+
+def deployed_folder(models_dir: Path) -> Path:
+    """The folder of the model that scores: what `deployed.json` names, else the packaged rule."""
+    pointer = models_dir / DEPLOYED_FILE
+    try:
+        version = json.loads(pointer.read_text(encoding="utf-8"))["value"]
+    except FileNotFoundError:
+        return baseline_folder()
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{pointer} cannot be read ({error}); deploy again with: cva train") from None
+    return models_dir / "value" / str(version)
+
+
+def load_model(folder: Path) -> ValueModel:
+    """The model of a folder; the same object for as long as its file's hash stays the same."""
+    manifest = read_manifest(folder)
+    return _load(folder, manifest.sha256)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, sha256: str) -> ValueModel:
+    import onnxruntime
+
+    manifest = read_manifest(folder)
+    options = onnxruntime.SessionOptions()
+    # DuckDB calls from as many threads as it has; more inside each call only get in each other's way.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        read_model(folder, manifest), options, providers=["CPUExecutionProvider"]
+    )
+    return ValueModel(manifest, session)
