@@ -17,7 +17,7 @@ def macro_value(file: str, macro: str) -> Any:
     import jinja2
 
     returned: list[Any] = []
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])  # noqa: S701
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals["return"] = returned.append
     source = (project_dir() / "macros" / file).read_text(encoding="utf-8")
     getattr(environment.from_string(source).module, macro)()

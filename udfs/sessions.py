@@ -36,7 +36,9 @@ def deployed_folder(models_dir: Path) -> Path:
     except FileNotFoundError:
         return baseline_folder()
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{pointer} cannot be read ({error}); deploy again with: cva train") from None
+        raise ModelError(
+            f"{pointer} cannot be read ({error}); deploy again with: cva train"
+        ) from None
     return models_dir / "value" / str(version)
 
 

@@ -21,7 +21,9 @@ from cva_sql.models_onnx.value.graph import (
 )
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Feature, Manifest
 
-DECAY_DAYS = 180.0  # the scale in which past spend fades; the features decayed_* are computed with it
+DECAY_DAYS = (
+    180.0  # the scale in which past spend fades; the features decayed_* are computed with it
+)
 INPUTS = (
     "decayed_spend",
     "decayed_orders",
@@ -43,9 +45,7 @@ def build_baseline() -> bytes:
     is_cold = graph.op("LessOrEqual", x["orders_count"], 0.0)
     scale = graph.op("Div", x["horizon_days"], DECAY_DAYS)
 
-    orders = graph.op(
-        "Mul", graph.op("Mul", x["decayed_orders"], scale), x["shop_orders_level"]
-    )
+    orders = graph.op("Mul", graph.op("Mul", x["decayed_orders"], scale), x["shop_orders_level"])
     cold_rate = graph.clip(x["shop_cold_start_purchase_rate"], 0.0, 0.999)
     cold_orders = graph.op("Neg", graph.op("Log", graph.op("Sub", 1.0, cold_rate)))
     orders = graph.op("Where", is_cold, cold_orders, orders)

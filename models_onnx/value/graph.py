@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17  # LayerNormalization and everything below; any onnxruntime since 1.12 runs it
-ML_OPSET = 3
-IR_VERSION = 8
+OPSET = 17
+ML_OPSET = 5  # TreeEnsemble, which unlike its forerunner hands out double; onnxruntime 1.20
+IR_VERSION = 10
 Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
 
 

@@ -26,7 +26,6 @@ Floats: TypeAlias = NDArray[np.float64]
 LOGIT_CLIP = 1e-6  # p of 0 or 1 has no finite logit; past a millionth it is no forecast but a claim
 NEWTON_STEPS = 50  # five or six do on real data; one that needs more is reported as NaN
 NEWTON_TOLERANCE = 1e-10  # of the step, far below what a bootstrap interval can show
-INTERVAL = (2.5, 97.5)  # percentiles of the bootstrap replicates
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +160,37 @@ def r2(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> f
     errors = outcome.values - forecast.values
     spread = outcome.values - _mean(outcome.values, w)
     return 1 - _ratio(_dot(w * errors, errors), _dot(w * spread, spread))
+
+
+def d2_tweedie(
+    actual: Values,
+    predicted: Values,
+    weights: ArrayLike | None = None,
+    *,
+    power: float = 1.5,
+    floor: float = 0.01,
+) -> float:
+    """Share of the Tweedie deviance that the prediction explains: 1 is perfect, 0 the mean's, NaN
+    if `actual` is all zero or constant.
+
+    Jørgensen (1987, "Exponential dispersion models"), 1 < power < 2: a proper score of the mean of
+    spend that is zero for many and heavy-tailed for the rest, so it sees ranking and level at once.
+    A prediction below `floor` of the mean spend counts as that, else a rule that says 0 is infinitely
+    wrong.
+    """
+    outcome, forecast, w = _prepare(actual, predicted, weights)
+    mean = _mean(outcome.values, w)
+    if outcome.is_constant(w) or not mean > 0:
+        return math.nan
+
+    def deviance(mu: Floats) -> float:
+        y = outcome.values
+        own = y ** (2 - power) / ((1 - power) * (2 - power))
+        terms = own - y * mu ** (1 - power) / (1 - power) + mu ** (2 - power) / (2 - power)
+        return _dot(w, terms)
+
+    ours = deviance(np.maximum(forecast.values, floor * mean))
+    return 1 - _ratio(ours, deviance(np.full_like(outcome.values, mean)))
 
 
 def bias(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> float:
@@ -315,7 +345,7 @@ def pinball(
 
 
 MONEY_METRICS: Mapping[str, PairMetric] = MappingProxyType(
-    {"mae": mae, "r2": r2, "decile_mape": decile_mape, "bias": bias}
+    {"mae": mae, "r2": r2, "d2_tweedie": d2_tweedie, "decile_mape": decile_mape, "bias": bias}
 )
 RANKING_METRICS: Mapping[str, PairMetric] = MappingProxyType(
     {"spearman": spearman, "ngini": ngini, "top_capture": top_capture}
@@ -323,108 +353,3 @@ RANKING_METRICS: Mapping[str, PairMetric] = MappingProxyType(
 PROBABILITY_METRICS: Mapping[str, PairMetric] = MappingProxyType(
     {"brier": brier, "calibration_slope": calibration_slope}
 )
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric's value and its 95 % bootstrap interval; NaN where undefined."""
-
-    name: str
-    value: float
-    lower: float
-    upper: float
-
-
-Estimate: TypeAlias = Callable[[Floats | None], float]
-
-
-def _bind(metric: Callable[..., float], *columns: Column, **options: float) -> Estimate:
-    """`metric` of these columns as a function of the weights alone."""
-    return lambda weights: metric(*columns, weights, **options)
-
-
-def _bootstrap(
-    estimates: Mapping[str, Estimate], customers: int, replicates: int, seed: int
-) -> dict[str, Metric]:
-    """Every estimate with its percentile interval, all from the same resamples of customers.
-
-    Replicates in which a metric is undefined do not count; without any, the interval is NaN.
-    """
-    points = {name: estimate(None) for name, estimate in estimates.items()}
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in estimates}
-    for _ in range(replicates if customers else 0):
-        picks = rng.integers(0, customers, customers)
-        weights = np.bincount(picks, minlength=customers).astype(np.float64)
-        for name, estimate in estimates.items():
-            drawn[name].append(estimate(weights))
-    result = {}
-    for name, point in points.items():
-        defined = np.array([value for value in drawn[name] if math.isfinite(value)])
-        lower, upper = math.nan, math.nan
-        if len(defined) and math.isfinite(point):
-            lower, upper = (float(limit) for limit in np.percentile(defined, INTERVAL))
-        result[name] = Metric(name, point, lower, upper)
-    return result
-
-
-def evaluate(
-    actual: Values,
-    predicted: Values,
-    *,
-    probability: Values | None = None,
-    quantiles: Mapping[float, Values] | None = None,
-    ranking: Values | None = None,
-    replicates: int = 200,
-    seed: int = 0,
-) -> dict[str, Metric]:
-    """All metrics that the given columns allow, by name, with 95 % bootstrap intervals.
-
-    `ranking` orders customers where it is not `predicted` that does (spearman, ngini, top_capture,
-    auc); auc takes `probability` where there is one. `quantiles` maps levels (.1) to columns, and
-    adds `coverage_p10`, `pinball_p10`, and `coverage_p10_p90` for the outermost two. Customers are
-    resampled, `replicates` times (0: no intervals), the same way for the same seed.
-    """
-    outcome, money = column(actual, "actual"), column(predicted, "predicted")
-    order = money if ranking is None else column(ranking, "ranking")
-    chance = None if probability is None else column(probability, "probability")
-    estimates = {name: _bind(metric, outcome, order) for name, metric in RANKING_METRICS.items()}
-    estimates |= {name: _bind(metric, outcome, money) for name, metric in MONEY_METRICS.items()}
-    estimates["auc"] = _bind(auc, outcome, order if chance is None else chance)
-    if chance is not None:
-        estimates |= {
-            n: _bind(metric, outcome, chance) for n, metric in PROBABILITY_METRICS.items()
-        }
-    limits = {level: column(q, f"p{100 * level:g}") for level, q in (quantiles or {}).items()}
-    for level, limit in limits.items():
-        estimates[f"coverage_p{100 * level:g}"] = _bind(quantile_coverage, outcome, limit)
-        estimates[f"pinball_p{100 * level:g}"] = _bind(pinball, outcome, limit, level=level)
-    if len(limits) > 1:
-        low, high = min(limits), max(limits)
-        name = f"coverage_p{100 * low:g}_p{100 * high:g}"
-        estimates[name] = _bind(interval_coverage, outcome, limits[low], limits[high])
-    return _bootstrap(estimates, len(outcome.values), replicates, seed)
-
-
-def paired_difference(
-    metric: PairMetric,
-    actual: Values,
-    first: Values,
-    second: Values,
-    *,
-    replicates: int = 200,
-    seed: int = 0,
-) -> Metric:
-    """`metric` of `first` less that of `second`, on the same customers, with its 95 % interval.
-
-    Both are computed on each resample, so what the customers have in common cancels: an interval
-    that leaves out 0 supports "first above second", where two separate intervals may overlap.
-    """
-    outcome = column(actual, "actual")
-    one, other = column(first, "first"), column(second, "second")
-
-    def difference(weights: Floats | None) -> float:
-        return metric(outcome, one, weights) - metric(outcome, other, weights)
-
-    name = f"{getattr(metric, '__name__', 'metric')}_difference"
-    return _bootstrap({name: difference}, len(outcome.values), replicates, seed)[name]

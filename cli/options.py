@@ -1,0 +1,127 @@
+"""Options that several commands share, and what follows from them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cva_sql.cli.dbt import Shop
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Db = Annotated[Path, typer.Option("--db", help="The shop's DuckDB database.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest fact."
+    ),
+]
+HorizonDays = Annotated[
+    int | None, typer.Option("--horizon-days", help="Length of the forecast. Default: 90.")
+]
+Vars = Annotated[
+    str | None,
+    typer.Option("--vars", help='dbt vars as JSON or YAML, e.g. \'{"cva_currency": "EUR"}\'.'),
+]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option("--models-dir", help="Trained models. Default: cva_models/ beside the database."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+DEFAULT_DB = Path("shop.duckdb")
+MAX_HORIZON_DAYS = 730
+
+
+def open_shop(
+    db: Path,
+    *,
+    as_of: str | None = None,
+    horizon_days: int | None = None,
+    variables: str | None = None,
+    models_dir: Path | None = None,
+) -> Shop:
+    """The shop that the options describe; raises UsageError where one cannot be taken."""
+    if not db.is_file():
+        raise UsageError(
+            f"{db} does not exist; load orders into it with: cva load orders FILE --db {db}"
+        )
+    settings = parse_vars(variables)
+    if as_of is not None:
+        settings["cva_as_of"] = parse_date(as_of, "--as-of").isoformat()
+    if horizon_days is not None:
+        settings["cva_horizon_days"] = horizon_days
+    horizon = settings.get("cva_horizon_days", 90)
+    if not isinstance(horizon, int) or not 1 <= horizon <= MAX_HORIZON_DAYS:
+        raise UsageError(
+            f"--horizon-days is {horizon}; expected a whole number from 1 to {MAX_HORIZON_DAYS}"
+        )
+    shop = Shop(db, models_dir or db.parent / "cva_models", settings)
+    _require_orders(shop)
+    return shop
+
+
+def parse_date(text: str, option: str) -> date:
+    """A YYYY-MM-DD date; raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}; expected a date like 2025-12-31") from None
+
+
+def parse_vars(text: str | None) -> dict[str, Any]:
+    """The dbt vars of --vars; raises UsageError."""
+    if not text:
+        return {}
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = re.sub(r"\s+", " ", str(error))
+        raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"--vars is {text!r}; expected names and values, e.g. '{{cva_currency: EUR}}'"
+        )
+    return value
+
+
+def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
+    """A connection to the shop's database; a CvaError in one line where it cannot be opened."""
+    import duckdb
+
+    try:
+        return duckdb.connect(str(db), read_only=read_only)
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        if "lock" in text.lower():
+            raise CvaError(
+                f"{db} is in use by another process; close it there, or read published/current instead"
+            ) from None
+        raise CvaError(f"{db} cannot be opened: {text}") from None
+
+
+def _require_orders(shop: Shop) -> None:
+    schema = str(shop.vars.get("cva_raw_schema", "raw"))
+    table = str(shop.vars.get("cva_orders_identifier", "orders"))
+    con = connect(shop.db)
+    try:
+        found = con.execute(
+            "select count(*) from information_schema.tables "
+            "where lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
+            [schema, table],
+        ).fetchall()
+    finally:
+        con.close()
+    if not found[0][0]:
+        raise CvaError(
+            f"{shop.db} has no table {schema}.{table}; load it with: "
+            f"cva load orders FILE --db {shop.db}"
+        )

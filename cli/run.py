@@ -1,0 +1,120 @@
+"""`cva run`: dbt build, gates, atomic publish."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.options import (
+    DEFAULT_DB,
+    AsOf,
+    Db,
+    HorizonDays,
+    Json,
+    ModelsDir,
+    Vars,
+    open_shop,
+)
+
+if TYPE_CHECKING:
+    from cva_sql.cli.dbt import Shop
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run made: counts, rejects by table and reason, where it was published."""
+
+    as_of: str | None
+    customers: int
+    statuses: dict[str, int]
+    rejects: list[dict[str, Any]]
+    model_version: str
+    parity: float
+    published: str
+
+
+def run(
+    db: Db = DEFAULT_DB,
+    as_of: AsOf = None,
+    horizon_days: HorizonDays = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Build the tables, test them, and publish customer_value for readers.
+
+    If anything fails, what was published before stays as it is.
+    """
+    shop = open_shop(
+        db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
+    )
+    result = run_shop(shop)
+    print(json.dumps(asdict(result), indent=2) if as_json else describe(result))
+
+
+def run_shop(shop: Shop) -> Run:
+    """Builds, checks and publishes; raises CvaError with nothing published."""
+    from datetime import UTC, datetime
+
+    from cva_sql.cli.dbt import run_dbt
+    from cva_sql.cli.gates import check_scores
+    from cva_sql.cli.progress import step
+    from cva_sql.cli.publish import CURRENT, DATABASE, publish
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(shop.models_dir)
+    load_model(folder)  # an altered file should not cost a build to be noticed
+    with step("building and testing the tables"):
+        run_dbt(shop, "build")
+    with step("checking the scores against the model file"):
+        gate = check_scores(shop, folder)
+    with step("publishing"):
+        publish(shop, datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
+    as_of, statuses, rejects = _summary(shop)
+    return Run(
+        as_of,
+        sum(statuses.values()),
+        statuses,
+        rejects,
+        gate.model_version,
+        gate.worst,
+        str(shop.published / CURRENT / DATABASE),
+    )
+
+
+def _summary(shop: Shop) -> tuple[str | None, dict[str, int], list[dict[str, Any]]]:
+    from cva_sql.cli.options import connect
+
+    con = connect(shop.db)
+    try:
+        dates = con.execute(
+            f"select max(as_of_date)::varchar from {shop.schema}_cva.int_cva__as_of_dates"
+        ).fetchall()
+        statuses = con.execute(
+            f"select score_status, count(*) from {shop.schema}.customer_value group by 1 order by 1"
+        ).fetchall()
+        rejects = con.execute(
+            f"select table_name, reason, row_count, raw_row_count from {shop.schema}_cva.cva_rejects "
+            "where row_count > 0 order by table_name, row_count desc, reason"
+        ).fetchall()
+    finally:
+        con.close()
+    keys = ("table", "reason", "rows", "of")
+    return dates[0][0], dict(statuses), [dict(zip(keys, row, strict=True)) for row in rejects]
+
+
+def describe(result: Run) -> str:
+    """The result for a person."""
+    statuses = ", ".join(f"{count:,} {name}" for name, count in result.statuses.items())
+    lines = [f"customer_value as of {result.as_of}: {result.customers:,} customers ({statuses})"]
+    lines.append(
+        f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"
+    )
+    for reject in result.rejects:
+        lines.append(
+            f"not used: {reject['rows']:,} of {reject['of']:,} rows of {reject['table']}: "
+            f"{reject['reason']}"
+        )
+    lines.append(f"published: {result.published}")
+    return "\n".join(lines)

@@ -1,0 +1,225 @@
+"""The fitted model as one ONNX file with named inputs, and the gate that both say the same."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from cva_sql.models_onnx.value.candidates import RESIDUAL_LEVELS, Ridge, Trees
+from cva_sql.models_onnx.value.dataset import Dataset
+from cva_sql.models_onnx.value.fit import Choice
+from cva_sql.models_onnx.value.graph import (
+    OPSET,
+    Q_LEVELS,
+    Graph,
+    add_logit,
+    add_piecewise_line,
+    add_share_among_buyers,
+)
+from cva_sql.models_onnx.value.model import (
+    LARGEST_PROBABILITY,
+    SMALLEST_PROBABILITY,
+    FittedModel,
+)
+from cva_sql.models_onnx.value.origins import Plan
+from cva_sql.models_onnx.value.preprocessing import CLIP, Preprocessing
+from cva_sql.models_onnx.value.trees_graph import add_trees
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
+
+PARITY_TOLERANCE = 1e-4  # relative; single precision inputs leave 1e-7, the rest is a wrong graph
+PARITY_ROWS = 5000
+
+
+def build_model(model: FittedModel) -> bytes:
+    """The ONNX file of a fitted model."""
+    graph = Graph()
+    matrix = _add_matrix(graph, model.members.preprocessing)
+    members = model.members
+    if model.kind == "ridge":
+        value = _add_ridge(graph, matrix, members.ridge)
+    else:
+        value = _add_exp(graph, matrix, members.value_trees)
+        if model.kind == "blend":
+            product = graph.op("Mul", value, _add_ridge(graph, matrix, members.ridge))
+            value = graph.op("Mul", graph.op("Sqrt", product), members.blend_factor)
+    value = graph.op("Mul", value, model.level * model.stretch)
+
+    p = graph.op("Sigmoid", add_trees(graph, matrix, members.probability_trees.booster))
+    p = graph.clip(p, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+    nobody = graph.op("Pow", graph.op("Sub", 1.0, p), model.stretch)
+    probability = graph.op("Sub", 1.0, nobody)
+    orders = graph.op("Mul", _add_exp(graph, matrix, members.orders_trees), model.stretch)
+
+    graph.output("predicted_value", value)
+    graph.output("purchase_probability", probability)
+    graph.output("predicted_orders", graph.op("Max", orders, probability))
+    zero = graph.op("Mul", value, 0.0)
+    graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
+    graph.output("score", _add_score(graph, value, model.reference))
+    _add_quantiles(graph, model, matrix, value, probability)
+    return graph.to_bytes(f"cva value model, {model.kind}")
+
+
+def _add_matrix(graph: Graph, preprocessing: Preprocessing) -> str:
+    columns = [graph.double(graph.number_input(name)) for name in preprocessing.numbers]
+    for name, values in preprocessing.categories:
+        text = graph.category_input(name)
+        for value in values:
+            columns.append(
+                graph.op(
+                    "LabelEncoder",
+                    text,
+                    domain="ai.onnx.ml",
+                    keys_strings=[value],
+                    values_floats=[1.0],
+                    default_float=0.0,
+                )
+            )
+            columns[-1] = graph.double(columns[-1])
+    return graph.op("Concat", *columns, axis=1)
+
+
+def _add_exp(graph: Graph, matrix: str, trees: Trees) -> str:
+    raw = add_trees(graph, matrix, trees.booster)
+    return graph.op("Mul", graph.op("Exp", raw), trees.scale)
+
+
+def _add_ridge(graph: Graph, matrix: str, ridge: Ridge) -> str:
+    scaled = graph.op("Div", matrix, graph.const(ridge.log_scale.scale))
+    size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
+    z = graph.op("Mul", graph.op("Sign", scaled), size)
+    z = graph.op("Where", graph.op("IsNaN", scaled), graph.const(ridge.log_scale.fill), z)
+    z = graph.op("Sub", z, graph.const(ridge.log_scale.mean))
+    z = graph.op("Div", z, graph.const(ridge.log_scale.deviation))
+    z = graph.clip(z, -CLIP, CLIP)
+    products = graph.op("Mul", z, graph.const(ridge.coefficients))
+    # A sum along the row, not a matrix product: its rounding does not depend on the batch.
+    line = graph.op("ReduceSum", products, graph.const([1], np.int64), keepdims=1)
+    line = graph.clip(graph.op("Add", line, ridge.intercept), 0.0, ridge.highest)
+    return graph.op("Mul", graph.op("Sub", graph.op("Exp", line), 1.0), ridge.factor)
+
+
+def _add_score(graph: Graph, value: str, reference: Any) -> str:
+    low, high = reference[:-1], reference[1:]
+    width = np.maximum(high - low, 1e-12)
+    steps = graph.op("Div", graph.op("Sub", value, graph.const(low)), graph.const(width))
+    inside = graph.clip(steps, 0.0, 1.0)
+    return graph.op("ReduceSum", inside, graph.const([1], np.int64), keepdims=1)
+
+
+def _add_quantiles(
+    graph: Graph, model: FittedModel, matrix: str, value: str, probability: str
+) -> None:
+    knots = [float(np.log(q / (1 - q))) for q in RESIDUAL_LEVELS]
+    if model.residual_trees:
+        residuals = [add_trees(graph, matrix, trees.booster) for trees in model.residual_trees]
+        for k in range(1, len(residuals)):
+            residuals[k] = graph.op("Max", residuals[k - 1], residuals[k])
+    else:
+        residuals = [graph.const([[float(r)]]) for r in model.residual_quantiles]
+    mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
+    for level in Q_LEVELS:
+        u, is_zero = add_share_among_buyers(graph, probability, level)
+        line = add_piecewise_line(graph, add_logit(graph, u), knots, residuals)
+        spend = graph.op("Mul", mean_if_purchase, graph.op("Exp", line))
+        name = f"predicted_value_p{round(level * 100)}"
+        graph.output(name, graph.op("Where", is_zero, 0.0, spend))
+
+
+def build_manifest(
+    model: FittedModel, data: bytes, plan: Plan, choice: Choice, first_order: date
+) -> Manifest:
+    """The manifest of a built model; the version says what it was trained for and its hash."""
+    digest = hashlib.sha256(data).hexdigest()
+    preprocessing = model.members.preprocessing
+    features = [Feature(name, "number") for name in preprocessing.numbers]
+    features += [Feature(name, "category") for name, _ in preprocessing.categories]
+    return Manifest(
+        name="value",
+        version=f"{plan.as_of:%Y%m%d}-h{plan.horizon_days}-{model.kind}-{digest[:8]}",
+        sha256=digest,
+        features=tuple(features),
+        horizon_days=plan.horizon_days,
+        is_baseline=False,
+        opset=OPSET,
+        training={
+            "as_of": plan.as_of.isoformat(),
+            "first_order": first_order.isoformat(),
+            "label_days": plan.label_days,
+            "origins": [origin.isoformat() for origin in plan.origins],
+            "kind": model.kind,
+            "level": model.level,
+            "stretch": model.stretch,
+            "retention_rate": model.retention_rate,
+            "ridge_alpha": model.members.ridge.alpha,
+            "score_reference": [float(value) for value in model.reference],
+        },
+        evaluation={
+            "validation_dates": [origin.isoformat() for origin in choice.dates],
+            "scores": choice.scores,
+            "verdict": choice.reason,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the file is from the fitted model: the largest relative difference, and where."""
+
+    rows: int
+    worst: float
+    output: str
+
+
+def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Dataset) -> Parity:
+    """Compares file and fitted model on `rows`, in one batch and row by row in odd ones.
+
+    Raises ModelError where any output differs by more than PARITY_TOLERANCE, or where a row's result
+    depends on its batch at all.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    step = max(1, len(rows) // PARITY_ROWS)
+    sample = rows.select(np.arange(len(rows)) % step == 0)
+    inputs: dict[str, Any] = {}
+    for feature in manifest.features:
+        column = (sample.numbers if feature.kind == "number" else sample.categories)[feature.name]
+        inputs[feature.name] = column.reshape(-1, 1)
+    whole = dict(zip(OUTPUTS, session.run(list(OUTPUTS), inputs), strict=True))
+    for first, count in ((0, 1), (1, 7), (8, 100)):
+        part = {name: column[first : first + count] for name, column in inputs.items()}
+        for name, value in zip(OUTPUTS, session.run(list(OUTPUTS), part), strict=True):
+            if not np.array_equal(value, whole[name][first : first + count]):
+                raise ModelError(
+                    f"{name} of a row depends on the rows beside it; the model is not deployed"
+                )
+    parity = _largest_difference(model.predict(sample), whole)
+    if not parity.worst <= PARITY_TOLERANCE:
+        raise ModelError(
+            f"{parity.output} differs by {parity.worst:.1e} between the fitted model and its ONNX "
+            f"file; expected at most {PARITY_TOLERANCE:.0e}, so the model is not deployed"
+        )
+    return parity
+
+
+def _largest_difference(expected: dict[str, Any], got: dict[str, Any]) -> Parity:
+    worst, where, rows = 0.0, OUTPUTS[0], 0
+    for name, values in expected.items():
+        rows = len(values)
+        other = got[name].reshape(-1)
+        if not np.isfinite(other).all():
+            return Parity(rows, np.inf, name)
+        # Relative to the value, or to a ten-thousandth of the column's mean for values near zero.
+        scale = np.maximum(np.abs(values), 1e-4 * np.abs(values).mean() + 1e-12)
+        difference = float(np.max(np.abs(other - values) / scale, initial=0.0))
+        if difference > worst:
+            worst, where = difference, name
+    return Parity(rows, worst, where)

@@ -1,0 +1,101 @@
+"""From named features to the model's matrix; frozen at fit, repeated in the ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_CATEGORIES = 12  # a longer tail of values is noise to a shop of this size
+MIN_CATEGORY_SHARE = 0.01
+CLIP = 4.0  # standard deviations; a linear model must not run away with one outlier
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The matrix: numbers as they are, then one column per kept category value (1 or 0)."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        return len(self.numbers) + sum(len(values) for _, values in self.categories)
+
+    def matrix(
+        self, numbers: Mapping[str, NDArray[np.float32]], categories: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.float32]:
+        """Shape (rows, width), float32, NaN for NULL."""
+        columns = [np.asarray(numbers[name], dtype=np.float32) for name in self.numbers]
+        for name, values in self.categories:
+            columns += [(categories[name] == value).astype(np.float32) for value in values]
+        return np.column_stack(columns)
+
+
+def fit_preprocessing(
+    numbers: Mapping[str, NDArray[np.float32]], categories: Mapping[str, NDArray[Any]]
+) -> Preprocessing:
+    """Keeps the numbers that vary and the frequent category values."""
+    kept = tuple(name for name, column in numbers.items() if _varies(column))
+    frequent = []
+    for name, column in categories.items():
+        values, counts = np.unique(column.astype(str), return_counts=True)
+        order = np.lexsort((values, -counts))
+        chosen = [
+            str(values[index])
+            for index in order[:MAX_CATEGORIES]
+            if values[index] != "" and counts[index] >= MIN_CATEGORY_SHARE * len(column)
+        ]
+        if chosen and len(values) > 1:
+            frequent.append((name, tuple(sorted(chosen))))
+    return Preprocessing(kept, tuple(frequent))
+
+
+def _varies(column: NDArray[np.float32]) -> bool:
+    known = column[~np.isnan(column)]
+    return bool(len(known) and (known.min() < known.max() or len(known) < len(column)))
+
+
+@dataclass(frozen=True)
+class LogScale:
+    """What the linear model sees: sign(x)·log(1 + |x| / scale), the median for NULL, standardised.
+
+    All arrays are float64 of shape (width,).
+    """
+
+    scale: NDArray[np.float64]
+    fill: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def transform(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Shape (rows, width), within ±CLIP."""
+        z = signed_log(matrix.astype(np.float64) / self.scale)
+        z = np.where(np.isnan(z), self.fill, z)
+        return np.clip((z - self.mean) / self.deviation, -CLIP, CLIP)
+
+
+def signed_log(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """sign(x)·log(1 + |x|), NaN stays."""
+    return np.asarray(np.sign(x) * np.log(1.0 + np.abs(x)))
+
+
+def fit_log_scale(matrix: NDArray[np.float32], weight: NDArray[np.float64]) -> LogScale:
+    """Scales by the median of the magnitudes, so that money in any currency looks alike."""
+    values = matrix.astype(np.float64)
+    scale = np.ones(values.shape[1])
+    for index in range(values.shape[1]):
+        magnitude = np.abs(values[:, index])
+        magnitude = magnitude[magnitude > 0]  # NaN is not
+        if len(magnitude):
+            scale[index] = np.median(magnitude)
+    z = signed_log(values / scale)
+    fill = np.array([np.median(c[~np.isnan(c)]) if not np.isnan(c).all() else 0.0 for c in z.T])
+    z = np.where(np.isnan(z), fill, z)
+    mean = np.average(z, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((z - mean) ** 2, axis=0, weights=weight))
+    return LogScale(scale, fill, mean, np.where(deviation > 1e-9, deviation, 1.0))
