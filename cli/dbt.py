@@ -48,7 +48,7 @@ def run_dbt(
     variables: Mapping[str, Any] | None = None,
     schema: str | None = None,
 ) -> None:
-    """`dbt <command>` on the shop; progress on stderr, a CvaError with dbt's own reason if it fails."""
+    """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails."""
     work = shop.work_dir
     work.mkdir(parents=True, exist_ok=True)
     _write_profile(shop, schema or shop.schema)
@@ -128,9 +128,8 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
             if now - last >= QUIET_SECONDS:
                 last = now
                 name = data.get("node_info", {}).get("node_name", "")
-                say(
-                    f"  dbt {data.get('index')}/{data.get('total') or data.get('num_models')} {name}"
-                )
+                total = data.get("total") or data.get("num_models")
+                say(f"  dbt {data.get('index')}/{total} {name}")
     return errors
 
 
@@ -141,7 +140,7 @@ NOISE = re.compile(
 
 
 def _reason(errors: Sequence[str]) -> str:
-    """dbt's errors in one line: our own message where there is one, else the first that says why."""
+    """dbt's errors in one line: our own message where there is one, else the first with a why."""
     text = "\n".join(errors)
     ours = re.search(r"(?:ModelError|CvaError|ValueError): (.+)", text)
     if ours:

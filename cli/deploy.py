@@ -23,7 +23,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
-    """`models_dir/value/<version>` with model and manifest; the folder appears complete or not at all."""
+    """`models_dir/value/<version>` with model and manifest; it appears complete or not at all."""
     root = models_dir / "value"
     final = root / manifest.version
     if final.exists():

@@ -255,8 +255,8 @@ def _evaluate_table(
     unusable = int((~(np.isfinite(y) & np.isfinite(p))).sum())
     if unusable:
         raise CvaError(
-            f"{table} has {unusable:,} of {len(y):,} rows in which {actual} or {predicted} is null or "
-            "not finite; leave them out or fill them in a view"
+            f"{table} has {unusable:,} of {len(y):,} rows in which {actual} or {predicted} is "
+            "null or not finite; leave them out or fill them in a view"
         )
     return measure(Sample(y, p), replicates=replicates)
 

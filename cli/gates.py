@@ -32,7 +32,8 @@ class Gate:
 
 
 def check_scores(shop: Shop, model_folder: Path) -> Gate:
-    """Runs the deployed file by a session of its own over customer_features and compares with the table.
+    """Runs the deployed file by a session of its own over customer_features and compares with the
+    table.
 
     Raises CvaError where a score differs by more than TOLERANCE or carries another model's hash.
     """
@@ -77,7 +78,7 @@ def _read(shop: Shop) -> tuple[dict[str, Any], dict[str, list[Any]]]:
             f"join {shop.schema}.customer_value as value using (customer_id, as_of_date) "
             f"order by md5(customer_id) limit {SAMPLE_ROWS}"
         )
-        table = con.execute(query).to_arrow_table().combine_chunks()
+        table = con.sql(query).to_arrow_table().combine_chunks()
     finally:
         con.close()
 

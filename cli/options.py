@@ -79,7 +79,7 @@ def parse_vars(text: str | None) -> dict[str, Any]:
     """The dbt vars of --vars; raises UsageError."""
     if not text:
         return {}
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     try:
         value = yaml.safe_load(text)
@@ -103,7 +103,7 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
         text = str(error).splitlines()[0]
         if "lock" in text.lower():
             raise CvaError(
-                f"{db} is in use by another process; close it there, or read published/current instead"
+                f"{db} is in use by another process; close it there, or read published/current"
             ) from None
         raise CvaError(f"{db} cannot be opened: {text}") from None
 

@@ -95,8 +95,9 @@ def _summary(shop: Shop) -> tuple[str | None, dict[str, int], list[dict[str, Any
             f"select score_status, count(*) from {shop.schema}.customer_value group by 1 order by 1"
         ).fetchall()
         rejects = con.execute(
-            f"select table_name, reason, row_count, raw_row_count from {shop.schema}_cva.cva_rejects "
-            "where row_count > 0 order by table_name, row_count desc, reason"
+            "select table_name, reason, row_count, raw_row_count "
+            f"from {shop.schema}_cva.cva_rejects where row_count > 0 "
+            "order by table_name, row_count desc, reason"
         ).fetchall()
     finally:
         con.close()

@@ -34,8 +34,9 @@ def score(
         register(con, models_dir=shop.models_dir)
         target = f"{shop.schema}_cva.{TABLE}"
         con.execute(
-            f"create or replace table {target} as select customer_id, as_of_date, unnest(prediction) "
-            "from (select customer_id, as_of_date, cva_predict(features) as prediction "
+            f"create or replace table {target} as "
+            "select customer_id, as_of_date, unnest(prediction) from "
+            "(select customer_id, as_of_date, cva_predict(features) as prediction "
             f"from {shop.schema}.customer_features as features)"
         ).fetchall()
         rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]

@@ -47,8 +47,8 @@ def train(
 ) -> None:
     """Train the value model on past dates and deploy it if it beats the rules.
 
-    Nothing after --as-of is learned from. Where a rule does as well, or the history is too short, the
-    rule goes on scoring, and this says so.
+    Nothing after --as-of is learned from. Where a rule does as well, or the history is too short,
+    the rule goes on scoring, and this says so.
     """
     shop = open_shop(
         db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
@@ -78,8 +78,10 @@ def train_shop(shop: Shop) -> Trained:
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
         return Trained(None, False, reason, {}, (), None, 0)
-    dates = [(origin, plan.label_days) for origin in plan.origins]
-    with step(f"building examples of {len(dates)} dates, {dates[-1][0]} .. {dates[0][0]}"):
+    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
+    with step(
+        f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
+    ):
         data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=MAX_ROWS)
     with step("fitting"):
         model, choice = fit_model(data, plan, lambda text: say(f"  {text}"))
@@ -90,8 +92,7 @@ def train_shop(shop: Shop) -> Trained:
     with step("exporting"):
         onnx = build_model(model)
         manifest = build_manifest(model, onnx, plan, choice, history.first_order)
-        newest = data.at(plan.origins[:1], plan.label_days)
-        parity = check_parity(model, onnx, manifest, newest)
+        parity = check_parity(model, onnx, manifest, data.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)
     if choice.is_better:
         deploy(shop.models_dir, manifest.version)
@@ -125,9 +126,9 @@ def describe(trained: Trained, db: Path) -> str:
 
 def score_table(scores: dict[str, dict[str, float]]) -> list[str]:
     """One line a candidate or rule, the best deviance first."""
-    columns = ("d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
+    columns = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
     lines = [f"  {'':<14}" + "".join(f"{name:>12}" for name in columns)]
-    for name in sorted(scores, key=lambda n: -scores[n]["d2_tweedie"]):
+    for name in sorted(scores, key=lambda n: -scores[n]["d2_shape"]):
         cells = "".join(
             f"{scores[name][c]:>12.2f}" if c == "mae" else f"{scores[name][c]:>12.3f}"
             for c in columns

@@ -52,7 +52,7 @@ def read_history(shop: Shop, schema: str) -> History:
 def build_examples(
     shop: Shop, dates: Iterable[tuple[date, int]], schema: str, *, max_rows: int
 ) -> Dataset:
-    """The examples of (date, label length) pairs; customers are sampled by hash above `max_rows`."""
+    """The examples of (date, label length) pairs; above `max_rows` a sample of customers."""
     from cva_sql.models_onnx.value.dataset import read_dataset
 
     wanted = [[day.isoformat(), label_days] for day, label_days in sorted(set(dates))]

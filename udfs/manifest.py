@@ -40,8 +40,8 @@ class Feature:
 class Manifest:
     """What is frozen with a value model.
 
-    `horizon_days` is None for a rule that takes it as an input. `training` holds dates, settings and
-    shop statistics; `evaluation` the figures the model was deployed on.
+    `horizon_days` is None for a rule that takes it as an input. `training` holds dates, settings
+    and shop statistics; `evaluation` the figures the model was deployed on.
     """
 
     name: str
@@ -102,8 +102,8 @@ def inputs_from_columns(
         column = columns.get(feature.name)
         if column is None:
             raise ModelError(
-                f"feature `{feature.name}` is missing; model {manifest.name} {manifest.version} was "
-                "made with it. Bring it back, or retrain with: cva train"
+                f"feature `{feature.name}` is missing; model {manifest.version} was made with it. "
+                "Bring it back, or retrain with: cva train"
             )
         convert = _category if feature.kind == "category" else _number
         inputs[feature.name] = convert(feature.name, column).reshape(rows, 1)

@@ -10,7 +10,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from cva_sql.udfs.register import register, unregister
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]
+class Plugin(BasePlugin):
     """Registers the SQL functions in dbt's connection."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:

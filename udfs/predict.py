@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cva_sql.udfs.manifest import OUTPUTS, inputs_from_columns
 from cva_sql.udfs.sessions import ValueModel
 
+Floats = NDArray[np.float64]
+
 RETURN_TYPE = (
     "STRUCT("
     + ", ".join(f"{name} DOUBLE" for name in OUTPUTS)
@@ -18,17 +20,37 @@ RETURN_TYPE = (
 )
 
 
-def predict(model: ValueModel, columns: Mapping[str, Any], rows: int) -> dict[str, NDArray[Any]]:
+BLOCK_ROWS = 16  # a multiple of every processor's vector width
+
+
+def predict(model: ValueModel, columns: Mapping[str, Any], rows: int) -> dict[str, Floats]:
     """The contract's outputs by name, each float64 of shape (rows,), in row order.
 
-    `columns` are Arrow columns by feature name. A row's result does not depend on the rows beside it.
+    `columns` are Arrow columns by feature name. A row's result does not depend on the rows beside
+    it, to the last bit.
+    """
+    return run_session(model, inputs_from_columns(model.manifest, columns, rows), rows)
+
+
+def run_session(
+    model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: int
+) -> dict[str, Floats]:
+    """The outputs for inputs of shape (rows, 1) by name.
+
+    Rows are filled up to whole blocks: the remainder of a vector loop takes other instructions,
+    whose exp and log differ in the last digit.
     """
     if rows == 0:
         return {name: np.empty(0) for name in OUTPUTS}
-    inputs = inputs_from_columns(model.manifest, columns, rows)
-    values = model.session.run(list(OUTPUTS), inputs)
+    missing = -rows % BLOCK_ROWS
+    if missing:
+        inputs = {
+            name: np.concatenate([column, np.repeat(column[-1:], missing, axis=0)])
+            for name, column in inputs.items()
+        }
+    values = model.session.run(list(OUTPUTS), dict(inputs))
     return {
-        name: np.asarray(value, dtype=np.float64).reshape(rows)
+        name: np.asarray(value, dtype=np.float64).reshape(-1)[:rows]
         for name, value in zip(OUTPUTS, values, strict=True)
     }
 

@@ -17,23 +17,26 @@ FUNCTIONS = ("cva_predict",)
 def register(con: DuckDBPyConnection, *, models_dir: Path | str | None = None) -> None:
     """Makes `cva_predict` known to `con`.
 
-    `models_dir` holds trained models; by default `cva_models/` beside the database file. The model is
-    looked up once per query batch, so a deploy is seen without registering again.
+    `models_dir` holds trained models; by default `cva_models/` beside the database file. The model
+    is looked up at each call, so a deploy is seen without registering again.
     """
+    from duckdb.func import FunctionNullHandling, PythonUDFType
+
     folder = Path(models_dir) if models_dir is not None else default_models_dir(con)
 
     def cva_predict(rows: Any) -> Any:
         return predict_struct(load_model(deployed_folder(folder)), rows)
 
     unregister(con)
-    # No parameter type: any struct is taken, so a missing feature is our error and not the binder's.
+    # No parameter type: any struct is taken, so that a missing feature is our error, not the
+    # binder's.
     con.create_function(
         "cva_predict",
         cva_predict,
         None,
-        RETURN_TYPE,  # type: ignore[arg-type]
-        type="arrow",  # type: ignore[arg-type]
-        null_handling="special",  # type: ignore[arg-type]
+        RETURN_TYPE,
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
     )
 
 

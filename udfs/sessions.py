@@ -48,16 +48,18 @@ def load_model(folder: Path) -> ValueModel:
     return _load(folder, manifest.sha256)
 
 
-@lru_cache(maxsize=4)
-def _load(folder: Path, sha256: str) -> ValueModel:
+def open_session(data: bytes) -> Any:
+    """A session for a model file's bytes."""
     import onnxruntime
 
-    manifest = read_manifest(folder)
     options = onnxruntime.SessionOptions()
-    # DuckDB calls from as many threads as it has; more inside each call only get in each other's way.
+    # DuckDB calls from as many threads as it has; more inside a call only get in each other's way.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        read_model(folder, manifest), options, providers=["CPUExecutionProvider"]
-    )
-    return ValueModel(manifest, session)
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, sha256: str) -> ValueModel:
+    manifest = read_manifest(folder)
+    return ValueModel(manifest, open_session(read_model(folder, manifest)))

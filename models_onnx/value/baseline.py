@@ -1,7 +1,7 @@
 """The packaged rule as an ONNX file: decayed spend, levelled by the shop's own back-test.
 
-predicted_value = Σ amount·exp(−age_days/180) · horizon_days/180 · shop_spend_level, and orders arrive as
-a Poisson stream whose rate is found alike. Run this module to write the artefact again:
+predicted_value = Σ amount·exp(−age_days/180) · horizon_days/180 · shop_spend_level, and orders
+arrive as a Poisson stream whose rate is found alike. Run this module to write the artefact again:
 python -m cva_sql.models_onnx.value.baseline DIR
 """
 
@@ -19,11 +19,9 @@ from cva_sql.models_onnx.value.graph import (
     add_log_logistic_quantile,
     add_share_among_buyers,
 )
+from cva_sql.models_onnx.value.rules import DECAY_DAYS
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Feature, Manifest
 
-DECAY_DAYS = (
-    180.0  # the scale in which past spend fades; the features decayed_* are computed with it
-)
 INPUTS = (
     "decayed_spend",
     "decayed_orders",

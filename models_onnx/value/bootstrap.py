@@ -43,9 +43,9 @@ class Metric:
 class Sample:
     """One date's outcomes and predictions, one entry a customer.
 
-    auc takes `probability` where there is one, else the order of `predicted`. `quantiles` maps levels
-    (.1) to columns. `customer_id` tells which rows of several dates are one customer; without it
-    they are taken by position.
+    auc takes `probability` where there is one, else the order of `predicted`. `quantiles` maps
+    levels (.1) to columns. `customer_id` tells which rows of several dates are one customer;
+    without it they are taken by position.
     """
 
     actual: Values

@@ -31,8 +31,8 @@ RULE_COLUMNS = (
 class Dataset:
     """Rows of customer × date. `numbers` is float32 with NaN for NULL, `categories` text with ''.
 
-    `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the row's
-    date on. `rules` has the columns that the reference rules need, float64.
+    `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
+    row's date on. `rules` has the columns that the reference rules need, float64.
     """
 
     customer_id: NDArray[Any]
@@ -64,6 +64,12 @@ class Dataset:
         """The rows of these dates with labels of this length."""
         wanted = np.isin(self.as_of_date, np.array(dates, dtype="datetime64[D]"))
         return self.select(wanted & (self.label_days == label_days))
+
+    def seen_from(self, day: date) -> Dataset:
+        """Each customer's row on one date, for its features: its label may be unfinished."""
+        rows = self.as_of_date == np.datetime64(day, "D")
+        lengths = self.label_days[rows]
+        return self.select(rows & (self.label_days == lengths.min(initial=np.iinfo(np.int64).max)))
 
 
 def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:

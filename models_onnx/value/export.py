@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cva_sql.models_onnx.value.candidates import RESIDUAL_LEVELS, Ridge, Trees
+from cva_sql.models_onnx.value.candidates import LOWEST_LINE, RESIDUAL_LEVELS, Glm, Trees
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.fit import Choice
 from cva_sql.models_onnx.value.graph import (
@@ -21,6 +21,9 @@ from cva_sql.models_onnx.value.graph import (
     add_share_among_buyers,
 )
 from cva_sql.models_onnx.value.model import (
+    BLEND,
+    DECAYED,
+    DECAYED_FLOOR,
     LARGEST_PROBABILITY,
     SMALLEST_PROBABILITY,
     FittedModel,
@@ -30,6 +33,8 @@ from cva_sql.models_onnx.value.preprocessing import CLIP, Preprocessing
 from cva_sql.models_onnx.value.trees_graph import add_trees
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
+from cva_sql.udfs.predict import run_session
+from cva_sql.udfs.sessions import ValueModel, open_session
 
 PARITY_TOLERANCE = 1e-4  # relative; single precision inputs leave 1e-7, the rest is a wrong graph
 PARITY_ROWS = 5000
@@ -40,14 +45,7 @@ def build_model(model: FittedModel) -> bytes:
     graph = Graph()
     matrix = _add_matrix(graph, model.members.preprocessing)
     members = model.members
-    if model.kind == "ridge":
-        value = _add_ridge(graph, matrix, members.ridge)
-    else:
-        value = _add_exp(graph, matrix, members.value_trees)
-        if model.kind == "blend":
-            product = graph.op("Mul", value, _add_ridge(graph, matrix, members.ridge))
-            value = graph.op("Mul", graph.op("Sqrt", product), members.blend_factor)
-    value = graph.op("Mul", value, model.level * model.stretch)
+    value = graph.op("Mul", _add_value(graph, matrix, model), model.level * model.stretch)
 
     p = graph.op("Sigmoid", add_trees(graph, matrix, members.probability_trees.booster))
     p = graph.clip(p, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
@@ -89,27 +87,47 @@ def _add_exp(graph: Graph, matrix: str, trees: Trees) -> str:
     return graph.op("Mul", graph.op("Exp", raw), trees.scale)
 
 
-def _add_ridge(graph: Graph, matrix: str, ridge: Ridge) -> str:
-    scaled = graph.op("Div", matrix, graph.const(ridge.log_scale.scale))
+def _add_value(graph: Graph, matrix: str, model: FittedModel) -> str:
+    members = model.members
+    if model.kind == "glm":
+        return _add_glm(graph, matrix, members.glm)
+    trees = _add_exp(graph, matrix, members.value_trees)
+    if model.kind == "lightgbm":
+        return trees
+    place = graph.const([members.preprocessing.numbers.index(DECAYED)], np.int64)
+    decayed = graph.op("Gather", matrix, place, axis=1)
+    decayed = graph.op("Mul", decayed, members.decayed_unit)
+    decayed = graph.op("Add", decayed, DECAYED_FLOOR * members.glm.unit)
+    parts = (_add_glm(graph, matrix, members.glm), trees, decayed)
+    logs = [
+        graph.op("Mul", graph.op("Log", part), share)
+        for part, share in zip(parts, BLEND, strict=True)
+    ]
+    return graph.op("Exp", graph.op("Add", graph.op("Add", logs[0], logs[1]), logs[2]))
+
+
+def _add_glm(graph: Graph, matrix: str, glm: Glm) -> str:
+    scaled = graph.op("Div", matrix, graph.const(glm.log_scale.scale))
     size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
     z = graph.op("Mul", graph.op("Sign", scaled), size)
-    z = graph.op("Where", graph.op("IsNaN", scaled), graph.const(ridge.log_scale.fill), z)
-    z = graph.op("Sub", z, graph.const(ridge.log_scale.mean))
-    z = graph.op("Div", z, graph.const(ridge.log_scale.deviation))
+    z = graph.op("Where", graph.op("IsNaN", scaled), graph.const(glm.log_scale.fill), z)
+    z = graph.op("Sub", z, graph.const(glm.log_scale.mean))
+    z = graph.op("Div", z, graph.const(glm.log_scale.deviation))
     z = graph.clip(z, -CLIP, CLIP)
-    products = graph.op("Mul", z, graph.const(ridge.coefficients))
-    # A sum along the row, not a matrix product: its rounding does not depend on the batch.
-    line = graph.op("ReduceSum", products, graph.const([1], np.int64), keepdims=1)
-    line = graph.clip(graph.op("Add", line, ridge.intercept), 0.0, ridge.highest)
-    return graph.op("Mul", graph.op("Sub", graph.op("Exp", line), 1.0), ridge.factor)
+    products = graph.op("Mul", z, graph.const(glm.coefficients))
+    line = graph.clip(
+        graph.op("Add", graph.row_sum(products, len(glm.coefficients)), glm.intercept),
+        LOWEST_LINE,
+        glm.highest,
+    )
+    return graph.op("Mul", graph.op("Exp", line), glm.unit)
 
 
 def _add_score(graph: Graph, value: str, reference: Any) -> str:
     low, high = reference[:-1], reference[1:]
     width = np.maximum(high - low, 1e-12)
     steps = graph.op("Div", graph.op("Sub", value, graph.const(low)), graph.const(width))
-    inside = graph.clip(steps, 0.0, 1.0)
-    return graph.op("ReduceSum", inside, graph.const([1], np.int64), keepdims=1)
+    return graph.row_sum(graph.clip(steps, 0.0, 1.0), len(low))
 
 
 def _add_quantiles(
@@ -156,7 +174,6 @@ def build_manifest(
             "level": model.level,
             "stretch": model.stretch,
             "retention_rate": model.retention_rate,
-            "ridge_alpha": model.members.ridge.alpha,
             "score_reference": [float(value) for value in model.reference],
         },
         evaluation={
@@ -179,24 +196,21 @@ class Parity:
 def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Dataset) -> Parity:
     """Compares file and fitted model on `rows`, in one batch and row by row in odd ones.
 
-    Raises ModelError where any output differs by more than PARITY_TOLERANCE, or where a row's result
-    depends on its batch at all.
+    Raises ModelError where any output differs by more than PARITY_TOLERANCE, or where a row's
+    result depends on its batch at all.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    loaded = ValueModel(manifest, open_session(data))
     step = max(1, len(rows) // PARITY_ROWS)
     sample = rows.select(np.arange(len(rows)) % step == 0)
     inputs: dict[str, Any] = {}
     for feature in manifest.features:
         column = (sample.numbers if feature.kind == "number" else sample.categories)[feature.name]
         inputs[feature.name] = column.reshape(-1, 1)
-    whole = dict(zip(OUTPUTS, session.run(list(OUTPUTS), inputs), strict=True))
-    for first, count in ((0, 1), (1, 7), (8, 100)):
+    whole = run_session(loaded, inputs, len(sample))
+    for first, count in ((0, 1), (1, 7), (5, 100), (3, 2048)):
         part = {name: column[first : first + count] for name, column in inputs.items()}
-        for name, value in zip(OUTPUTS, session.run(list(OUTPUTS), part), strict=True):
+        size = len(sample.customer_id[first : first + count])
+        for name, value in run_session(loaded, part, size).items():
             if not np.array_equal(value, whole[name][first : first + count]):
                 raise ModelError(
                     f"{name} of a row depends on the rows beside it; the model is not deployed"
@@ -214,7 +228,7 @@ def _largest_difference(expected: dict[str, Any], got: dict[str, Any]) -> Parity
     worst, where, rows = 0.0, OUTPUTS[0], 0
     for name, values in expected.items():
         rows = len(values)
-        other = got[name].reshape(-1)
+        other = got[name]
         if not np.isfinite(other).all():
             return Parity(rows, np.inf, name)
         # Relative to the value, or to a ten-thousandth of the column's mean for values near zero.

@@ -15,22 +15,21 @@ from cva_sql.models_onnx.value.candidates import (
     KINDS,
     RESIDUAL_LEVELS,
     Floats,
+    fit_glm,
     fit_orders_trees,
     fit_probability_trees,
     fit_residual_trees,
-    fit_ridge,
     fit_value_trees,
 )
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.model import FittedModel, Members
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.rules import rule_predictions
+from cva_sql.models_onnx.value.rules import DECAY_DAYS, rule_predictions
 
 VALIDATION_DATES = 3
 MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
 NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 24,000 customers
-LEVEL_TRUST = 0.5  # of the level error that a back-test finds, half is still there next time
 RULE = "baseline"
 # Without buyers to learn from: a log-logistic spread of .8, as int_cva__shop_stats has it.
 FIXED_QUANTILES = (
@@ -61,7 +60,6 @@ class Choice:
     kind: str
     is_better: bool
     reason: str
-    level: float
     scores: dict[str, dict[str, float]]
     dates: tuple[date, ...]
 
@@ -71,16 +69,13 @@ def fit_members(rows: Dataset, plan: Plan) -> Members:
     preprocessing = fit_preprocessing(rows.numbers, rows.categories)
     matrix = preprocessing.matrix(rows.numbers, rows.categories)
     weight = example_weights(rows, plan)
-    ridge = fit_ridge(matrix, rows.label_value, weight)
-    trees = fit_value_trees(matrix, rows.label_value, weight)
-    blend = np.average(np.sqrt(trees.exp(matrix) * ridge.predict(matrix)), weights=weight)
     return Members(
         preprocessing,
-        ridge,
-        trees,
+        fit_glm(matrix, rows.label_value, weight),
+        fit_value_trees(matrix, rows.label_value, weight),
         fit_probability_trees(matrix, rows.label_value, weight),
         fit_orders_trees(matrix, rows.label_orders, weight),
-        float(np.average(rows.label_value, weights=weight) / blend) if blend > 0 else 0.0,
+        plan.label_days / DECAY_DAYS,
     )
 
 
@@ -91,7 +86,7 @@ def example_weights(rows: Dataset, plan: Plan) -> Floats:
 
 
 def validate(data: Dataset, plan: Plan, report: Report) -> list[Fold]:
-    """Forward-chained folds, newest first: at each date only what was known on it is learned from."""
+    """Forward-chained folds, newest first: each learns only from what was known on its date."""
     folds: list[Fold] = []
     for origin in plan.origins:
         if len(folds) == VALIDATION_DATES:
@@ -106,8 +101,12 @@ def validate(data: Dataset, plan: Plan, report: Report) -> list[Fold]:
         )
         members = fit_members(rows, plan)
         matrix = members.matrix(test)
-        predictions = {kind: members.values(matrix, kind) for kind in KINDS}
-        predictions |= reference_predictions(test, plan.label_days)
+        rules = reference_predictions(test, plan.label_days)
+        predictions = {}
+        for kind in KINDS:
+            values = members.values(matrix, kind)
+            predictions[kind] = values * level_to(rules[RULE], values)
+        predictions |= rules
         folds.append(
             Fold(
                 origin,
@@ -125,9 +124,14 @@ def is_enough(rows: Dataset) -> bool:
     return len(rows) >= MIN_ROWS and buyers >= MIN_ROWS // 10
 
 
+def level_to(rule: Floats, values: Floats) -> float:
+    """The factor that gives `values` the rule's total, 1 where either total is 0."""
+    return float(rule.sum() / values.sum()) if rule.sum() > 0 and values.sum() > 0 else 1.0
+
+
 def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]:
     """The rules on rows of one date, and the packaged baseline, which is one of them levelled."""
-    history = float(np.nanmax(rows.rules["shop_history_days"], initial=1.0))
+    history = float(np.max(rows.rules["shop_history_days"], initial=1.0))
     rules = rule_predictions(rows.rules, horizon_days=horizon_days, history_days=max(history, 1.0))
     level = rows.rules["shop_spend_level"]
     return {RULE: rules["decayed_spend"] * level, **rules}
@@ -136,24 +140,29 @@ def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]
 def choose(folds: Sequence[Fold]) -> Choice:
     """The best candidate, and whether it beats every rule.
 
-    It does where its deviance explained is the highest of all on average, its nGini is not below the
-    best rule's, and its ranking is better than chance on every date.
+    It does where on average over the dates it explains more deviance than any rule once all totals
+    are right (who spends how much is one problem, the season of the shop another, and one date's
+    luck with the total would hide the first), where its nGini is not below the best rule's, and
+    where its ranking is better than chance on every date.
     """
     dates = tuple(fold.origin for fold in folds)
     if not folds:
         reason = "there is too little history to test a model forward in time"
-        return Choice(KINDS[0], False, reason, 1.0, {}, dates)
+        return Choice(KINDS[0], False, reason, {}, dates)
     scores: dict[str, dict[str, float]] = {}
     for name in folds[0].predictions:
         rows = [_fold_scores(fold.actual, fold.predictions[name]) for fold in folds]
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    kind = max(KINDS, key=lambda name: scores[name]["d2_tweedie"])
+    kind = max(KINDS, key=lambda name: scores[name]["d2_shape"])
     is_better, reason = _verdict(kind, folds, scores)
-    return Choice(kind, is_better, reason, back_tested_level(folds, kind), scores, dates)
+    return Choice(kind, is_better, reason, scores, dates)
 
 
 def _fold_scores(actual: Floats, predicted: Floats) -> dict[str, float]:
+    total = predicted.sum()
+    rescaled = predicted * (actual.sum() / total) if total > 0 else predicted
     return {
+        "d2_shape": metrics.d2_tweedie(actual, rescaled),
         "d2_tweedie": metrics.d2_tweedie(actual, predicted),
         "ngini": metrics.ngini(actual, predicted),
         "spearman": metrics.spearman(actual, predicted),
@@ -167,47 +176,34 @@ def _verdict(
     kind: str, folds: Sequence[Fold], scores: dict[str, dict[str, float]]
 ) -> tuple[bool, str]:
     rules = [name for name in scores if name not in KINDS]
-    by_deviance = max(rules, key=lambda name: scores[name]["d2_tweedie"])
+    by_deviance = max(rules, key=lambda name: scores[name]["d2_shape"])
     by_rank = max(rules, key=lambda name: scores[name]["ngini"])
-    ours = scores[kind]
-    if not ours["d2_tweedie"] > scores[by_deviance]["d2_tweedie"]:
-        return False, (
-            f"rule {by_deviance} explains more of the deviance "
-            f"({scores[by_deviance]['d2_tweedie']:.3f}) than {kind} ({ours['d2_tweedie']:.3f})"
+    ours, best = scores[kind]["d2_shape"], scores[by_deviance]["d2_shape"]
+    if not ours > best:
+        return (
+            False,
+            f"rule {by_deviance} explains more deviance ({best:.3f}) than {kind} ({ours:.3f})",
         )
-    if ours["ngini"] < scores[by_rank]["ngini"] - NGINI_TOLERANCE:
-        return False, (
-            f"rule {by_rank} ranks better (nGini {scores[by_rank]['ngini']:.3f}) "
-            f"than {kind} ({ours['ngini']:.3f})"
+    gini, best_gini = scores[kind]["ngini"], scores[by_rank]["ngini"]
+    if gini < best_gini - NGINI_TOLERANCE:
+        return (
+            False,
+            f"rule {by_rank} ranks better (nGini {best_gini:.3f}) than {kind} ({gini:.3f})",
         )
     for fold in folds:
         chance = np.zeros(len(fold.actual))
-        gini = paired_difference(
+        skill = paired_difference(
             metrics.ngini, fold.actual, fold.predictions[kind], chance, replicates=100
         )
-        if not gini.lower > 0:
+        if not skill.lower > 0:
             return False, (
                 f"{kind} ranks no better than chance on {fold.origin} "
-                f"(nGini {gini.value:.3f}, from {gini.lower:.3f})"
+                f"(nGini {skill.value:.3f}, from {skill.lower:.3f})"
             )
     return True, (
-        f"{kind} explains more of the deviance ({ours['d2_tweedie']:.3f}) than the best rule, "
-        f"{by_deviance} ({scores[by_deviance]['d2_tweedie']:.3f}), and ranks as well or better "
-        f"(nGini {ours['ngini']:.3f}, best rule {scores[by_rank]['ngini']:.3f})"
+        f"{kind} explains more deviance ({ours:.3f}) than the best rule, {by_deviance} "
+        f"({best:.3f}), and ranks as well or better (nGini {gini:.3f}, best rule {best_gini:.3f})"
     )
-
-
-def back_tested_level(folds: Sequence[Fold], kind: str) -> float:
-    """A factor for the total: half the mean log error of the validation dates, less where they are few."""
-    logs = [
-        np.log(fold.actual.sum() / fold.predictions[kind].sum())
-        for fold in folds
-        if fold.actual.sum() > 0 and fold.predictions[kind].sum() > 0
-    ]
-    if not logs:
-        return 1.0
-    trust = LEVEL_TRUST * len(logs) / (len(logs) + 1)
-    return float(np.clip(np.exp(trust * np.mean(logs)), 0.5, 2.0))
 
 
 def fit_model(
@@ -215,6 +211,7 @@ def fit_model(
 ) -> tuple[FittedModel | None, Choice]:
     """The chosen candidate fitted on every origin, None where there is too little to learn from.
 
+    `data` also has the rows of the plan's own date, for the level and the score's reference.
     `kind` takes a candidate without asking which is best.
     """
     rows = data.at(plan.origins, plan.label_days)
@@ -223,11 +220,12 @@ def fit_model(
     folds = validate(data, plan, report)
     choice = choose(folds)
     kind = kind or choice.kind
-    level = back_tested_level(folds, kind)
     report(f"fitting {kind} on {len(rows):,} examples of {len(plan.origins)} dates")
     members = fit_members(rows, plan)
-    newest = data.at(plan.origins[:1], plan.label_days)
-    matrix, residuals = _buyers_residuals(folds, kind, level, rows, members)
+    now = data.seen_from(plan.as_of)
+    values = members.values(members.matrix(now), kind) * plan.stretch
+    level = level_to(reference_predictions(now, plan.horizon_days)[RULE], values)
+    matrix, residuals = _buyers_residuals(folds, kind, rows, members)
     trees = fit_residual_trees(matrix, residuals, np.ones(len(residuals)))
     quantiles = np.quantile(residuals, RESIDUAL_LEVELS) if len(residuals) >= 30 else FIXED_QUANTILES
     model = FittedModel(
@@ -238,25 +236,25 @@ def fit_model(
         residual_trees=trees,
         residual_quantiles=quantiles,
         reference=np.zeros(101),
-        retention_rate=float(np.median(newest.rules["shop_retention_rate"])),
+        retention_rate=float(np.median(now.rules["shop_retention_rate"])),
     )
-    predicted = model.predict(newest)["predicted_value"]
+    predicted = model.predict(now)["predicted_value"]
     reference = np.quantile(predicted, np.linspace(0, 1, 101))
     return FittedModel(**{**model.__dict__, "reference": reference}), choice
 
 
 def _buyers_residuals(
-    folds: Sequence[Fold], kind: str, level: float, rows: Dataset, members: Members
+    folds: Sequence[Fold], kind: str, rows: Dataset, members: Members
 ) -> tuple[NDArray[np.float32], Floats]:
     """log(spend / expected spend) of the buyers, out of sample, with the matrix to explain it.
 
-    The folds' matrices can differ in columns from the final one (a category may be missing in an early
-    fold), so they are taken from the final preprocessing over the same rows.
+    The folds' matrices can differ in columns from the final one (a category may be missing in an
+    early fold), so they are taken from the final preprocessing over the same rows.
     """
     matrices, residuals = [], []
     for fold in folds:
         test = rows.at([fold.origin], int(rows.label_days[0]))
-        expected = fold.predictions[kind] * level / np.maximum(fold.probability, 1e-6)
+        expected = fold.predictions[kind] / np.maximum(fold.probability, 1e-6)
         buyers = (fold.actual > 0) & (expected > 0)
         matrices.append(members.matrix(test)[buyers])
         residuals.append(np.log(fold.actual[buyers] / expected[buyers]))

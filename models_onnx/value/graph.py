@@ -19,8 +19,8 @@ Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
 class Graph:
     """Collects nodes; a value is named by a string, a constant becomes an initializer.
 
-    Arithmetic is in double: one row's result must not depend on the rows beside it, and a matrix
-    product in float32 does at the last digits.
+    Arithmetic is in double and element by element: one row's result must not depend on the rows
+    beside it, and a matrix product does at the last digits.
     """
 
     def __init__(self) -> None:
@@ -65,6 +65,28 @@ class Graph:
         """`value` held between two constants."""
         return self.op("Min", self.op("Max", value, low), high)
 
+    def columns(self, value: str, first: int, end: int) -> str:
+        """The columns [first, end) of a matrix."""
+        bounds = (self.const([bound], np.int64) for bound in (first, end, 1))
+        return self.op("Slice", value, *bounds)
+
+    def row_sum(self, value: str, width: int) -> str:
+        """(rows, width) -> (rows, 1), by adding one half of the columns to the other.
+
+        ReduceSum along a row starts where memory is aligned, which differs from row to row and
+        changes the last digit (a transposed one is optimised back to it); element-wise sums do
+        not.
+        """
+        while width > 1:
+            half = width // 2
+            total = self.op(
+                "Add", self.columns(value, 0, half), self.columns(value, half, 2 * half)
+            )
+            if width % 2:
+                total = self.op("Concat", total, self.columns(value, width - 1, width), axis=1)
+            value, width = total, half + width % 2
+        return value
+
     def output(self, name: str, value: str) -> None:
         """Names `value` as a double output of shape (rows, 1)."""
         self.nodes.append(helper.make_node("Identity", [value], [name], name=f"out_{name}"))
@@ -92,8 +114,8 @@ class Graph:
 def add_share_among_buyers(graph: Graph, probability: str, level: float) -> tuple[str, str]:
     """(u, is_zero): the quantile `level` of spend lies at share u of the buyers' spend.
 
-    With probability 1 − p spend is zero, so the quantile is zero up to that level and is_zero says so.
-    u is kept inside (0, 1).
+    With probability 1 − p spend is zero, so the quantile is zero up to that level and is_zero says
+    so. u is kept inside (0, 1).
     """
     share = graph.op("Sub", level, graph.op("Sub", 1.0, probability))
     is_zero = graph.op("LessOrEqual", share, 0.0)

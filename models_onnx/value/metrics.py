@@ -175,8 +175,8 @@ def d2_tweedie(
 
     Jørgensen (1987, "Exponential dispersion models"), 1 < power < 2: a proper score of the mean of
     spend that is zero for many and heavy-tailed for the rest, so it sees ranking and level at once.
-    A prediction below `floor` of the mean spend counts as that, else a rule that says 0 is infinitely
-    wrong.
+    A prediction below `floor` of the mean spend counts as that, else a rule that says 0 is
+    infinitely wrong.
     """
     outcome, forecast, w = _prepare(actual, predicted, weights)
     mean = _mean(outcome.values, w)

@@ -1,4 +1,4 @@
-"""The fitted value model: what it predicts, in numpy. `export.py` writes the same as an ONNX graph."""
+"""The fitted value model in numpy: what it predicts. `export.py` writes the same as a graph."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.candidates import RESIDUAL_LEVELS, Floats, Matrix, Ridge, Trees
+from cva_sql.models_onnx.value.candidates import RESIDUAL_LEVELS, Floats, Glm, Matrix, Trees
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.graph import Q_LEVELS
 from cva_sql.models_onnx.value.preprocessing import Preprocessing
 
+DECAYED = "decayed_spend"
+DECAYED_FLOOR = 0.02  # of the mean spend
+# Weights of GLM, trees and the plain rule in the geometric mean. The rule steadies ranking and
+# level; the weights are rounded and the same for every shop.
+BLEND = (0.4, 0.3, 0.3)
 SMALLEST_PROBABILITY = 1e-6
 LARGEST_PROBABILITY = 1 - 1e-6
 
@@ -22,11 +27,11 @@ class Members:
     """Everything fitted on one set of training rows; predictions are for `label_days`."""
 
     preprocessing: Preprocessing
-    ridge: Ridge
+    glm: Glm
     value_trees: Trees
     probability_trees: Trees
     orders_trees: Trees
-    blend_factor: float
+    decayed_unit: float
 
     def matrix(self, rows: Dataset) -> Matrix:
         """The rows as the members' matrix."""
@@ -34,22 +39,32 @@ class Members:
 
     def values(self, matrix: Matrix, kind: str) -> Floats:
         """Expected spend by the candidate of this kind."""
-        if kind == "ridge":
-            return self.ridge.predict(matrix)
-        trees = self.value_trees.exp(matrix)
+        if kind == "glm":
+            return self.glm.predict(matrix)
         if kind == "lightgbm":
-            return trees
-        return self.blend_factor * np.sqrt(trees * self.ridge.predict(matrix))
+            return self.value_trees.exp(matrix)
+        decayed = matrix[:, self.preprocessing.numbers.index(DECAYED)].astype(np.float64)
+        # A little for those who spent nothing lately, or the product would be zero.
+        decayed = decayed * self.decayed_unit + DECAYED_FLOOR * self.glm.unit
+        glm, trees, rule = BLEND
+        return np.asarray(
+            np.exp(
+                glm * np.log(self.glm.predict(matrix))
+                + trees * np.log(self.value_trees.exp(matrix))
+                + rule * np.log(decayed)
+            )
+        )
 
 
 @dataclass(frozen=True)
 class FittedModel:
     """A candidate with all that turns it into the contract's outputs.
 
-    `level` corrects the total by back-test, `stretch` is horizon over label days. The quantiles of
-    log(spend / expected spend) among buyers come from `residual_trees`, or, where that is empty, from
-    the fixed `residual_quantiles`. `reference` is the 101-point grid of predictions that score counts
-    in.
+    `stretch` is horizon over label days; `level` brings the total to the one that the levelled rule
+    expects, for a season's luck moves a trained total far more than that. The quantiles of
+    log(spend / expected spend) among buyers come from `residual_trees`, or, where that is empty,
+    from the fixed `residual_quantiles`. `reference` is the 101-point grid of predictions that
+    score counts in.
     """
 
     kind: str

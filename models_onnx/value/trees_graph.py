@@ -1,7 +1,8 @@
 """A LightGBM booster as one TreeEnsemble in double.
 
-Written out here and not by a converter: the converters round thresholds and sums to single precision,
-so that a value on an edge can fall to the other side, and the quantiles near zero lose four digits.
+Written out here and not by a converter: the converters round thresholds and sums to single
+precision, so that a value on an edge can fall to the other side, and the quantiles near zero lose
+four digits.
 """
 
 from __future__ import annotations

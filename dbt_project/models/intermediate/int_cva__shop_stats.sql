@@ -47,15 +47,16 @@ levels as (
     select
         as_of_date,
         coalesce(history_days, 0) as history_days,
-        -- A factor outside these bounds says more of a young or dying shop than of its customers.
+        -- The root: about half of a level error (in logs) is still there a horizon later. A factor
+        -- outside these bounds says more of a young or dying shop than of its customers.
         case
             when history_days >= {{ horizon * 2 }} and predicted_spend > 0
-                then least(greatest(cast(spend / predicted_spend as double), 0.2), 5.0)
+                then sqrt(least(greatest(cast(spend / predicted_spend as double), 0.2), 5.0))
             else 1.0
         end as spend_level,
         case
             when history_days >= {{ horizon * 2 }} and predicted_orders > 0
-                then least(greatest(cast(orders / predicted_orders as double), 0.2), 5.0)
+                then sqrt(least(greatest(cast(orders / predicted_orders as double), 0.2), 5.0))
             else 1.0
         end as orders_level,
         case
