@@ -14,10 +14,10 @@ from pathlib import Path
 
 from cva_sql.models_onnx.value.graph import (
     OPSET,
-    Q_LEVELS,
     Graph,
     add_log_logistic_quantile,
-    add_share_among_buyers,
+    add_shares_among_buyers,
+    output_quantiles,
 )
 from cva_sql.models_onnx.value.rules import DECAY_DAYS
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Feature, Manifest
@@ -55,12 +55,9 @@ def build_baseline() -> bytes:
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
     # A logistic with standard deviation σ has scale σ√3/π; at .6 and above the mean runs away.
     shape = graph.clip(graph.op("Mul", x["shop_error_spread"], math.sqrt(3) / math.pi), 0.05, 0.6)
-    for level in Q_LEVELS:
-        u, is_zero = add_share_among_buyers(graph, probability, level)
-        quantile = add_log_logistic_quantile(graph, mean_if_purchase, shape, u)
-        graph.output(
-            f"predicted_value_p{round(level * 100)}", graph.op("Where", is_zero, 0.0, quantile)
-        )
+    u, is_zero = add_shares_among_buyers(graph, probability)
+    spend = add_log_logistic_quantile(graph, mean_if_purchase, shape, u)
+    output_quantiles(graph, spend, is_zero)
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)
     graph.output("predicted_orders", orders)

@@ -8,29 +8,31 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from cva_sql.models_onnx.value.candidates import LOWEST_LINE, RESIDUAL_LEVELS, Glm, Trees
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.fit import Choice
 from cva_sql.models_onnx.value.graph import (
     OPSET,
-    Q_LEVELS,
     Graph,
     add_logit,
     add_piecewise_line,
-    add_share_among_buyers,
+    add_shares_among_buyers,
+    output_quantiles,
 )
 from cva_sql.models_onnx.value.model import (
     BLEND,
     DECAYED,
     DECAYED_FLOOR,
     LARGEST_PROBABILITY,
+    MIN_STEP,
     SMALLEST_PROBABILITY,
     FittedModel,
 )
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.preprocessing import CLIP, Preprocessing
-from cva_sql.models_onnx.value.trees_graph import add_trees
+from cva_sql.models_onnx.value.trees_graph import add_steps, add_trees
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
 from cva_sql.udfs.predict import run_session
@@ -64,7 +66,7 @@ def build_model(model: FittedModel) -> bytes:
 
 
 def _add_matrix(graph: Graph, preprocessing: Preprocessing) -> str:
-    columns = [graph.double(graph.number_input(name)) for name in preprocessing.numbers]
+    columns = [graph.number_input(name) for name in preprocessing.numbers]
     for name, values in preprocessing.categories:
         text = graph.category_input(name)
         for value in values:
@@ -78,8 +80,7 @@ def _add_matrix(graph: Graph, preprocessing: Preprocessing) -> str:
                     default_float=0.0,
                 )
             )
-            columns[-1] = graph.double(columns[-1])
-    return graph.op("Concat", *columns, axis=1)
+    return graph.double(graph.op("Concat", *columns, axis=1))
 
 
 def _add_exp(graph: Graph, matrix: str, trees: Trees) -> str:
@@ -107,27 +108,31 @@ def _add_value(graph: Graph, matrix: str, model: FittedModel) -> str:
 
 
 def _add_glm(graph: Graph, matrix: str, glm: Glm) -> str:
-    scaled = graph.op("Div", matrix, graph.const(glm.log_scale.scale))
+    scaled = graph.op("Mul", matrix, graph.const(1 / glm.log_scale.scale))
     size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
     z = graph.op("Mul", graph.op("Sign", scaled), size)
     z = graph.op("Where", graph.op("IsNaN", scaled), graph.const(glm.log_scale.fill), z)
-    z = graph.op("Sub", z, graph.const(glm.log_scale.mean))
-    z = graph.op("Div", z, graph.const(glm.log_scale.deviation))
-    z = graph.clip(z, -CLIP, CLIP)
-    products = graph.op("Mul", z, graph.const(glm.coefficients))
-    line = graph.clip(
-        graph.op("Add", graph.row_sum(products, len(glm.coefficients)), glm.intercept),
-        LOWEST_LINE,
-        glm.highest,
-    )
+    # Clipping before standardising is the same and leaves one product for the coefficients.
+    mean, deviation = glm.log_scale.mean, glm.log_scale.deviation
+    z = graph.op("Max", z, graph.const(mean - CLIP * deviation))
+    z = graph.op("Min", z, graph.const(mean + CLIP * deviation))
+    slopes = glm.coefficients / deviation
+    products = graph.op("Mul", z, graph.const(slopes))
+    total = graph.row_sum(products, len(slopes))
+    line = graph.op("Add", total, glm.intercept - float(np.sum(slopes * mean)))
+    line = graph.clip(line, LOWEST_LINE, glm.highest)
     return graph.op("Mul", graph.op("Exp", line), glm.unit)
 
 
 def _add_score(graph: Graph, value: str, reference: Any) -> str:
+    """See `model.score`; a tree finds the step, a hundred comparisons a row cost more."""
     low, high = reference[:-1], reference[1:]
-    width = np.maximum(high - low, 1e-12)
-    steps = graph.op("Div", graph.op("Sub", value, graph.const(low)), graph.const(width))
-    return graph.row_sum(graph.clip(steps, 0.0, 1.0), len(low))
+    step = add_steps(graph, value, [float(bound) for bound in high[:-1]])
+    index = graph.op("Cast", step, to=TensorProto.INT64)
+    start = graph.op("Gather", graph.const(low), index)
+    slope = graph.op("Gather", graph.const(1 / np.maximum(high - low, MIN_STEP)), index)
+    inside = graph.op("Mul", graph.op("Sub", value, start), slope)
+    return graph.op("Add", step, graph.clip(inside, 0.0, 1.0))
 
 
 def _add_quantiles(
@@ -141,12 +146,9 @@ def _add_quantiles(
     else:
         residuals = [graph.const([[float(r)]]) for r in model.residual_quantiles]
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
-    for level in Q_LEVELS:
-        u, is_zero = add_share_among_buyers(graph, probability, level)
-        line = add_piecewise_line(graph, add_logit(graph, u), knots, residuals)
-        spend = graph.op("Mul", mean_if_purchase, graph.op("Exp", line))
-        name = f"predicted_value_p{round(level * 100)}"
-        graph.output(name, graph.op("Where", is_zero, 0.0, spend))
+    u, is_zero = add_shares_among_buyers(graph, probability)
+    line = add_piecewise_line(graph, add_logit(graph, u), knots, residuals)
+    output_quantiles(graph, graph.op("Mul", mean_if_purchase, graph.op("Exp", line)), is_zero)
 
 
 def build_manifest(

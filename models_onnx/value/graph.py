@@ -111,16 +111,25 @@ class Graph:
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def add_share_among_buyers(graph: Graph, probability: str, level: float) -> tuple[str, str]:
-    """(u, is_zero): the quantile `level` of spend lies at share u of the buyers' spend.
+def add_shares_among_buyers(graph: Graph, probability: str) -> tuple[str, str]:
+    """(u, is_zero), each (rows, 3): where the quantiles of Q_LEVELS lie among the buyers' spend.
 
-    With probability 1 − p spend is zero, so the quantile is zero up to that level and is_zero says
-    so. u is kept inside (0, 1).
+    With probability 1 − p spend is zero: a quantile is zero up to that level, and is_zero says so.
+    u is kept inside (0, 1).
     """
-    share = graph.op("Sub", level, graph.op("Sub", 1.0, probability))
+    nobody = graph.op("Sub", 1.0, probability)
+    share = graph.op("Sub", graph.const([Q_LEVELS]), nobody)
     is_zero = graph.op("LessOrEqual", share, 0.0)
     u = graph.op("Div", share, graph.op("Max", probability, 1e-9))
     return graph.clip(u, 1e-4, 1 - 1e-4), is_zero
+
+
+def output_quantiles(graph: Graph, spend: str, is_zero: str) -> None:
+    """Names the columns of a (rows, 3) matrix of spend as the contract's quantiles."""
+    quantiles = graph.op("Where", is_zero, 0.0, spend)
+    for column, level in enumerate(Q_LEVELS):
+        name = f"predicted_value_p{round(level * 100)}"
+        graph.output(name, graph.columns(quantiles, column, column + 1))
 
 
 def add_logit(graph: Graph, u: str) -> str:
@@ -139,11 +148,14 @@ def add_log_logistic_quantile(graph: Graph, mean: str, shape: str, u: str) -> st
 
 
 def add_piecewise_line(graph: Graph, x: str, knots: Sequence[float], values: Sequence[str]) -> str:
-    """The line through (knots[k], values[k]), straight on beyond both ends."""
+    """The line through (knots[k], values[k]), straight on beyond both ends.
+
+    `x` is (rows, n), each of `values` (rows, 1): one line a row, read at n places.
+    """
     line = values[0]
     for k in range(len(knots) - 1):
         width = knots[k + 1] - knots[k]
-        slope = graph.op("Div", graph.op("Sub", values[k + 1], values[k]), width)
+        slope = graph.op("Mul", graph.op("Sub", values[k + 1], values[k]), 1 / width)
         step = graph.op("Sub", x, knots[k])
         if k > 0:
             step = graph.op("Max", step, 0.0)

@@ -74,7 +74,7 @@ class LogScale:
 
     def transform(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Shape (rows, width), within ±CLIP."""
-        z = signed_log(matrix.astype(np.float64) / self.scale)
+        z = signed_log(matrix.astype(np.float64) * (1 / self.scale))
         z = np.where(np.isnan(z), self.fill, z)
         return np.clip((z - self.mean) / self.deviation, -CLIP, CLIP)
 

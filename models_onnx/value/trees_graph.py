@@ -17,7 +17,7 @@ from cva_sql.models_onnx.value.graph import Graph
 BRANCH_LEQ, SUM, NO_TRANSFORM = 0, 1, 0  # the operator's codes
 
 
-class _Arrays:
+class Nodes:
     """The operator's parallel arrays: one entry an inner node, and one a leaf."""
 
     def __init__(self) -> None:
@@ -69,11 +69,38 @@ def add_trees(graph: Graph, matrix: str, booster: Any) -> str:
 
     Raises ValueError for a split that is not `<=` or that treats 0 as missing: this model has none.
     """
-    arrays = _Arrays()
+    arrays = Nodes()
     for tree in booster.dump_model()["tree_info"]:
         root = tree["tree_structure"]
         add = arrays.add_node if "split_index" in root else arrays.add_constant
         arrays.roots.append(add(root))
+    return _add_ensemble(graph, matrix, arrays)
+
+
+def add_steps(graph: Graph, value: str, bounds: list[float]) -> str:
+    """How many of the ascending `bounds` are below a (rows, 1) value, as one balanced tree."""
+
+    def node(first: int, end: int) -> dict[str, Any]:
+        if first == end:
+            return {"leaf_value": float(first)}
+        middle = (first + end) // 2
+        return {
+            "split_index": middle,
+            "split_feature": 0,
+            "threshold": bounds[middle],
+            "decision_type": "<=",
+            "missing_type": "NaN",
+            "default_left": True,
+            "left_child": node(first, middle),
+            "right_child": node(middle + 1, end),
+        }
+
+    arrays = Nodes()
+    arrays.roots.append(arrays.add_node(node(0, len(bounds))))
+    return _add_ensemble(graph, value, arrays)
+
+
+def _add_ensemble(graph: Graph, matrix: str, arrays: Nodes) -> str:
     return graph.op(
         "TreeEnsemble",
         matrix,
