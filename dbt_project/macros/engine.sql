@@ -119,7 +119,11 @@ timezone('{{ var("cva_timezone") }}', cast('{{ run_started_at.isoformat() }}' as
 {%- endmacro %}
 
 {% macro spark__now() -%}
+{%- if var('cva_now') -%}
+cast('{{ var("cva_now") }}' as timestamp)
+{%- else -%}
 from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{{ var("cva_timezone") }}')
+{%- endif -%}
 {%- endmacro %}
 
 

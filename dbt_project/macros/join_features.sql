@@ -50,7 +50,7 @@ final as (
         {%- for model, features in families.items() %}
         {%- for feature in features %},
         cast(
-            {{- model }}.{{ feature.name }} as {{ 'varchar' if feature.kind == 'category' else 'double' -}}
+            {{- model }}.{{ feature.name }} as {{ 'string' if feature.kind == 'category' else 'double' -}}
         ) as {{ feature.name }}
         {%- endfor %}
         {%- endfor %}

@@ -59,7 +59,7 @@ coalesce(days_since_last_order > 1.5 * gap_mean_days + coalesce(gap_std_days, 0)
 {%- endif -%}
 case
             when {{ rank }} <= ceil({{ shares[0] }} * {{ customers }}) then 'high'
-            when {{ rank }} <= ceil({{ shares[0] + shares[1] }} * {{ customers }}) then 'medium'
+            when {{ rank }} <= ceil({{ (shares[0] + shares[1]) | round(9) }} * {{ customers }}) then 'medium'
             else 'low'
         end
 {%- endmacro %}

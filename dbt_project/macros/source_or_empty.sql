@@ -1,6 +1,6 @@
 {% macro kind_type(kind) %}
 {{- return({
-    'id': 'varchar', 'text': 'varchar', 'money': 'decimal(18, 4)', 'time': 'timestamp',
+    'id': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
     'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
 }[kind]) -}}
 {% endmacro %}

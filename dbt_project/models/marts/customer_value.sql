@@ -6,14 +6,26 @@ with features as (select * from {{ ref('cva', 'customer_features') }}),
 
 scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
+-- Apart from the join, so that the user's predicate may name any column of customer_features.
+judged as (
+    select
+        customer_id,
+        as_of_date,
+        orders_count,
+        historic_value,
+        {{ cva.is_overdue() }} as is_overdue,
+        coalesce({{ var('cva_eligible_customers') }}, false) as is_eligible
+    from features
+),
+
 customers as (
     select
-        features.customer_id,
-        features.as_of_date,
-        features.orders_count,
-        features.historic_value,
-        {{ cva.is_overdue() }} as is_overdue,
-        coalesce({{ var('cva_eligible_customers') }}, false) as is_eligible,
+        judged.customer_id,
+        judged.as_of_date,
+        judged.orders_count,
+        judged.historic_value,
+        judged.is_overdue,
+        judged.is_eligible,
         scores.predicted_value,
         scores.predicted_value_p10,
         scores.predicted_value_p50,
@@ -25,11 +37,11 @@ customers as (
         scores.is_baseline,
         scores.model_version,
         scores.model_hash
-    from features
+    from judged
     inner join scores
         on
-            features.customer_id = scores.customer_id
-            and features.as_of_date = scores.as_of_date
+            judged.customer_id = scores.customer_id
+            and judged.as_of_date = scores.as_of_date
 ),
 
 ranked as (
@@ -84,9 +96,9 @@ final as (
         end as expected_next_order_date,
         is_overdue,
         {{ cva.clv() }} as clv,
-        cast(null as varchar) as reason_1,
-        cast(null as varchar) as reason_2,
-        cast(null as varchar) as reason_3,
+        cast(null as string) as reason_1,
+        cast(null as string) as reason_2,
+        cast(null as string) as reason_3,
         model_version,
         model_hash,
         {{ cva.now() }} as scored_at
