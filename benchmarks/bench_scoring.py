@@ -58,7 +58,9 @@ def main() -> None:
 
         con = duckdb.connect(str(db), config={"threads": THREADS})
         register(con, models_dir=shop.models_dir)
-        names = ", ".join(f'cast("{n}" as float) as "{n}"' for n in model.members.preprocessing.numbers)
+        names = ", ".join(
+            f'cast("{n}" as float) as "{n}"' for n in model.members.preprocessing.numbers
+        )
         numbers = con.execute(f"select {names} from customer_features").fetchnumpy()
         import numpy as np
 

@@ -8,7 +8,7 @@ ORDERS_EACH = 20
 
 
 def make_shop(db: Path, customers: int) -> None:
-    """Writes raw.orders into a new database; customers differ in rate, amount and when they stop."""
+    """Writes raw.orders into a new database; customers differ in rate, amount and span."""
     import duckdb
 
     con = duckdb.connect(str(db))

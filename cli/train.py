@@ -21,7 +21,7 @@ from cva_sql.cli.options import (
 if TYPE_CHECKING:
     from cva_sql.cli.dbt import Shop
 
-MAX_ROWS = 500_000  # examples; more add minutes and hardly any quality
+MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
 
 
 @dataclass(frozen=True)
