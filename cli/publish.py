@@ -30,7 +30,10 @@ def publish(shop: Shop, run_id: str) -> Path:
     root = shop.published
     root.mkdir(parents=True, exist_ok=True)
     for stale in root.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink()
+        if stale.is_symlink() or not stale.is_dir():  # rmtree refuses a link to a folder
+            stale.unlink()
+        else:
+            shutil.rmtree(stale, ignore_errors=True)
     work = root / f"{UNFINISHED}{run_id}"
     work.mkdir()
     _copy_tables(shop, work)

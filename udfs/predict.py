@@ -20,9 +20,6 @@ RETURN_TYPE = (
 )
 
 
-BLOCK_ROWS = 16  # a multiple of every processor's vector width
-
-
 def predict(model: ValueModel, columns: Mapping[str, Any], rows: int) -> dict[str, Floats]:
     """The contract's outputs by name, each float64 of shape (rows,), in row order.
 
@@ -35,22 +32,12 @@ def predict(model: ValueModel, columns: Mapping[str, Any], rows: int) -> dict[st
 def run_session(
     model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: int
 ) -> dict[str, Floats]:
-    """The outputs for inputs of shape (rows, 1) by name.
-
-    Rows are filled up to whole blocks: the remainder of a vector loop takes other instructions,
-    whose exp and log differ in the last digit.
-    """
+    """The outputs for inputs of shape (rows, 1) by name."""
     if rows == 0:
         return {name: np.empty(0) for name in OUTPUTS}
-    missing = -rows % BLOCK_ROWS
-    if missing:
-        inputs = {
-            name: np.concatenate([column, np.repeat(column[-1:], missing, axis=0)])
-            for name, column in inputs.items()
-        }
     values = model.session.run(list(OUTPUTS), dict(inputs))
     return {
-        name: np.asarray(value, dtype=np.float64).reshape(-1)[:rows]
+        name: np.asarray(value, dtype=np.float64).reshape(rows)
         for name, value in zip(OUTPUTS, values, strict=True)
     }
 

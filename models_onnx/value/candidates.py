@@ -15,8 +15,8 @@ from cva_sql.models_onnx.value.preprocessing import LogScale, fit_log_scale
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
-# Read when OpenMP is loaded, so before LightGBM is: threads that wait by spinning make training four
-# times as slow on a machine that has other work.
+# Read when OpenMP is loaded, so before LightGBM is: threads that wait by spinning make training
+# four times as slow on a machine that has other work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 KINDS = ("glm", "lightgbm", "blend")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from cva_sql.models_onnx.value.candidates import LOWEST_LINE, RESIDUAL_LEVELS, Glm, Trees
+from cva_sql.models_onnx.value.candidates import LOWEST_LINE, RESIDUAL_LEVELS, Glm
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.fit import Choice
 from cva_sql.models_onnx.value.graph import (
@@ -45,15 +45,23 @@ PARITY_ROWS = 5000
 def build_model(model: FittedModel) -> bytes:
     """The ONNX file of a fitted model."""
     graph = Graph()
-    matrix = _add_matrix(graph, model.members.preprocessing)
     members = model.members
-    value = graph.op("Mul", _add_value(graph, matrix, model), model.level * model.stretch)
+    matrix = _add_matrix(graph, members.preprocessing)
+    trees = [
+        members.value_trees,
+        members.probability_trees,
+        members.orders_trees,
+        *model.residual_trees,
+    ]
+    value, p, orders, *residuals = [add_trees(graph, matrix, t.booster) for t in trees]
+    value = graph.op("Mul", graph.op("Exp", value), members.value_trees.scale)
+    value = _add_value(graph, matrix, value, model)
+    value = graph.op("Mul", value, model.level * model.stretch)
 
-    p = graph.op("Sigmoid", add_trees(graph, matrix, members.probability_trees.booster))
-    p = graph.clip(p, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+    p = graph.clip(graph.op("Sigmoid", p), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
     nobody = graph.op("Pow", graph.op("Sub", 1.0, p), model.stretch)
     probability = graph.op("Sub", 1.0, nobody)
-    orders = graph.op("Mul", _add_exp(graph, matrix, members.orders_trees), model.stretch)
+    orders = graph.op("Mul", graph.op("Exp", orders), members.orders_trees.scale * model.stretch)
 
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)
@@ -61,7 +69,7 @@ def build_model(model: FittedModel) -> bytes:
     zero = graph.op("Mul", value, 0.0)
     graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
     graph.output("score", _add_score(graph, value, model.reference))
-    _add_quantiles(graph, model, matrix, value, probability)
+    _add_quantiles(graph, model, residuals, value, probability)
     return graph.to_bytes(f"cva value model, {model.kind}")
 
 
@@ -80,24 +88,17 @@ def _add_matrix(graph: Graph, preprocessing: Preprocessing) -> str:
                     default_float=0.0,
                 )
             )
-    return graph.double(graph.op("Concat", *columns, axis=1))
+    return graph.whole_blocks(columns)
 
 
-def _add_exp(graph: Graph, matrix: str, trees: Trees) -> str:
-    raw = add_trees(graph, matrix, trees.booster)
-    return graph.op("Mul", graph.op("Exp", raw), trees.scale)
-
-
-def _add_value(graph: Graph, matrix: str, model: FittedModel) -> str:
+def _add_value(graph: Graph, matrix: str, trees: str, model: FittedModel) -> str:
     members = model.members
-    if model.kind == "glm":
-        return _add_glm(graph, matrix, members.glm)
-    trees = _add_exp(graph, matrix, members.value_trees)
     if model.kind == "lightgbm":
         return trees
-    place = graph.const([members.preprocessing.numbers.index(DECAYED)], np.int64)
-    decayed = graph.op("Gather", matrix, place, axis=1)
-    decayed = graph.op("Mul", decayed, members.decayed_unit)
+    if model.kind == "glm":
+        return _add_glm(graph, matrix, members.glm)
+    place = members.preprocessing.numbers.index(DECAYED)
+    decayed = graph.op("Mul", graph.columns(matrix, place, place + 1), members.decayed_unit)
     decayed = graph.op("Add", decayed, DECAYED_FLOOR * members.glm.unit)
     parts = (_add_glm(graph, matrix, members.glm), trees, decayed)
     logs = [
@@ -136,14 +137,12 @@ def _add_score(graph: Graph, value: str, reference: Any) -> str:
 
 
 def _add_quantiles(
-    graph: Graph, model: FittedModel, matrix: str, value: str, probability: str
+    graph: Graph, model: FittedModel, residuals: list[str], value: str, probability: str
 ) -> None:
     knots = [float(np.log(q / (1 - q))) for q in RESIDUAL_LEVELS]
-    if model.residual_trees:
-        residuals = [add_trees(graph, matrix, trees.booster) for trees in model.residual_trees]
-        for k in range(1, len(residuals)):
-            residuals[k] = graph.op("Max", residuals[k - 1], residuals[k])
-    else:
+    for k in range(1, len(residuals)):
+        residuals[k] = graph.op("Max", residuals[k - 1], residuals[k])
+    if not residuals:
         residuals = [graph.const([[float(r)]]) for r in model.residual_quantiles]
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
     u, is_zero = add_shares_among_buyers(graph, probability)

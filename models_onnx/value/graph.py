@@ -13,14 +13,17 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 ML_OPSET = 5  # TreeEnsemble, which unlike its forerunner hands out double; onnxruntime 1.20
 IR_VERSION = 10
+BLOCK = 16  # rows; a multiple of every vector width
 Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
 
 
 class Graph:
     """Collects nodes; a value is named by a string, a constant becomes an initializer.
 
-    Arithmetic is in double and element by element: one row's result must not depend on the rows
-    beside it, and a matrix product does at the last digits.
+    One row's result does not depend on the rows beside it, to the last bit: arithmetic is in double
+    and element by element (a matrix product or a sum along a row rounds by where a row lies in
+    memory), and rows are filled up to whole blocks (the remainder of a vector loop takes other
+    instructions, whose exp and log differ in the last digit).
     """
 
     def __init__(self) -> None:
@@ -28,6 +31,7 @@ class Graph:
         self.initializers: list[Any] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
+        self._rows = ""
 
     def _name(self) -> str:
         return f"v{len(self.nodes) + len(self.initializers)}"
@@ -65,6 +69,17 @@ class Graph:
         """`value` held between two constants."""
         return self.op("Min", self.op("Max", value, low), high)
 
+    def whole_blocks(self, columns: Sequence[str]) -> str:
+        """The input columns side by side as double, filled with zeros up to a multiple of BLOCK."""
+        matrix = self.double(self.op("Concat", *columns, axis=1))
+        self._rows = self.op("Shape", matrix, start=0, end=1)
+        block = self.const([BLOCK], np.int64)
+        rest = self.op("Mod", self._rows, block)
+        missing = self.op("Mod", self.op("Sub", block, rest), block)
+        none = self.const([0], np.int64)
+        pads = self.op("Concat", none, none, missing, none, axis=0)
+        return self.op("Pad", matrix, pads, self.const(0.0))
+
     def columns(self, value: str, first: int, end: int) -> str:
         """The columns [first, end) of a matrix."""
         bounds = (self.const([bound], np.int64) for bound in (first, end, 1))
@@ -88,8 +103,10 @@ class Graph:
         return value
 
     def output(self, name: str, value: str) -> None:
-        """Names `value` as a double output of shape (rows, 1)."""
-        self.nodes.append(helper.make_node("Identity", [value], [name], name=f"out_{name}"))
+        """Names `value`, less the filled-up rows, as a double output of shape (rows, 1)."""
+        first, axis = self.const([0], np.int64), self.const([0], np.int64)
+        inputs = [value, first, self._rows, axis]
+        self.nodes.append(helper.make_node("Slice", inputs, [name], name=f"out_{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
 
     def to_bytes(self, description: str) -> bytes:
