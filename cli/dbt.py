@@ -58,7 +58,7 @@ def run_dbt(
         "--vars", json.dumps({**shop.vars, **(variables or {})}),
     ]  # fmt: skip
     if command == "build":
-        # The package's unit tests prove its SQL, not the shop's data: they run in its own test suite.
+        # The unit tests prove the package, not the shop's data: they run in its own test suite.
         arguments += ["--exclude-resource-type", "unit_test"]
     if select:
         arguments += ["--select", *select]
@@ -138,7 +138,8 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
 
 NOISE = re.compile(
     r"^(Completed with|Done\.|Finished running|compiled code at|Encountered an error|Traceback|"
-    r"\[?\d\d:\d\d:\d\d|Failure in (model|test|unit_test)|\d+ of \d+ (ERROR|FAIL)|$)"
+    r"\[?\d\d:\d\d:\d\d|> (in macro|called by) |"
+    r"Failure in (model|test|unit_test)|\d+ of \d+ (ERROR|FAIL)|$)"
 )
 
 

@@ -38,11 +38,15 @@ SHOWN = {  # metric -> (title, digits)
     "bias": ("bias", 3),
     "abs_bias": ("|bias|", 3),
     "auc": ("AUC", 3),
+}
+SHOWN_BELOW = {  # what only a model with probabilities and quantiles has
     "brier": ("Brier", 4),
+    "calibration_slope": ("calibration slope", 2),
     "coverage_p10": ("y≤p10", 3),
     "coverage_p50": ("y≤p50", 3),
     "coverage_p90": ("y≤p90", 3),
 }
+WIDTH = 14
 
 
 def evaluate(
@@ -181,15 +185,23 @@ def describe(result: Backtest) -> str:
     for title, models in blocks:
         lines += ["", title]
         shown = [name for name in SHOWN if any(name in m for m in models.values())]
-        lines.append("  " + f"{'':<14}" + "".join(f"{SHOWN[n][0]:>15}" for n in shown))
+        lines.append(f"{'':<{WIDTH}}" + "".join(f"{SHOWN[n][0]:>{WIDTH}}" for n in shown))
         for model, metrics in models.items():
-            cells = "".join(f"{_cell(metrics.get(n), SHOWN[n][1]):>15}" for n in shown)
-            lines.append("  " + f"{model:<14}{cells}")
+            cells = "".join(f"{_cell(metrics[n], SHOWN[n][1]):>{WIDTH}}" for n in shown)
+            lines.append(f"{model:<{WIDTH}}{cells}")
+        for model, metrics in models.items():
+            more = [
+                f"{label} {_cell(metrics[name], digits)}"
+                for name, (label, digits) in SHOWN_BELOW.items()
+                if name in metrics
+            ]
+            if more:
+                lines.append(f"{model}: {', '.join(more)}")
     return "\n".join([*lines, "", *result.verdicts])
 
 
-def _cell(metric: Metric | None, digits: int) -> str:
-    if metric is None or not math.isfinite(metric.value):
+def _cell(metric: Metric, digits: int) -> str:
+    if not math.isfinite(metric.value):
         return "–"
     half = (metric.upper - metric.lower) / 2
     text = f"{metric.value:.{digits}f}"

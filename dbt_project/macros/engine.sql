@@ -32,6 +32,31 @@
 {%- endmacro %}
 
 
+{#- A whole number of 64 bits for a text: two texts rarely share one, so it finds candidates only. -#}
+{% macro hash_key(text) %}
+{{- return(adapter.dispatch('hash_key', 'cva')(text)) -}}
+{% endmacro %}
+
+{% macro default__hash_key(text) %}hash({{ text }}){% endmacro %}
+
+{% macro spark__hash_key(text) %}xxhash64({{ text }}){% endmacro %}
+
+
+{#- The sum of a DOUBLE term, each rounded to so many places first, so that neither threads nor row order
+    show. DuckDB rounds to DECIMAL at twice the price of whole numbers, so it adds up those. -#}
+{% macro rounded_sum(term, places) %}
+{{- return(adapter.dispatch('rounded_sum', 'cva')(term, places)) -}}
+{% endmacro %}
+
+{% macro default__rounded_sum(term, places) -%}
+cast(sum(cast(({{ term }}) * 1e{{ places }} as bigint)) / 1e{{ places }} as decimal(28, {{ places }}))
+{%- endmacro %}
+
+{% macro spark__rounded_sum(term, places) -%}
+sum(cast({{ term }} as decimal(18, {{ places }})))
+{%- endmacro %}
+
+
 {#- Monday 1 … Sunday 7. -#}
 {% macro weekday(date) %}
 {{- return(adapter.dispatch('weekday', 'cva')(date)) -}}

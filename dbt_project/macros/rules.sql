@@ -13,14 +13,15 @@ coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 
 {%- endmacro %}
 
 
-{#- Over the canonical columns of orders: why a row cannot be used, NULL where it can. -#}
+{#- Over the canonical columns of orders and what `source_or_empty` says of them: why a row cannot be used,
+    NULL where it can. -#}
 {% macro order_reject_reason() %}
 {{- return(adapter.dispatch('order_reject_reason', 'cva')()) -}}
 {% endmacro %}
 {% macro default__order_reject_reason() -%}
 case
-            when order_id is null then 'order_id_missing'
-            when customer_id is null then 'customer_unknown'
+            when is_order_id_missing then 'order_id_missing'
+            when is_customer_id_missing then 'customer_unknown'
             when is_ordered_at_unreadable then 'ordered_at_unreadable'
             when ordered_at is null then 'ordered_at_missing'
             when ordered_at < timestamp '1970-01-01' then 'ordered_at_before_1970'
@@ -65,12 +66,14 @@ case
 {%- endmacro %}
 
 
-{#- The shop's one currency: `cva_currency`, else the one that most orders have, none where none is known. -#}
+{#- The shop's one currency: `cva_currency`, else the one that most orders before `cva_as_of` have,
+    none where none is known. -#}
 {% macro shop_currency() %}
 {% if var('cva_currency') %}{{ return(var('cva_currency')) }}{% endif %}
 {% if not execute %}{{ return(none) }}{% endif %}
 {% set rows = run_query(
     'select currency from (' ~ cva.source_or_empty('orders') ~ ') where currency is not null '
+    ~ ("and ordered_at < timestamp '" ~ var('cva_as_of') ~ "' " if var('cva_as_of') else '')
     ~ 'group by currency order by count(*) desc, currency limit 1'
 ).rows %}
 {{ return(rows[0][0] if rows | length else none) }}

@@ -27,6 +27,7 @@ from cva_sql.models_onnx.value.model import (
     DECAYED_FLOOR,
     LARGEST_PROBABILITY,
     MIN_STEP,
+    NUDGE,
     SMALLEST_PROBABILITY,
     FittedModel,
 )
@@ -128,6 +129,7 @@ def _add_glm(graph: Graph, matrix: str, glm: Glm) -> str:
 def _add_score(graph: Graph, value: str, reference: Any) -> str:
     """See `model.score`; a tree finds the step, a hundred comparisons a row cost more."""
     low, high = reference[:-1], reference[1:]
+    value = graph.op("Mul", value, NUDGE)
     step = add_steps(graph, value, [float(bound) for bound in high[:-1]])
     index = graph.op("Cast", step, to=TensorProto.INT64)
     start = graph.op("Gather", graph.const(low), index)

@@ -18,6 +18,9 @@ DECAYED_FLOOR = 0.02  # of the mean spend
 # Weights of GLM, trees and the plain rule in the geometric mean. The rule steadies ranking and
 # level; the weights are rounded and the same for every shop.
 BLEND = (0.4, 0.3, 0.3)
+NUDGE = (
+    1 + 1e-9
+)  # many customers share a prediction; its last bit must not decide which side it is on
 MIN_STEP = 1e-12  # between equal points of the reference
 SMALLEST_PROBABILITY = 1e-6
 LARGEST_PROBABILITY = 1 - 1e-6
@@ -112,8 +115,9 @@ class FittedModel:
 def score(value: Floats, reference: Floats) -> Floats:
     """100 × the share of the reference at or below `value`, between grid points in proportion."""
     low, high = reference[:-1], reference[1:]
-    index = np.searchsorted(high[:-1], value, side="left")
-    inside = (value - low[index]) * (1 / np.maximum(high - low, MIN_STEP))[index]
+    nudged = value * NUDGE
+    index = np.searchsorted(high[:-1], nudged, side="left")
+    inside = (nudged - low[index]) * (1 / np.maximum(high - low, MIN_STEP))[index]
     return np.asarray(index + np.clip(inside, 0.0, 1.0))
 
 

@@ -51,11 +51,11 @@ RUNS = {
 # A parser takes any name before a bracket for a function, so these were looked up: all of them are
 # in Spark 3.5 (cva_predict is registered by the session). A new one belongs here once it is, too.
 SPARK_FUNCTIONS = {
-    "abs", "avg", "cast", "ceil", "coalesce", "conv", "count", "cume_dist", "current_timestamp",
-    "current_timezone", "cva_predict", "date_add", "datediff", "exp", "first_value", "floor",
-    "from_utc_timestamp", "greatest", "lag", "least", "ln", "lower", "max", "max_by", "md5",
-    "min", "mod", "nullif", "power", "row_number", "sqrt", "substr", "sum", "to_utc_timestamp",
-    "trim", "try_cast", "weekday",
+    "abs", "avg", "cast", "ceil", "coalesce", "concat", "conv", "count", "cume_dist",
+    "current_timestamp", "current_timezone", "cva_predict", "date_add", "datediff", "dense_rank",
+    "exp", "first_value", "floor", "from_utc_timestamp", "greatest", "lag", "least", "ln", "lower",
+    "max", "max_by", "md5", "min", "mod", "nullif", "power", "row_number", "sqrt", "substr", "sum",
+    "to_utc_timestamp", "trim", "try_cast", "weekday", "xxhash64",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

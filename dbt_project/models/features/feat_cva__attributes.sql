@@ -1,5 +1,7 @@
 -- One row per spine row: what the shop knows of the customer on that date; of several versions the
 -- one with the latest valid_from before it.
+{{ config(materialized='view') }}
+
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
 customers as (

@@ -1,4 +1,6 @@
 -- One row per spine row: how broad the taste is. Null where no item of a valid order is known.
+{{ config(materialized='view') }}
+
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
 orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),

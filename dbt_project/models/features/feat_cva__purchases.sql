@@ -1,75 +1,74 @@
 -- One row per spine row: what was bought, how much, how regularly, how long ago. Windows end the day
 -- before as_of_date; `spend_horizon_n` is the n-th last window as long as the horizon. Sums are over
--- DECIMAL terms of one machine word: the same bytes in any row order and thread count, and quick.
+-- exact terms: the same bytes in any row order and thread count. Ephemeral, so that int_cva__shop_stats
+-- and customer_features read it within one statement: to write it as well would add a sixth to the run.
+{{ config(materialized='ephemeral') }}
 {%- set horizon = var('cva_horizon_days') %}
 {%- set is_net = var('cva_value') == 'net' %}
 {%- set spends = cva.spend_windows(horizon) %}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
-orders as (select * from {{ ref('cva', 'int_cva__customer_orders') }}),
+orders as (
+    select
+        *,
+        {{- cva.decays(horizon) }}
+    from {{ ref('cva', 'int_cva__customer_orders') }}
+),
 
 sums as (
     select
         customer_id,
         as_of_date,
         count(*) as orders_count,
-        count(case when gap_days = 0 then 1 end) as same_day_orders_count,
+        max(day_number) as order_days_count,
         max(age_days) as t_days,
         min(age_days) as days_since_last_order,
         sum(amount) as gross_amount,
         max(amount) as order_max_amount,
-        sum(case when age_days = t_days then amount end) as first_order_day_amount,
-        max_by(amount, cast(-age_days as double) + cast(amount as double) / 1e15)
-            as last_order_amount,
-        sum(cast(cast(amount as double) * cast(amount as double) as decimal(38, 4)))
-            as amount_squares,
-        sum(cast(cast(amount as double) * age_days as decimal(18, 2))) as amount_ages,
+        sum(case when day_number = 1 then amount else 0 end) as first_order_day_amount,
+        max_by(amount, (order_date, amount)) as last_order_amount,
+        sum(amount * amount) as amount_squares,
+        sum(amount * age_days) as amount_ages,
         sum(age_days) as ages,
         sum(age_days * age_days) as age_squares,
         sum(gap_days * gap_days) as gap_squares,
         max(gap_days) as gap_max_days,
         sum(discount_amount) as discount_amount,
         count(case when discount_amount > 0 then 1 end) as discounted_orders_count,
-        count(
-            case
-                when mod(cast(age_days as integer) - 1, 365) >= 365 - {{ horizon }} then 1
-            end
-        ) as season_orders_count,
+        count(case when mod(age_days - 1, 365) >= 365 - {{ horizon }} then 1 end)
+            as season_orders_count,
         count(case when {{ cva.weekday('order_date') }} >= 6 then 1 end)
             as weekend_orders_count,
         {%- for window in [30, 90, 180, 365] %}
         count(case when age_days <= {{ window }} then 1 end) as orders_{{ window }}d_count,
         {%- endfor %}
         count(case when age_days <= {{ horizon }} then 1 end) as orders_horizon_1_count,
-        sum(cast(exp(-age_days / 180.0) as decimal(18, 9))) as decayed_orders,
-        sum(
-            case
-                when age_days > {{ horizon }}
-                    then cast(exp(-(age_days - {{ horizon }}) / 180.0) as decimal(18, 9))
-            end
-        ) as earlier_decayed_orders
-        {%- for name, term in spends.items() %},
-        sum({{ term | replace('<amount>', 'amount') }}) as {{ name }}
+        {{ cva.rounded_sum('decay_180d', 9) }} as decayed_orders,
+        {{ cva.rounded_sum('earlier_decay', 9) }} as earlier_decayed_orders
+        {%- for name, spend in spends.items() %},
+        {{ spend | replace('<amount>', 'amount') }} as {{ name }}
         {%- endfor %}
     from orders
     group by customer_id, as_of_date
 ),
 {%- if is_net %}
 
+returns as (
+    select
+        *,
+        cast({{ cva.days_between('return_date', 'as_of_date') }} as integer) as age_days
+    from ({{ cva.at_each_date(ref('cva', 'int_cva__returns_valid'), 'return_date') }})
+),
+
 refunds as (
     select
         customer_id,
         as_of_date
-        {%- for name, term in spends.items() %},
-        sum({{ term | replace('<amount>', 'refund_amount') }}) as {{ name }}
+        {%- for name, spend in spends.items() %},
+        {{ spend | replace('<amount>', 'refund_amount') }} as {{ name }}
         {%- endfor %}
-    from (
-        select
-            *,
-            {{ cva.days_between('return_date', 'as_of_date') }} as age_days
-        from ({{ cva.at_each_date(ref('cva', 'int_cva__returns_valid'), 'return_date') }})
-    )
+    from (select *, {{- cva.decays(horizon) }} from returns)
     group by customer_id, as_of_date
 ),
 {%- endif %}
@@ -77,10 +76,9 @@ refunds as (
 moments as (
     select
         *,
-        orders_count - same_day_orders_count as order_days_count,
         cast(gross_amount as double) / orders_count as order_mean_amount,
         cast(t_days - days_since_last_order as double)
-        / nullif(orders_count - same_day_orders_count - 1, 0) as gap_mean_days
+        / nullif(order_days_count - 1, 0) as gap_mean_days
     from sums
 ),
 

@@ -1,4 +1,6 @@
 -- One row per spine row: what came back. Zero where the customer returned nothing.
+{{ config(materialized='view') }}
+
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
 returns as (select * from {{ ref('cva', 'int_cva__returns_valid') }}),

@@ -1,5 +1,7 @@
 -- One row per spine row: what the packaged rule needs to know of the shop and the run. No trained
 -- model reads these: its shop statistics are frozen in its manifest.
+{{ config(materialized='ephemeral') }}
+
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
 shop as (select * from {{ ref('cva', 'int_cva__shop_stats') }}),

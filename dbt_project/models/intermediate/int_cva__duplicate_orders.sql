@@ -1,5 +1,5 @@
--- One row per order_id that more than one usable row has: the row that is kept, the earliest, so that
--- a copy arriving later changes nothing. Small, and a table, so that nothing else has to be sorted.
+-- One row per order_id that more than one row may have: the usable row that is kept, the earliest, so
+-- that a copy arriving later changes nothing. Small, and a table, so that nothing else has to be sorted.
 {{ config(materialized='table') }}
 
 with orders as (
@@ -7,10 +7,11 @@ with orders as (
 ),
 
 repeated as (
-    -- Over all rows, usable or not: a candidate more costs nothing, a second reject rule does.
-    select order_id
+    -- Over hashes, and all rows, usable or not: a candidate more costs nothing, long texts and a
+    -- second reject rule do.
+    select {{ cva.hash_key('order_id') }} as order_key
     from {{ ref('cva', 'stg_cva__orders') }}
-    group by order_id
+    group by {{ cva.hash_key('order_id') }}
     having count(*) > 1
 ),
 
@@ -24,7 +25,7 @@ numbered as (
                 orders.discount_amount, orders.channel
         ) as occurrence
     from orders
-    inner join repeated on orders.order_id = repeated.order_id
+    inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.order_key
 ),
 
 final as (

@@ -14,7 +14,8 @@ sightings as (
     union all
     select
         customer_id,
-        cast(coalesce(signed_up_at, valid_from) as date) as seen_date,
+        -- The later of the two: a version that starts later was not there to be seen.
+        cast(greatest(signed_up_at, valid_from) as date) as seen_date,
         signed_up_at is null and valid_from is null as is_undated
     from {{ ref('cva', 'stg_cva__customers') }}
     where reject_reason is null

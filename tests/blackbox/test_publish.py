@@ -1,0 +1,257 @@
+"""Readers of published/current see a whole run at any time, whatever becomes of the writer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+READER = """
+import json, sys, time
+from pathlib import Path
+import duckdb
+database, stop = sys.argv[1], Path(sys.argv[2])
+print("started", flush=True)
+while not stop.exists():
+    try:
+        with duckdb.connect(database, read_only=True) as con:
+            seen = con.execute(
+                "select count(*), count(distinct model_hash), min(model_hash), "
+                "(select count(*) from customer_features), (select sum(predicted_value) > 0 "
+                "from customer_value), max(scored_at)::varchar from customer_value"
+            ).fetchall()[0]
+    except Exception as error:
+        seen = [repr(error)]
+    print(json.dumps(seen), flush=True)
+    time.sleep(0.02)
+"""
+
+# `cva run` on tables that are built already, killed at its n-th call of a function.
+KILLED_RUN = """
+import os, signal, sys
+from pathlib import Path
+import cva_sql.cli.dbt as dbt
+import cva_sql.cli.publish as publish
+from cva_sql.cli.options import open_shop
+from cva_sql.cli.run import run_shop
+db, place, when = sys.argv[1:]
+dbt.run_dbt = lambda *_, **__: None
+owner, name = (Path, place[5:]) if place.startswith("Path.") else (publish, place)
+real = getattr(owner, name)
+def killed(*arguments, **options):
+    if when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+shop = open_shop(Path(db))
+setattr(owner, name, killed)
+run_shop(shop)
+"""
+KILLED_AT = [
+    ("check_scores", "before"),
+    ("_copy_tables", "before"),
+    ("_copy_tables", "after"),
+    ("_sync", "after"),
+    ("Path.rename", "before"),
+    ("Path.rename", "after"),
+    ("Path.symlink_to", "after"),
+    ("Path.replace", "after"),
+    ("_remove_old", "before"),
+]
+KILL_DELAYS = (0.05, 0.25, 0.45, 0.65, 0.85, 0.98)  # of the time that a run takes
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a reader finds."""
+
+    run: str
+    customers: int
+    features: int
+    hashes: tuple[str, ...]
+
+
+def read_published(folder: Path) -> Published:
+    current = folder / "published" / "current"
+    with duckdb.connect(str(current / "cva.duckdb"), read_only=True) as con:
+        customers, hashes = con.execute(
+            "select count(*), list(distinct model_hash) from customer_value"
+        ).fetchall()[0]
+        (features,) = con.execute("select count(*) from customer_features").fetchall()[0]
+        (parquet,) = con.execute(
+            f"select count(*) from '{current / 'customer_value.parquet'}'"
+        ).fetchall()[0]
+    assert parquet == customers
+    return Published(current.resolve().name, customers, features, tuple(hashes))
+
+
+def unfinished(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "published").iterdir() if path.name.startswith(".")]
+
+
+def start_run(db: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cva_sql.cli.app", "run", "--db", str(db)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@dataclass(frozen=True)
+class BusyRun:
+    """A run during which another process read all the time and a second run was tried."""
+
+    reads: list[list[Any]]
+    first: int
+    second: subprocess.CompletedProcess[str]
+    before: Published
+    after: Published
+    unfinished: list[str]
+
+
+@pytest.fixture(scope="module")
+def busy_run(sample_shop: Any, cva: Any, tmp_path_factory: pytest.TempPathFactory) -> BusyRun:
+    db = sample_shop.copy_to(tmp_path_factory.mktemp("busy") / "shop")
+    before = read_published(db.parent)
+    stop = db.parent / "stop"
+    database = db.parent / "published" / "current" / "cva.duckdb"
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(database), str(stop)], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    reader.stdout.readline()
+    run = start_run(db)
+    second = try_while_locked(cva, run, db)
+    run.communicate()
+    time.sleep(0.3)
+    stop.touch()
+    output, _ = reader.communicate()
+    reads = [json.loads(line) for line in output.splitlines()]
+    after = read_published(db.parent)
+    return BusyRun(reads, run.returncode, second, before, after, unfinished(db.parent))
+
+
+def try_while_locked(
+    cva: Any, run: subprocess.Popen[str], db: Path
+) -> subprocess.CompletedProcess[str]:
+    """A second run, once the first one's dbt holds the database."""
+    while run.poll() is None:
+        try:
+            duckdb.connect(str(db), read_only=True).close()
+        except duckdb.IOException:
+            result: subprocess.CompletedProcess[str] = cva("run", "--db", db)
+            return result
+        time.sleep(0.1)
+    raise AssertionError("the first run never held the database")
+
+
+def test_every_read_during_a_run_succeeds_and_is_whole(sample_shop: Any, busy_run: BusyRun) -> None:
+    assert busy_run.first == 0
+    assert len(busy_run.reads) > 20
+    for customers, hashes, _, features, is_plausible, _ in busy_run.reads:
+        assert (customers, features) == (sample_shop.run.customers,) * 2
+        assert (hashes, is_plausible) == (1, True)
+
+
+def test_readers_see_the_former_run_and_then_the_new_one(busy_run: BusyRun) -> None:
+    assert busy_run.after.run > busy_run.before.run
+    assert len({read[5] for read in busy_run.reads}) == 2
+    assert busy_run.unfinished == []
+
+
+def test_a_second_run_at_once_fails_in_one_line(busy_run: BusyRun) -> None:
+    assert busy_run.second.returncode == 1
+    (line,) = busy_run.second.stderr.splitlines()
+    assert line.startswith("cva: ")
+    assert "in use by another process" in line
+
+
+def test_a_killed_run_leaves_the_former_one_and_the_next_works(
+    sample_shop: Any, cva: Any, together: Any, tmp_path: Path
+) -> None:
+    def kill_some(name: str, delays: tuple[float, ...]) -> None:
+        db = sample_shop.copy_to(tmp_path / name)
+        former = read_published(db.parent)
+        for delay in delays:
+            run = start_run(db)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(delay * sample_shop.run_seconds)
+            run.kill()
+            run.communicate()
+            found = read_published(db.parent)
+            assert found.customers == found.features == former.customers
+            assert found.hashes == former.hashes
+            assert found.run == former.run or run.returncode == 0 or delay > 0.9
+        again = cva("run", "--db", db)
+        assert again.returncode == 0, again.stderr
+        assert read_published(db.parent).run > former.run
+        assert unfinished(db.parent) == []
+
+    together([lambda: kill_some("a", KILL_DELAYS[::2]), lambda: kill_some("b", KILL_DELAYS[1::2])])
+
+
+@pytest.mark.parametrize(("place", "when"), KILLED_AT)
+def test_a_kill_between_two_steps_of_publishing_leaves_a_whole_run(
+    sample_shop: Any, tmp_path: Path, place: str, when: str
+) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    former = read_published(db.parent)
+    code = KILLED_RUN
+    if place == "check_scores":
+        code = code.replace("import cva_sql.cli.publish as", "import cva_sql.cli.gates as")
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(db), place, when], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    found = read_published(db.parent)
+    assert (found.customers, found.features) == (former.customers, former.features)
+    is_switched = (place, when) in {("Path.replace", "after"), ("_remove_old", "before")}
+    assert (found.run != former.run) == is_switched
+    again = subprocess.run(
+        [sys.executable, "-c", code.replace("setattr(", "0 and setattr("), str(db), place, when],
+        capture_output=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr.decode()
+    assert read_published(db.parent).run > found.run
+    assert unfinished(db.parent) == []
+
+
+def test_a_failing_gate_leaves_the_former_run(sample_shop: Any, cva: Any, tmp_path: Path) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    former = read_published(db.parent)
+    # An infinite margin builds every table and fails the test of what they hold.
+    margin = {"cva_margin": "cast('infinity' as double)"}
+    failed = cva("run", "--db", db, "--vars", json.dumps(margin))
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("cva: ")
+    assert "cva__values_are_finite" in failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr
+    assert read_published(db.parent) == former
+    assert unfinished(db.parent) == []
+
+
+def test_old_runs_are_removed_but_three(sample_shop: Any, tmp_path: Path) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    code = KILLED_RUN.replace("setattr(", "0 and setattr(")
+    code = code.replace("run_shop(shop)", "[run_shop(shop) for _ in range(5)]")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(db), "_sync", "before"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    runs = sorted(p.name for p in (db.parent / "published").iterdir() if not p.is_symlink())
+    assert len(runs) == 3
+    assert read_published(db.parent).run == runs[-1]

@@ -1,0 +1,130 @@
+"""One sample shop, made, trained and run once a session; tests work on copies of its files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql.cli.demo.shop import TABLES, write_shop
+from cva_sql.cli.load import load_table
+from cva_sql.cli.options import open_shop
+from cva_sql.cli.run import Run, run_shop
+from cva_sql.cli.train import Trained, train_shop
+
+CUSTOMERS = 800
+AT_ONCE = 2  # most of a run is dbt reading its project on one core
+
+Cva = Callable[..., subprocess.CompletedProcess[str]]
+Rows = Callable[..., list[tuple[Any, ...]]]
+Together = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+
+
+@dataclass(frozen=True)
+class SampleShop:
+    """A shop that was trained and run: where it is, what both found, how long a run took."""
+
+    db: Path
+    trained: Trained
+    run: Run
+    run_seconds: float
+
+    @property
+    def models_dir(self) -> Path:
+        return self.db.parent / "cva_models"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.models_dir / "value" / str(self.trained.version)
+
+    def copy_to(self, folder: Path) -> Path:
+        """The database of a copy in `folder`, with models, published runs and dbt's files."""
+        shutil.copytree(self.db.parent, folder, symlinks=True, dirs_exist_ok=True)
+        return folder / self.db.name
+
+
+@pytest.fixture(scope="session")
+def sample_shop(tmp_path_factory: pytest.TempPathFactory) -> SampleShop:
+    files = tmp_path_factory.mktemp("files")
+    db = tmp_path_factory.mktemp("shop") / "shop.duckdb"
+    write_shop(files, customers=CUSTOMERS)
+    for table in TABLES:
+        load_table(table, [files / f"{table}.csv"], db=db)
+    shop = open_shop(db)
+    trained = train_shop(shop)
+    started = time.monotonic()
+    run = run_shop(shop)
+    return SampleShop(db, trained, run, time.monotonic() - started)
+
+
+@pytest.fixture(scope="session")
+def cva() -> Cva:
+    """Runs `cva` with these arguments in a process of its own."""
+
+    def call(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cva_sql.cli.app", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def rows() -> Rows:
+    """The rows of a query on a database that nobody writes."""
+
+    def read(db: Path, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(db), read_only=True) as con:
+            return con.execute(query).fetchall()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def scored() -> Callable[[Path], dict[str, list[tuple[Any, ...]]]]:
+    """Every value of the two tables that a user reads, but the time of the run."""
+
+    def read(db: Path) -> dict[str, list[tuple[Any, ...]]]:
+        with duckdb.connect(str(db), read_only=True) as con:
+            return {
+                "customer_features": con.execute(
+                    "from main.customer_features order by customer_id"
+                ).fetchall(),
+                "customer_value": con.execute(
+                    "select * exclude (scored_at) from main.customer_value order by customer_id"
+                ).fetchall(),
+            }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def together() -> Together:
+    """The results of several calls, two at a time."""
+
+    def call_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
+
+    return call_all
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_dbt() -> None:
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"

@@ -1,0 +1,192 @@
+"""The value model: which dates it learns from, when it is chosen, and what always holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.fit import Choice, fit_model
+from cva_sql.models_onnx.value.model import FittedModel
+from cva_sql.models_onnx.value.origins import MIN_LABEL_DAYS, Plan, plan_origins
+from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
+
+AS_OF = date(2025, 1, 1)
+CUSTOMERS = 500
+DAYS = st.integers(min_value=0, max_value=1500)
+HORIZONS = st.integers(min_value=7, max_value=400)
+
+
+@given(history=DAYS, horizon=HORIZONS)
+@settings(max_examples=200, deadline=None)
+def test_labels_end_by_the_date_of_scoring_and_start_after_some_history(
+    history: int, horizon: int
+) -> None:
+    plan = plan_origins(AS_OF - timedelta(days=history), AS_OF, horizon)
+    if plan is None:
+        assert history < 3 * max(MIN_LABEL_DAYS, min(horizon, 60)) or horizon < MIN_LABEL_DAYS
+        return
+    assert list(plan.origins) == sorted(set(plan.origins), reverse=True)
+    for origin in plan.origins:
+        assert origin + timedelta(days=plan.label_days) <= AS_OF
+        assert origin > AS_OF - timedelta(days=history)
+    assert plan.label_days <= horizon
+    assert plan.stretch >= 1
+
+
+@given(history=DAYS, horizon=HORIZONS)
+@settings(max_examples=200, deadline=None)
+def test_a_fold_learns_only_from_labels_that_were_complete(history: int, horizon: int) -> None:
+    plan = plan_origins(AS_OF - timedelta(days=history), AS_OF, horizon)
+    for origin in plan.origins if plan else ():
+        for other in plan.trained_before(origin) if plan else ():
+            assert other + timedelta(days=plan.label_days if plan else 0) <= origin
+
+
+@pytest.mark.parametrize("first_order", [None, AS_OF, AS_OF - timedelta(days=41)])
+def test_too_short_a_history_gives_no_plan(first_order: date | None) -> None:
+    assert plan_origins(first_order, AS_OF, 90) is None
+
+
+def test_preprocessing_drops_constants_and_keeps_frequent_categories() -> None:
+    rows = 400
+    varying = np.arange(rows, dtype=np.float32)
+    half_known = np.where(varying > 200, np.float32(1), np.float32(np.nan))
+    numbers = {
+        "varying": varying,
+        "constant": np.ones(rows, dtype=np.float32),
+        "unknown": np.full(rows, np.nan, dtype=np.float32),
+        "half_known": half_known,
+    }
+    countries = np.array(["DE"] * 300 + ["FR"] * 90 + [""] * 8 + ["XX"] * 2, dtype=object)
+    categories = {"country": countries, "one_value": np.array(["a"] * rows, dtype=object)}
+    found = fit_preprocessing(numbers, categories)
+    assert found.numbers == ("varying", "half_known")
+    assert found.categories == (("country", ("DE", "FR")),)
+    matrix = found.matrix(numbers, categories)
+    assert matrix.shape == (rows, 4)
+    assert matrix.dtype == np.float32
+    assert matrix[:, 2].sum() == 300
+    assert not matrix[398:, 2:].any()
+
+
+def make_examples(plan: Plan) -> Dataset:
+    """Customers with a taste of their own, which the rules do not know and feature `taste` does."""
+    random = np.random.default_rng(7)
+    taste = random.normal(size=CUSTOMERS)
+    parts = []
+    for day in (*plan.origins, plan.as_of):
+        decayed = random.gamma(1.0, 40.0, CUSTOMERS)
+        rate = np.exp(0.9 * taste) * (0.3 + decayed / 100)
+        orders = random.poisson(rate * 0.5)
+        value = orders * random.gamma(4.0, 8.0, CUSTOMERS)
+        rules = {name: decayed for name in RULE_COLUMNS} | {
+            "days_since_last_order": random.integers(1, 200, CUSTOMERS).astype(float),
+            "order_days_count": random.integers(1, 9, CUSTOMERS).astype(float),
+            "shop_spend_level": np.ones(CUSTOMERS),
+            "shop_retention_rate": np.full(CUSTOMERS, 0.8),
+            "shop_history_days": np.full(CUSTOMERS, 700.0),
+        }
+        numbers = {"taste": taste, "decayed_spend": decayed, "noise": random.normal(size=CUSTOMERS)}
+        parts.append((day, value, orders, rules, numbers))
+    columns = {name: np.concatenate([p[4][name] for p in parts]) for name in parts[0][4]}
+    rows = len(parts) * CUSTOMERS
+    return Dataset(
+        customer_id=np.array([f"c{i % CUSTOMERS}" for i in range(rows)], dtype=object),
+        as_of_date=np.repeat([np.datetime64(p[0], "D") for p in parts], CUSTOMERS),
+        label_days=np.full(rows, plan.label_days),
+        numbers={name: column.astype(np.float32) for name, column in columns.items()},
+        categories={"country": np.array(["DE", "FR"] * (rows // 2), dtype=object)},
+        label_value=np.concatenate([p[1] for p in parts]).astype(np.float64),
+        label_orders=np.concatenate([p[2] for p in parts]).astype(np.float64),
+        rules={name: np.concatenate([p[3][name] for p in parts]) for name in RULE_COLUMNS},
+    )
+
+
+PLAN = Plan(AS_OF, 90, 90, tuple(AS_OF - timedelta(days=90 + 30 * k) for k in range(6)))
+
+
+@lru_cache(maxsize=1)
+def fitted() -> tuple[Dataset, FittedModel, Choice]:
+    data = make_examples(PLAN)
+    model, choice = fit_model(data, PLAN, lambda _: None)
+    assert model is not None
+    return data, model, choice
+
+
+def test_a_model_that_knows_more_than_the_rules_is_chosen() -> None:
+    _, _, choice = fitted()
+    assert choice.is_better, choice.reason
+    assert choice.scores[choice.kind]["ngini"] > choice.scores["baseline"]["ngini"]
+    assert len(choice.dates) >= 2
+
+
+def test_shuffled_labels_leave_the_rule() -> None:
+    data, _, _ = fitted()
+    order = np.random.default_rng(1).permutation(len(data))
+    shuffled = replace(
+        data, label_value=data.label_value[order], label_orders=data.label_orders[order]
+    )
+    _, choice = fit_model(shuffled, PLAN, lambda _: None)
+    assert not choice.is_better
+
+
+def test_too_few_examples_give_no_model() -> None:
+    data, _, _ = fitted()
+    few = data.select(np.char.startswith(data.customer_id.astype(str), "c49"))
+    model, choice = fit_model(few, PLAN, lambda _: None)
+    assert model is None
+    assert not choice.is_better
+
+
+def test_labels_that_are_all_zero_give_no_model() -> None:
+    data, _, _ = fitted()
+    nothing = np.zeros(len(data))
+    model, choice = fit_model(
+        replace(data, label_value=nothing, label_orders=nothing), PLAN, lambda _: None
+    )
+    assert model is None
+    assert not choice.is_better
+
+
+def test_outputs_keep_what_the_contract_promises() -> None:
+    data, model, _ = fitted()
+    outputs = model.predict(data)
+    assert all(np.isfinite(values).all() for values in outputs.values())
+    assert (outputs["predicted_value"] >= 0).all()
+    assert (outputs["predicted_value_p10"] >= 0).all()
+    assert (outputs["predicted_value_p10"] <= outputs["predicted_value_p50"]).all()
+    assert (outputs["predicted_value_p50"] <= outputs["predicted_value_p90"]).all()
+    probability = outputs["purchase_probability"]
+    assert ((probability > 0) & (probability < 1)).all()
+    assert (outputs["predicted_orders"] >= probability).all()
+
+
+def test_score_runs_from_0_to_100_and_never_falls_as_the_value_rises() -> None:
+    data, model, _ = fitted()
+    outputs = model.predict(data)
+    order = np.argsort(outputs["predicted_value"])
+    score = outputs["score"][order]
+    assert (np.diff(score) >= 0).all()
+    assert score.min() >= 0
+    assert score.max() <= 100
+    now = model.predict(data.seen_from(AS_OF))["score"]
+    assert now.min() == 0
+    assert now.max() == pytest.approx(100)
+    assert np.median(now) == pytest.approx(50, abs=1)
+
+
+def test_half_the_horizon_of_labels_is_stretched() -> None:
+    data, _, _ = fitted()
+    stretched, _ = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None)
+    assert stretched is not None
+    assert stretched.stretch == 2
+    outputs, plain = stretched.predict(data), fitted()[1].predict(data)
+    assert outputs["predicted_value"].sum() > 1.5 * plain["predicted_value"].sum()
+    assert (outputs["purchase_probability"] > plain["purchase_probability"] - 1e-9).all()
