@@ -18,9 +18,9 @@ DECAYED_FLOOR = 0.02  # of the mean spend
 # Weights of GLM, trees and the plain rule in the geometric mean. The rule steadies ranking and
 # level; the weights are rounded and the same for every shop.
 BLEND = (0.4, 0.3, 0.3)
-NUDGE = (
-    1 + 1e-9
-)  # many customers share a prediction; its last bit must not decide which side it is on
+# Many customers share a prediction; its last bit must not decide on which side of a bound it is.
+# Not less: onnxruntime takes a factor that single precision calls 1 for none.
+NUDGE = 1 + 1e-6
 MIN_STEP = 1e-12  # between equal points of the reference
 SMALLEST_PROBABILITY = 1e-6
 LARGEST_PROBABILITY = 1 - 1e-6

@@ -177,7 +177,7 @@ def test_score_runs_from_0_to_100_and_never_falls_as_the_value_rises() -> None:
     assert score.min() >= 0
     assert score.max() <= 100
     now = model.predict(data.seen_from(AS_OF))["score"]
-    assert now.min() == pytest.approx(0, abs=1e-6)  # values are nudged by 1e-9 of themselves
+    assert now.min() == pytest.approx(0, abs=0.01)  # values are nudged by 1e-6 of themselves
     assert now.max() == pytest.approx(100)
     assert np.median(now) == pytest.approx(50, abs=1)
 
