@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-QUERY = """select customer_id, score, value_tier, predicted_value, purchase_probability, churn_risk
-from customer_value order by predicted_value desc limit 5"""
+QUERY = """select customer_id, round(score, 1) as score, value_tier,
+    round(predicted_value, 2) as predicted_value,
+    round(purchase_probability, 2) as purchase_probability, churn_risk
+from customer_value order by customer_value.predicted_value desc limit 5"""
 
 
 def demo(
