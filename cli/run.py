@@ -16,9 +16,11 @@ from cva_sql.cli.options import (
     Vars,
     open_shop,
 )
+from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     from cva_sql.cli.dbt import Shop
+    from cva_sql.udfs.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def run_shop(shop: Shop) -> Run:
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     folder = deployed_folder(shop.models_dir)
-    load_model(folder)  # an altered file should not cost a build to be noticed
+    # Neither an altered file nor another shop's model should cost a build to be noticed.
+    _check_database(shop, load_model(folder).manifest)
     with step("building and testing the tables"):
         run_dbt(shop, "build")
     with step("checking the scores against the model file"):
@@ -81,6 +84,15 @@ def run_shop(shop: Shop) -> Run:
         gate.worst,
         str(shop.published / CURRENT / DATABASE),
     )
+
+
+def _check_database(shop: Shop, manifest: Manifest) -> None:
+    trained_on = manifest.training.get("database")
+    if trained_on is not None and trained_on != shop.db.name:
+        raise CvaError(
+            f"{shop.models_dir} has a model trained on {trained_on}, not on {shop.db.name}; keep "
+            f"shops in folders of their own, or retrain with: cva train --db {shop.db}"
+        )
 
 
 def _summary(shop: Shop) -> tuple[str | None, dict[str, int], list[dict[str, Any]]]:

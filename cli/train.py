@@ -91,7 +91,7 @@ def train_shop(shop: Shop) -> Trained:
         return Trained(None, False, reason, {}, (), None, len(data))
     with step("exporting"):
         onnx = build_model(model)
-        manifest = build_manifest(model, onnx, plan, choice, history.first_order)
+        manifest = build_manifest(model, onnx, plan, choice, history.first_order, shop.db.name)
         parity = check_parity(model, onnx, manifest, data.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)
     if choice.is_better:

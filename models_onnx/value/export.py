@@ -153,9 +153,17 @@ def _add_quantiles(
 
 
 def build_manifest(
-    model: FittedModel, data: bytes, plan: Plan, choice: Choice, first_order: date
+    model: FittedModel,
+    data: bytes,
+    plan: Plan,
+    choice: Choice,
+    first_order: date,
+    database: str | None = None,
 ) -> Manifest:
-    """The manifest of a built model; the version says what it was trained for and its hash."""
+    """The manifest of a built model; the version says what it was trained for and its hash.
+
+    `database` is the name of the shop's file: the level of money does not travel between shops.
+    """
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preprocessing
     features = [Feature(name, "number") for name in preprocessing.numbers]
@@ -169,6 +177,7 @@ def build_manifest(
         is_baseline=False,
         opset=OPSET,
         training={
+            "database": database,
             "as_of": plan.as_of.isoformat(),
             "first_order": first_order.isoformat(),
             "label_days": plan.label_days,

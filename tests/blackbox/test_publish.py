@@ -255,3 +255,12 @@ def test_old_runs_are_removed_but_three(sample_shop: Any, tmp_path: Path) -> Non
     runs = sorted(p.name for p in (db.parent / "published").iterdir() if not p.is_symlink())
     assert len(runs) == 3
     assert read_published(db.parent).run == runs[-1]
+
+
+def test_a_model_of_another_shop_does_not_score(sample_shop: Any, cva: Any, tmp_path: Path) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    other = db.with_name("other.duckdb")
+    db.rename(other)
+    result = cva("run", "--db", other)
+    assert result.returncode == 1
+    assert "trained on shop.duckdb, not on other.duckdb" in result.stderr
