@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,29 @@ class Shop:
     def published(self) -> Path:
         """The folder that readers open."""
         return self.db.parent / "published"
+
+
+@contextmanager
+def exclusive(shop: Shop) -> Iterator[None]:
+    """Keeps other `cva` commands that write off the shop, also between dbt's turns.
+
+    The system lets go of it when the process ends, however it ends. Raises CvaError where another
+    process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: DuckDB's own lock has to do
+        yield
+        return
+    shop.work_dir.mkdir(parents=True, exist_ok=True)
+    with (shop.work_dir / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CvaError(
+                f"{shop.db} is in use by another process; wait for it, or read published/current"
+            ) from None
+        yield
 
 
 def run_dbt(

@@ -76,6 +76,8 @@ def evaluate(
 
     Writes table cva_model_metrics. With --table, only measures a table that is already there.
     """
+    from cva_sql.cli.dbt import exclusive
+
     if (table, predicted, actual) != (None, None, None):
         if table is None or predicted is None or actual is None:
             raise UsageError(
@@ -86,9 +88,10 @@ def evaluate(
         return
     shop = open_shop(db, horizon_days=horizon_days, variables=variables, models_dir=models_dir)
     dates = [parse_date(text, "--as-of") for text in as_of or []]
-    result = evaluate_shop(shop, dates, replicates)
-    rows = metric_rows(result)
-    _write_table(shop, rows)
+    with exclusive(shop):
+        result = evaluate_shop(shop, dates, replicates)
+        rows = metric_rows(result)
+        _write_table(shop, rows)
     if as_json:
         print(json.dumps([_plain(row) for row in rows], indent=2))
         return

@@ -48,10 +48,13 @@ def run(
 
     If anything fails, what was published before stays as it is.
     """
+    from cva_sql.cli.dbt import exclusive
+
     shop = open_shop(
         db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
     )
-    result = run_shop(shop)
+    with exclusive(shop):
+        result = run_shop(shop)
     print(json.dumps(asdict(result), indent=2) if as_json else describe(result))
 
 

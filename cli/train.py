@@ -50,10 +50,13 @@ def train(
     Nothing after --as-of is learned from. Where a rule does as well, or the history is too short,
     the rule goes on scoring, and this says so.
     """
+    from cva_sql.cli.dbt import exclusive
+
     shop = open_shop(
         db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
     )
-    trained = train_shop(shop)
+    with exclusive(shop):
+        trained = train_shop(shop)
     if as_json:
         print(json.dumps(trained.__dict__, indent=2))
         return
