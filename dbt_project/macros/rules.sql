@@ -78,3 +78,9 @@ case
 ).rows %}
 {{ return(rows[0][0] if rows | length else none) }}
 {% endmacro %}
+
+
+{#- Whether an order, by when it was cancelled, still counts on a date. One rule for features and labels. -#}
+{% macro is_valid_on(cancelled_at, date) -%}
+({{ cancelled_at }} is null or {{ cancelled_at }} >= cast({{ date }} as timestamp))
+{%- endmacro %}

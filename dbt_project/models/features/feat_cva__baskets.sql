@@ -29,10 +29,7 @@ bought as (
     left join products on items.product_id = products.product_id
     where
         orders.order_date < spine.as_of_date
-        and (
-            orders.cancelled_at is null
-            or orders.cancelled_at >= cast(spine.as_of_date as timestamp)
-        )
+        and {{ cva.is_valid_on('orders.cancelled_at', 'spine.as_of_date') }}
 ),
 
 totals as (

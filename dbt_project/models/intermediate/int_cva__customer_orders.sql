@@ -3,7 +3,7 @@
 -- `day_number` counts the days with an order.
 with orders as (
     select * from ({{ cva.at_each_date(ref('cva', 'int_cva__orders_valid'), 'order_date') }})
-    where cancelled_at is null or cancelled_at >= cast(as_of_date as timestamp)
+    where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
 ),
 
 aged as (

@@ -32,10 +32,9 @@ labels as (
             entries.entry_date >= dates.as_of_date
             and entries.entry_date < {{ cva.add_days('dates.as_of_date', 'dates.label_days') }}
     where
-        entries.cancelled_at is null
-        or entries.cancelled_at >= cast(
-            {{ cva.add_days('dates.as_of_date', 'dates.label_days') }} as timestamp
-        )
+        {{ cva.is_valid_on(
+            'entries.cancelled_at', cva.add_days('dates.as_of_date', 'dates.label_days')
+        ) }}
     group by entries.customer_id, dates.as_of_date, dates.label_days
 ),
 
