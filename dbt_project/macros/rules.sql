@@ -29,6 +29,7 @@ case
             when is_amount_unreadable then 'amount_unreadable'
             when amount is null then 'amount_missing'
             when amount <= 0 then 'amount_not_positive'
+            when amount > 1e12 then 'amount_too_large'
             {%- set currency = cva.shop_currency() %}
             {%- if currency is not none %}
             when currency <> '{{ currency | replace("'", "''") }}' then 'other_currency'

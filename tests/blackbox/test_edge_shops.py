@@ -59,6 +59,13 @@ OVER_REFUNDED = f"""{SOME_ORDERS};
 create table raw.returns as select 'r' || order_id as return_id, order_id, customer_id,
     ordered_at + interval 3 day as returned_at, amount * 5 as refund_amount
 from raw.orders where hash(order_id) % 2 = 0"""
+# Mistyped amounts, up to the largest that money can hold, and a quantity.
+HUGE = f"""{SOME_ORDERS};
+insert into raw.orders values ('h1', 'c01', '2025-12-19 10:00', 168469.60),
+    ('h2', 'c02', '2025-12-18 10:00', 1e9), ('h3', 'c03', '2025-12-18 10:00', 1e12),
+    ('h4', 'c03', '2025-12-18 10:00', 99999999999999.9999);
+create table raw.order_items as select order_id, 'p' as product_id, amount as unit_price,
+    case order_id when 'h1' then 1e300 else 1e9 end as quantity from raw.orders"""
 SETTINGS = {
     "cva_tier_shares": [0.1, 0.2, 0.7],
     "cva_eligible_customers": "orders_count >= 8",
@@ -75,6 +82,7 @@ SHOPS: dict[str, tuple[str, list[str]]] = {
     "null rows": (null_rows(), []),
     "odd types": (ODD_TYPES, []),
     "net": (OVER_REFUNDED, ["--vars", '{"cva_value": "net"}']),
+    "huge": (HUGE, []),
     "settings": (SOME_ORDERS, ["--vars", json.dumps(SETTINGS)]),
 }
 Ran = dict[str, tuple[Path, subprocess.CompletedProcess[str]]]
@@ -145,6 +153,7 @@ def test_no_value_is_negative_or_not_a_number(published: Query, name: str) -> No
         ("null rows", 50),
         ("odd types", 50),
         ("net", 50),
+        ("huge", 50),
         ("settings", 50),
     ],
 )
@@ -187,6 +196,14 @@ def test_an_order_in_the_future_is_counted_and_does_not_move_the_date(published:
     assert published("odd types", rejects) == [("amount_unreadable", 1), ("in_the_future", 1)]
     (as_of,) = published("odd types", "select max(as_of_date)::varchar from customer_value")[0]
     assert as_of == "2025-12-21"  # the day after the 719th day, in UTC
+
+
+def test_huge_numbers_are_counted_where_no_shop_can_mean_them(published: Query) -> None:
+    rejects = "select table_name, reason, row_count from cva_rejects where reason like '%large'"
+    assert published("huge", f"{rejects} order by 1") == [
+        ("order_items", "quantity_too_large", 1),
+        ("orders", "amount_too_large", 1),
+    ]
 
 
 def test_whole_doubles_are_ids_and_text_is_money(published: Query) -> None:

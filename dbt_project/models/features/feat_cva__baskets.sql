@@ -20,7 +20,7 @@ bought as (
         items.order_id,
         items.product_id,
         products.category,
-        cast(coalesce(items.quantity, 1) as decimal(18, 4)) as quantity,
+        cast(coalesce(items.quantity, 1) as decimal(19, 4)) as quantity,
         items.unit_price,
         products.unit_cost
     from spine

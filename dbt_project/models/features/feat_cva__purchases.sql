@@ -28,8 +28,9 @@ sums as (
         max(amount) as order_max_amount,
         sum(case when day_number = 1 then amount else 0 end) as first_order_day_amount,
         max_by(amount, (order_date, amount)) as last_order_amount,
-        sum(amount * amount) as amount_squares,
-        sum(amount * age_days) as amount_ages,
+        -- The width keeps DuckDB from squeezing the products of money into 18 digits.
+        sum(cast(amount as decimal(19, 4)) * amount) as amount_squares,
+        sum(cast(amount as decimal(19, 4)) * age_days) as amount_ages,
         sum(age_days) as ages,
         sum(age_days * age_days) as age_squares,
         sum(gap_days * gap_days) as gap_squares,

@@ -79,7 +79,7 @@ errors as (
                     tested.earlier_prediction * levels.spend_level
                     / (1 - exp(-tested.earlier_orders * levels.orders_level))
                 )
-            ) as decimal(18, 8)
+            ) as decimal(19, 8)
         ) as log_ratio
     from tested
     inner join levels on tested.as_of_date = levels.as_of_date

@@ -11,6 +11,7 @@ final as (
             when order_id is null then 'order_id_missing'
             when product_id is null then 'product_id_missing'
             when coalesce(quantity, 1) <= 0 then 'quantity_not_positive'
+            when quantity > 1e9 then 'quantity_too_large'
         end as reject_reason
     from source
 )
