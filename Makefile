@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+ENCODER_VENV := .venv-encoder
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev demo test lint types unit bench clean
+.PHONY: setup setup-dev setup-encoder demo test lint types unit encoder bench clean
 
 setup: $(VENV)/.installed
 
@@ -19,10 +20,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
+# torch comes first: what depends on it would else bring a build for a GPU.
+setup-encoder: $(ENCODER_VENV)/.installed
+
+$(ENCODER_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(ENCODER_VENV)
+	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder]' 'pytest>=8'
+	touch $@
+
 demo: setup
 	$(BIN)/cva demo
 
-test: lint types unit
+test: lint types unit encoder
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -38,10 +48,15 @@ types: setup-dev
 unit: setup-dev
 	$(BIN)/pytest
 
-bench: setup-dev
+# The export needs torch, so it is tested in an environment of its own.
+encoder: setup-encoder
+	$(ENCODER_VENV)/bin/pytest tests/encoder
+
+bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_features.py
 	$(BIN)/python benchmarks/bench_scoring.py
 	$(BIN)/python benchmarks/bench_run.py
+	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cva_sql.cli import demo_command, evaluate, export_model, load, run, score, train
+from cva_sql.cli import demo_command, embed, evaluate, export_model, load, run, score, train
 from cva_sql.udfs.errors import CvaError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("load")(load.load)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("run")(run.run)
+app.command("embed")(embed.embed)
 app.command("score")(score.score)
 app.command("export-model")(export_model.export_model)
 

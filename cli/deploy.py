@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from cva_sql.udfs.errors import CvaError
@@ -54,11 +54,16 @@ def withdraw(models_dir: Path) -> bool:
     return existed
 
 
-def copy_model(folder: Path, out: Path) -> None:
-    """Copies a model folder's two files into `out`."""
+def write_files(out: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files by name into `out`, each whole or not at all, the manifest last."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL_FILE, MANIFEST_FILE):
-            shutil.copyfile(folder / name, out / name)
+        for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
+            write_atomic(out / name, files[name])
     except OSError as error:
         raise CvaError(f"{out} cannot be written: {error.strerror}") from None
+
+
+def copy_model(folder: Path, out: Path) -> None:
+    """Copies a model folder's two files into `out`."""
+    write_files(out, {name: (folder / name).read_bytes() for name in (MODEL_FILE, MANIFEST_FILE)})

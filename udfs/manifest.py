@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.projection import TextProjection
 
 OUTPUTS = (
     "predicted_value",
@@ -41,7 +42,8 @@ class Manifest:
     """What is frozen with a value model.
 
     `horizon_days` is None for a rule that takes it as an input. `training` holds dates, settings
-    and shop statistics; `evaluation` the figures the model was deployed on.
+    and shop statistics; `evaluation` the figures the model was deployed on. `text_projection` is
+    None where the model was trained without text.
     """
 
     name: str
@@ -53,10 +55,15 @@ class Manifest:
     opset: int
     training: dict[str, Any]
     evaluation: dict[str, Any]
+    text_projection: TextProjection | None = None
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        raw = asdict(replace(self, text_projection=None))
+        del raw["text_projection"]
+        if self.text_projection is not None:
+            raw["text_projection"] = self.text_projection.to_dict()
+        return json.dumps(raw, indent=2, sort_keys=True) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -65,6 +72,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         raw["features"] = tuple(Feature(**feature) for feature in raw["features"])
+        if raw.get("text_projection") is not None:
+            raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
         return Manifest(**raw)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; train a model with: cva train") from None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.manifest import OUTPUTS, inputs_from_columns
 from cva_sql.udfs.sessions import ValueModel
+from cva_sql.udfs.threads import pool
 
 Floats = NDArray[np.float64]
 SMALLEST_PART = 512  # rows; below, handing over costs as much as it saves
@@ -50,17 +49,11 @@ def run_session(
             model.session.run(list(OUTPUTS), {name: v[rows_of] for name, v in inputs.items()})
         )
 
-    results = [run(0)] if parts == 1 else list(_pool().map(run, range(parts)))
+    results = [run(0)] if parts == 1 else list(pool().map(run, range(parts)))
     return {
         name: np.concatenate([result[i] for result in results]).astype(np.float64).reshape(rows)
         for i, name in enumerate(OUTPUTS)
     }
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """As many threads as cores, for all of DuckDB's threads together."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cva")
 
 
 def predict_struct(model: ValueModel, rows: Any) -> Any:

@@ -2,42 +2,87 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.udfs import text
+from cva_sql.udfs.encoder import encoder_folder, load_encoder, read_encoder_manifest
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.sessions import deployed_folder, load_model
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-FUNCTIONS = ("cva_predict",)
+FUNCTIONS = (
+    "cva_predict",
+    "cva_embed",
+    "cva_sentiment",
+    "cva_text_status",
+    "cva_read_text",
+    "cva_encoder_key",
+    "cva_texts_stored",
+    "cva_project",
+)
 
 
-def register(con: DuckDBPyConnection, *, models_dir: Path | str | None = None) -> None:
-    """Makes `cva_predict` known to `con`.
+def register(
+    con: DuckDBPyConnection,
+    *,
+    models_dir: Path | str | None = None,
+    work_dir: Path | str | None = None,
+) -> None:
+    """Makes the functions known to `con`; models are loaded when a function is first called.
 
-    `models_dir` holds trained models; by default `cva_models/` beside the database file. The model
-    is looked up at each call, so a deploy is seen without registering again.
+    `models_dir` holds trained models, by default `cva_models/` beside the database file; the value
+    model is looked up at each call, so a deploy is seen without registering again, the encoder
+    once. `work_dir`, by default `.cva/` beside the database, takes the journal of `cva_read_text`;
+    a database in memory has none.
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
-    folder = Path(models_dir) if models_dir is not None else default_models_dir(con)
+    home = database_folder(con)
+    models = Path(models_dir) if models_dir is not None else (home or Path()) / "cva_models"
+    encoder = encoder_folder(models)
+    work = Path(work_dir) if work_dir is not None else home and home / ".cva"
+    reader = text.Reader(encoder, work)
+    manifest = read_encoder_manifest(encoder)
+    vector = f"FLOAT[{manifest.dimension}]"
 
-    def cva_predict(rows: Any) -> Any:
-        return predict_struct(load_model(deployed_folder(folder)), rows)
+    def on_text(function: Any) -> Any:
+        return lambda rows: function(load_encoder(encoder), rows)
 
     unregister(con)
-    # No parameter type: any struct is taken, so that a missing feature is our error, not the
-    # binder's.
-    con.create_function(
-        "cva_predict",
-        cva_predict,
-        None,
-        RETURN_TYPE,
+    create = partial(
+        con.create_function,
         type=PythonUDFType.ARROW,
         null_handling=FunctionNullHandling.SPECIAL,
     )
+    # No parameter type: any struct is taken, so that a missing feature is our error, not the
+    # binder's.
+    create(
+        "cva_predict",
+        lambda rows: predict_struct(load_model(deployed_folder(models)), rows),
+        None,
+        RETURN_TYPE,
+    )
+    create("cva_embed", on_text(text.embed), ["VARCHAR"], vector)
+    create("cva_sentiment", on_text(text.sentiment), ["VARCHAR"], "DOUBLE")
+    create("cva_text_status", on_text(text.text_status), ["VARCHAR"], text.STATUS_TYPE)
+    create(
+        "cva_read_text",
+        reader.read,
+        ["VARCHAR", "BIGINT"],
+        text.reading_type(manifest.dimension),
+    )
+    create(
+        "cva_project",
+        lambda rows: text.project(text.active_projection(models), rows, manifest.key),
+        [vector],
+        "FLOAT[]",
+    )
+    con.create_function("cva_encoder_key", lambda: manifest.key, [], "VARCHAR")
+    con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 
 
 def unregister(con: DuckDBPyConnection) -> None:
@@ -51,10 +96,10 @@ def unregister(con: DuckDBPyConnection) -> None:
             continue
 
 
-def default_models_dir(con: DuckDBPyConnection) -> Path:
-    """`cva_models/` beside the connection's database file, or in the working folder without one."""
+def database_folder(con: DuckDBPyConnection) -> Path | None:
+    """The folder of the connection's database file; None for a database in memory."""
     rows = con.execute(
         "select path from duckdb_databases() where database_name = current_database()"
     ).fetchall()  # all of it: an unfinished result blocks the connection
     path = rows[0][0] if rows else None
-    return (Path(path).parent if path else Path()) / "cva_models"
+    return Path(path).parent if path else None

@@ -13,7 +13,8 @@ from cva_sql.udfs.errors import UsageError
 if TYPE_CHECKING:
     import duckdb
 
-TABLES = ("orders", "order_items", "products", "customers", "returns")
+TABLES = ("orders", "order_items", "products", "customers", "returns", "reviews")
+SCRIPTS = ("shop.sql", "review_phrases.sql", "reviews.sql")  # each needs those before it
 MIN_CUSTOMERS = 50  # fewer do not place enough orders to hold every kind of dirt
 MIN_MONTHS = 12  # fewer do not show every month's season
 
@@ -72,13 +73,33 @@ def write_shop(
         )
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(":memory:") as con:
-        for name, value in (("seed", seed), ("customers", customers), ("months", months)):
-            con.execute(f"set variable {name} = {value:d}")
-        con.execute(files("cva_sql.cli.demo").joinpath("shop.sql").read_text(encoding="utf-8"))
+        _make_tables(con, customers=customers, months=months, seed=seed)
         for table in TABLES:
             target = str(folder / f"{table}.csv").replace("'", "''")
             con.execute(f"copy out_{table} to '{target}' (format csv, header)")
         return _read_facts(con)
+
+
+def sample_reviews(count: int) -> list[str]:
+    """So many different review texts of the sample shop, or as many as it has."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as con:
+        _make_tables(con, customers=max(MIN_CUSTOMERS, 3 * count), months=24, seed=7)
+        rows = con.execute(
+            "select distinct body from out_reviews where body is not null order by md5(body) "
+            "limit ?",
+            [count],
+        ).fetchall()
+    return [body for (body,) in rows]
+
+
+def _make_tables(con: duckdb.DuckDBPyConnection, **variables: int) -> None:
+    """A table out_<file> for each file, in a database in memory."""
+    for name, value in variables.items():
+        con.execute(f"set variable {name} = {value:d}")
+    for script in SCRIPTS:
+        con.execute(files("cva_sql.cli.demo").joinpath(script).read_text(encoding="utf-8"))
 
 
 def describe(facts: ShopFacts) -> str:

@@ -37,6 +37,7 @@ from cva_sql.models_onnx.value.trees_graph import add_steps, add_trees
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
 from cva_sql.udfs.predict import run_session
+from cva_sql.udfs.projection import TextProjection
 from cva_sql.udfs.sessions import ValueModel, open_session
 
 PARITY_TOLERANCE = 1e-4  # relative; single precision inputs leave 1e-7, the rest is a wrong graph
@@ -159,10 +160,12 @@ def build_manifest(
     choice: Choice,
     first_order: date,
     database: str | None = None,
+    text_projection: TextProjection | None = None,
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: the level of money does not travel between shops.
+    `text_projection` made the text features that the model was trained on.
     """
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preprocessing
@@ -193,6 +196,7 @@ def build_manifest(
             "scores": choice.scores,
             "verdict": choice.reason,
         },
+        text_projection=text_projection,
     )
 
 

@@ -100,6 +100,9 @@ def test_the_wheel_holds_exactly_the_packages_files(installed: Installed) -> Non
         "cva_sql/dbt_project/dbt_project.yml",
         "cva_sql/cli/demo/shop.sql",
         "cva_sql/models_onnx/artefacts/baseline/model.onnx",
+        "cva_sql/models_onnx/artefacts/encoder/model.onnx",
+        "cva_sql/models_onnx/artefacts/encoder/tokenizer.json",
+        "cva_sql/cli/demo/review_phrases.sql",
     } <= ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 

@@ -153,6 +153,117 @@ def test_times_are_in_sequence_and_before_the_extract(shop: Shop) -> None:
     assert (late, returned) == (0, 0)
 
 
+PRAISE = "well made|lovely|brilliant|perfect|absolutely love|no complaints|exactly what"
+BLAME = "poor|damaged|bad state|letdown|disappointed|not happy|waste your money|broken"
+STAYS = "order again|be back|next order|come back|again for sure|next basket|every week now"
+LEAVES = "never again|last order|done with this shop|lost a customer|newsletter|another shop"
+UNSURE = "not sure if|think twice|maybe|whether|won't order|not order|not coming|only come back"
+
+
+def test_a_quarter_of_the_customers_write_reviews(shop: Shop) -> None:
+    assert 1500 < shop.facts.rows["reviews"] < 2500
+    assert 0.2 < shop.value("select count(distinct customer_id) / 3000 from reviews") < 0.33
+    assert shop.value("select count(*) - count(distinct review_id) from reviews") == 0
+
+
+def test_reviews_belong_to_an_order_of_the_customer_that_holds_the_product(shop: Shop) -> None:
+    strangers = shop.value("""
+        select count(*) from reviews anti join (
+            select trim(customer_id) as customer_id, order_id, product_id
+            from orders inner join order_items using (order_id)
+            where customer_id is not null and status != 'cancelled'
+        ) using (customer_id, order_id, product_id)
+        where order_id not in (select order_id from orders where customer_id is null)
+    """)
+    assert strangers == 0
+
+
+def test_reviews_come_days_to_weeks_after_the_order_and_its_return(shop: Shop) -> None:
+    early_or_late = shop.value("""
+        select count(*) from reviews inner join clean_orders using (order_id)
+        where reviewed_at < ordered_at + interval 3 day
+            or reviewed_at > ordered_at + interval 50 day
+            or reviewed_at >= '2026-01-01'
+    """)
+    before_return = shop.value("""
+        select count(*) from reviews inner join returns using (order_id)
+        where reviewed_at <= returned_at
+    """)
+    assert (early_or_late, before_return) == (0, 0)
+
+
+def test_review_texts_rarely_repeat(shop: Shop) -> None:
+    assert shop.value("select count(distinct body) / count(body) from reviews") >= 0.97
+
+
+def test_review_texts_are_short_but_for_one(shop: Shop) -> None:
+    assert 0.03 < shop.value("select avg((body is null)::int) from reviews") < 0.09
+    words = [row[0] for row in shop.rows("select len(string_split(body, ' ')) from reviews")]
+    counts = sorted(count for count in words if count is not None)
+    assert sum(count <= 40 for count in counts) > 0.95 * len(counts)
+    assert sum(count <= 2 for count in counts) >= 20
+    assert counts[-1] > 256  # words, so more tokens than an encoder of 256 takes
+    assert counts[-2] < 80
+
+
+def test_review_texts_have_every_slot_filled(shop: Shop) -> None:
+    unfilled = shop.value("select count(*) from reviews where body = '' or body like '%{%'")
+    assert unfilled == 0
+
+
+@pytest.mark.parametrize(
+    "script", ["[\\x{1F300}-\\x{1FAFF}]", r"\p{Hiragana}", r"\p{Thai}", r"\p{Cyrillic}", "[öü]"]
+)
+def test_review_texts_hold_emoji_and_other_languages(shop: Shop, script: str) -> None:
+    query = f"select count(*) from reviews where regexp_matches(body, '{script}')"
+    assert shop.value(query) > 0
+
+
+def test_ratings_and_words_agree_but_not_always(shop: Shop) -> None:
+    shares = dict(
+        shop.rows("select rating, count(*) / sum(count(*)) over () from reviews group by 1")
+    )
+    assert set(shares) == {1, 2, 3, 4, 5}
+    assert shares[5] > shares[4] > shares[3] > shares[2] > 0.02
+    query = """
+        select avg(rating), count(*) filter (where rating <= 2), count(*) filter (where rating >= 4)
+        from reviews where regexp_matches(lower(body), '{}')
+    """
+    praise, blame = shop.rows(query.format(PRAISE))[0], shop.rows(query.format(BLAME))[0]
+    assert praise[0] - blame[0] > 1.2
+    assert praise[1] > 0
+    assert blame[2] > 0
+
+
+def test_words_tell_who_comes_back_and_ratings_hardly_do(shop: Shop) -> None:
+    returning = """
+        with past as (
+            select customer_id, rating, lower(body) as words
+            from reviews
+            where reviewed_at between '2024-01-01' and '2025-06-30'
+            qualify row_number() over (
+                partition by customer_id order by reviewed_at desc, review_id) = 1
+        ),
+        known as (
+            select past.*, exists (
+                from clean_orders
+                where clean_orders.customer_id = past.customer_id
+                    and ordered_at >= '2025-07-01'
+            ) as came_back
+            from past
+        )
+        select avg(came_back::int) from known where {}
+    """
+    unsure = UNSURE.replace("'", "''")
+    stays = f"regexp_matches(words, '{STAYS}') and not regexp_matches(words, '{unsure}|{LEAVES}')"
+    by_words = [
+        shop.value(returning.format(rows)) for rows in (stays, f"regexp_matches(words, '{LEAVES}')")
+    ]
+    by_rating = [shop.value(returning.format(rows)) for rows in ("rating = 5", "rating <= 3")]
+    assert by_words[0] - by_words[1] > 0.2
+    assert abs(by_rating[0] - by_rating[1]) < 0.15
+
+
 def test_seasons_put_in_are_seen_in_the_orders(shop: Shop) -> None:
     assert shop.facts.seasonality_correlation > 0.9
     seen = {index.month: index.seen for index in shop.facts.month_indexes}

@@ -1,0 +1,142 @@
+"""`cva embed`: reads the review texts that were not read yet, without dbt calling Python."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.dbt import Shop
+    from cva_sql.cli.texts import Agreement
+
+BATCH = 1024  # texts to a commit
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What was done: texts known now, read in this call, dropped with another encoder's vectors.
+
+    `sentiment` says how well it agrees with the shop's ratings; None with too few of them.
+    """
+
+    texts: int
+    encoded: int
+    dropped: int
+    seconds: float
+    encoder_key: str
+    table: str
+    sentiment: Agreement | None
+
+
+def embed(
+    db: Db = DEFAULT_DB,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Read the review texts that were not read yet, for dbt without Python.
+
+    Fills the same table as the dbt model that calls cva_read_text, a batch at a time, so that a
+    killed call goes on where it stopped; build the rest with `dbt run --vars '{cva_udfs: false}'`.
+    """
+    from cva_sql.cli.dbt import exclusive
+
+    shop = open_shop(db, variables=variables, models_dir=models_dir)
+    with exclusive(shop):
+        result = embed_shop(shop)
+    if as_json:
+        print(json.dumps(asdict(result), indent=2))
+        return
+    print(
+        f"{result.table}: {result.texts:,} texts, {result.encoded:,} of them read now "
+        f"in {result.seconds:.1f} s by encoder {result.encoder_key}"
+    )
+    if result.sentiment is not None:
+        found = result.sentiment
+        print(
+            f"sentiment tells ratings of 4 and 5 from 1 and 2 with AUC {found.auc:.3f} "
+            f"({found.lower:.3f} .. {found.upper:.3f}; {found.positive_texts:,} and "
+            f"{found.negative_texts:,} texts)"
+        )
+
+
+def embed_shop(shop: Shop) -> Embedded:
+    """Lets dbt find the texts, then reads the new ones and projects them all."""
+    from cva_sql.cli.dbt import run_dbt
+    from cva_sql.cli.options import connect
+    from cva_sql.cli.progress import say, step
+    from cva_sql.cli.texts import (
+        TEXTS,
+        sentiment_against_rating,
+        shop_encoder,
+        vectors_table,
+    )
+    from cva_sql.udfs.register import register, unregister
+
+    with step("finding the texts"):
+        run_dbt(shop, "run", select=[f"+{TEXTS}"])
+    table = vectors_table(shop)
+    con = connect(shop.db)
+    try:
+        register(con, models_dir=shop.models_dir)
+        dropped = _prepare_table(con, table, shop_encoder(shop).dimension)
+        if dropped:
+            say(f"the encoder changed; {dropped:,} vectors of the former one are dropped")
+        started = time.monotonic()
+        encoded = _read_new_texts(con, f"{shop.schema}_cva.{TEXTS}", table)
+        seconds = time.monotonic() - started
+        _project_texts(con, shop, table)
+        texts = con.execute(f"select count(*) from {table}").fetchall()[0][0]
+        agreement = sentiment_against_rating(con, shop)
+    finally:
+        unregister(con)
+        con.close()
+    key = shop_encoder(shop).key
+    return Embedded(texts, encoded, dropped, round(seconds, 3), key, table, agreement)
+
+
+def _prepare_table(con: DuckDBPyConnection, table: str, dimension: int) -> int:
+    """Makes the table, without another encoder's vectors; how many of those there were."""
+    con.execute(
+        f"create table if not exists {table} (text_hash varchar, encoder_key varchar, "
+        f"embedding float[{dimension}], sentiment double, status varchar, token_count integer)"
+    ).fetchall()
+    rows = con.execute(f"delete from {table} where encoder_key <> cva_encoder_key()").fetchall()
+    return int(rows[0][0])
+
+
+def _read_new_texts(con: DuckDBPyConnection, texts: str, table: str) -> int:
+    """Reads what is not in the table yet, a commit per batch; how many texts."""
+    con.execute(
+        "create temp table new_texts as select row_number() over (order by text_hash) as n, "
+        f"text_hash, body from {texts} as texts where not exists "
+        f"(select 1 from {table} as stored where stored.text_hash = texts.text_hash)"
+    ).fetchall()
+    total = int(con.execute("select count(*) from new_texts").fetchall()[0][0])
+    for first in range(1, total + 1, BATCH):
+        con.execute(
+            f"insert into {table} by name select text_hash, cva_encoder_key() as encoder_key, "
+            "unnest(cva_read_text(body, ?)) from new_texts where n between ? and ?",
+            [total, first, first + BATCH - 1],
+        ).fetchall()
+    return int(con.execute("select cva_texts_stored()").fetchall()[0][0])
+
+
+def _project_texts(con: DuckDBPyConnection, shop: Shop, table: str) -> None:
+    """The table that the dbt model of the projection would make."""
+    from cva_sql.cli.texts import COMPONENTS
+    from cva_sql.udfs.projection import MAX_COMPONENTS
+
+    columns = ", ".join(
+        f"cast(components[{k}] as double) as text_{k}" for k in range(1, MAX_COMPONENTS + 1)
+    )
+    con.execute(
+        f"create or replace table {shop.schema}_cva.{COMPONENTS} as select text_hash, {columns} "
+        f"from (select text_hash, cva_project(embedding) as components from {table})"
+    ).fetchall()

@@ -1,0 +1,1 @@
+"""How the packaged text encoder comes to be; needs the extra `encoder`."""

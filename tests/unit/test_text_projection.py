@@ -1,0 +1,275 @@
+"""The projection of text vectors: how it is fitted, applied, kept, and who may see which texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cva_sql.cli import training_data
+from cva_sql.cli.dbt import Shop
+from cva_sql.cli.training_data import NO_TEXTS, Texts, build_examples, read_texts
+from cva_sql.models_onnx.value.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.manifest import MANIFEST_FILE, Manifest, read_manifest
+from cva_sql.udfs.projection import (
+    DIMENSION,
+    MAX_COMPONENTS,
+    TextProjection,
+    empty_projection,
+    read_projection,
+)
+
+TOPICS = 5
+KEY = "0123456789abcdef"
+
+
+def texts(count: int = 600, seed: int = 3) -> NDArray[np.float32]:
+    """Unit vectors around a few topics, the first of which varies most."""
+    random = np.random.default_rng(seed)
+    directions = np.linalg.qr(random.normal(size=(DIMENSION, TOPICS)))[0].T
+    strength = random.normal(size=(count, TOPICS)) * np.array([2.0, 1.4, 1.0, 0.7, 0.5])
+    vectors = strength @ directions + 0.02 * random.normal(size=(count, DIMENSION)) + 0.05
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(unit, dtype=np.float32)
+
+
+def fitted(vectors: NDArray[np.float32] | None = None) -> TextProjection:
+    projection = fit_text_projection(texts() if vectors is None else vectors, KEY)
+    assert projection is not None
+    return projection
+
+
+def test_components_are_centred_orthogonal_signed_and_rounded() -> None:
+    vectors, projection = texts(), fitted()
+    assert projection.components.shape == (MAX_COMPONENTS, DIMENSION)
+    assert np.array_equal(projection.components, np.round(projection.components, 6))
+    assert projection.mean == pytest.approx(vectors.mean(axis=0), abs=1e-6)
+    products = projection.components @ projection.components.T
+    assert products == pytest.approx(np.eye(MAX_COMPONENTS), abs=1e-4)  # rounding of 384 loadings
+    largest = np.argmax(np.abs(projection.components), axis=1)
+    assert (projection.components[np.arange(MAX_COMPONENTS), largest] > 0).all()
+    spread = projection.apply(vectors).var(axis=0)
+    assert (np.diff(spread) <= 1e-9).all()
+    assert spread[:TOPICS].sum() > 0.9 * vectors.var(axis=0).sum()
+
+
+def test_fitting_again_gives_the_same_numbers() -> None:
+    assert fitted().to_json() == fitted().to_json()
+
+
+@pytest.mark.parametrize("count", [0, 1, MIN_TEXTS - 1])
+def test_too_few_texts_give_no_projection(count: int) -> None:
+    assert fit_text_projection(texts(MIN_TEXTS)[:count], KEY) is None
+
+
+def test_enough_texts_give_one() -> None:
+    assert fit_text_projection(texts(MIN_TEXTS), KEY) is not None
+
+
+def test_texts_that_are_all_alike_give_no_projection() -> None:
+    assert fit_text_projection(np.repeat(texts(1), 500, axis=0), KEY) is None
+
+
+def test_directions_without_variance_are_left_out() -> None:
+    vectors = np.zeros((400, DIMENSION), dtype=np.float32)
+    angle = np.linspace(0, 2 * np.pi, 400)
+    vectors[:, 0], vectors[:, 1] = np.cos(angle), np.sin(angle)
+    assert fitted(vectors).components.shape == (2, DIMENSION)
+
+
+def test_texts_above_the_limit_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_TEXTS == 20_000
+    monkeypatch.setattr("cva_sql.models_onnx.value.text_projection.MAX_TEXTS", 300)
+    assert fitted(texts(600)).to_json() == fitted(texts(600)[:300]).to_json()
+
+
+def test_apply_is_the_product_of_the_centred_vector_rounded() -> None:
+    vectors, projection = texts(50), fitted()
+    found = projection.apply(vectors)
+    assert found.dtype == np.float32
+    expected = (vectors.astype(np.float64) - projection.mean) @ projection.components.T
+    assert found == pytest.approx(expected, abs=1e-6)  # rounding, and single precision
+    assert np.array_equal(found, np.round(found.astype(np.float64), 6).astype(np.float32))
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=st.integers(0, 590), count=st.integers(1, 10), stride=st.sampled_from([1, 2, 7]))
+def test_a_rows_result_does_not_depend_on_the_rows_beside_it(
+    first: int, count: int, stride: int
+) -> None:
+    vectors, projection = texts(), fitted()
+    whole = projection.apply(vectors)
+    rows = slice(first, first + count * stride, stride)
+    assert projection.apply(vectors[rows]).tobytes() == whole[rows].tobytes()
+    columns_first = np.asfortranarray(vectors[rows])
+    assert projection.apply(columns_first).tobytes() == whole[rows].tobytes()
+
+
+def test_json_round_trip_changes_no_bit() -> None:
+    projection = fitted()
+    again = TextProjection.from_json(projection.to_json())
+    assert np.array_equal(again.components, projection.components)
+    assert np.array_equal(again.mean, projection.mean)
+    assert sorted(json.loads(projection.to_json())) == [
+        "components",
+        "encoder_key",
+        "mean",
+    ]
+
+
+def test_empty_projection_has_no_column_and_survives_json() -> None:
+    empty = TextProjection.from_json(empty_projection().to_json())
+    assert empty.is_empty
+    assert empty.apply(texts(3)).shape == (3, 0)
+    assert not fitted().is_empty
+    assert fitted().apply(texts(3)[:0]).shape == (0, MAX_COMPONENTS)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"components": [[1, 2]], "mean": [0, 0]}',
+        json.dumps({"components": [[0.0] * 384] * 17, "mean": [0.0] * 384}),
+        json.dumps({"components": [[float("nan")] * 384], "mean": [0.0] * 384}),
+        '{"mean": []}',
+        "[]",
+        "not json",
+    ],
+)
+def test_file_that_is_no_projection_is_named(raw: str, tmp_path: Path) -> None:
+    file = tmp_path / "projection.json"
+    file.write_text(raw)
+    with pytest.raises(ModelError, match=r"projection\.json is not a text projection"):
+        read_projection(file)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nothing\.json is missing"):
+        read_projection(tmp_path / "nothing.json")
+
+
+def manifest(projection: TextProjection | None) -> Manifest:
+    return Manifest("value", "v1", "00", (), 90, False, 17, {}, {}, projection)
+
+
+def test_manifest_keeps_the_projection(tmp_path: Path) -> None:
+    projection = fitted()
+    (tmp_path / MANIFEST_FILE).write_text(manifest(projection).to_json())
+    found = read_manifest(tmp_path).text_projection
+    assert found is not None
+    assert found.to_json() == projection.to_json()
+
+
+def test_manifest_without_projection_is_as_it_was_before_there_were_any(tmp_path: Path) -> None:
+    text = manifest(None).to_json()
+    assert "text_projection" not in json.loads(text)
+    (tmp_path / MANIFEST_FILE).write_text(text)
+    assert read_manifest(tmp_path) == manifest(None)
+
+
+def test_manifest_with_a_broken_projection_is_an_error(tmp_path: Path) -> None:
+    raw = json.loads(manifest(None).to_json()) | {"text_projection": {"components": [[1.0]]}}
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match="is not a manifest"):
+        read_manifest(tmp_path)
+
+
+DbtCalls = list[tuple[list[str], dict[str, Any]]]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A shop whose texts are read: one review each, two days a review, newest texts last."""
+    db = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(db)) as con:
+        con.execute("create schema raw")
+        con.execute("create table raw.reviews as select 'r1' as review_id")
+        con.execute("create schema main_cva")
+        vectors = texts(600)
+        con.execute(
+            "create table main_cva.int_cva__text_vectors (text_hash varchar, embedding float[384])"
+        )
+        con.executemany(
+            "insert into main_cva.int_cva__text_vectors values (?, ?)",
+            [[f"{i:04}", vector.tolist()] for i, vector in enumerate(vectors)],
+        )
+        con.execute("insert into main_cva.int_cva__text_vectors values ('9999', null)")
+        con.execute(
+            "create table main_cva.int_cva__reviews_valid as select text_hash, date '2024-01-01' "
+            "+ cast(text_hash as integer) // 2 as review_date from main_cva.int_cva__text_vectors "
+            "union all select '0000', date '2024-01-03'"  # a text that two reviews share
+        )
+    return Shop(db, tmp_path / "cva_models")
+
+
+@pytest.fixture
+def dbt_calls(monkeypatch: pytest.MonkeyPatch) -> DbtCalls:
+    """What dbt was asked to do, without doing it."""
+    calls: DbtCalls = []
+
+    def run_dbt(shop: Shop, command: str, **options: Any) -> None:
+        calls.append((list(options["select"]), options))
+
+    monkeypatch.setattr(training_data, "run_dbt", run_dbt)
+    return calls
+
+
+def test_projection_is_fitted_on_texts_before_the_first_date_alone(
+    shop: Shop, dbt_calls: DbtCalls
+) -> None:
+    found = read_texts(shop, before=date(2024, 5, 10))
+    assert found.vectors == "main_cva.int_cva__text_vectors"
+    assert found.projection is not None
+    days = (date(2024, 5, 10) - date(2024, 1, 1)).days
+    expected = replace(fitted(texts(600)[: 2 * days]), encoder_key=found.projection.encoder_key)
+    assert found.projection.to_json() == expected.to_json()
+    ((select, options),) = dbt_calls
+    assert select == ["+int_cva__text_vectors"]
+    assert options.get("schema") is None  # the shop's own
+    assert options["variables"] == {"cva_spine": "scoring", "cva_udfs": True}
+
+
+def test_too_few_texts_before_the_first_date_give_vectors_without_projection(
+    shop: Shop, dbt_calls: DbtCalls
+) -> None:
+    found = read_texts(shop, before=date(2024, 2, 1))
+    assert found == Texts("main_cva.int_cva__text_vectors", None)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"cva_families_off": ["reviews"]}, {"cva_reviews_identifier": "opinions"}]
+)
+def test_shop_without_reviews_reads_nothing(
+    shop: Shop, dbt_calls: DbtCalls, variables: dict[str, Any]
+) -> None:
+    assert read_texts(replace(shop, vars=variables), before=date(2025, 1, 1)) is NO_TEXTS
+    assert dbt_calls == []
+
+
+@pytest.mark.parametrize("make", [lambda: NO_TEXTS, lambda: Texts("main_cva.t", fitted())])
+def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
+    shop: Shop,
+    dbt_calls: DbtCalls,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Texts],
+) -> None:
+    monkeypatch.setattr("cva_sql.models_onnx.value.dataset.read_dataset", lambda *_: None)
+    given_texts = make()
+    dates = [(date(2025, 1, 1), 90)]
+    build_examples(shop, dates, "cva_train", max_rows=100, texts=given_texts)
+    ((_, options),) = dbt_calls
+    assert options["variables"]["cva_text_vectors"] == given_texts.vectors
+    handed_over = read_projection(Path(options["environment"]["CVA_TEXT_PROJECTION"]))
+    expected = given_texts.projection or empty_projection()
+    assert handed_over.to_json() == expected.to_json()

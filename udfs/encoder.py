@@ -1,0 +1,210 @@
+"""The text encoder: one text in, its vector, sentiment, status and token count out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.sessions import open_session
+from cva_sql.udfs.threads import pool
+
+MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
+ENCODER_FILES = (MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE)
+
+FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncated"
+STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
+
+LONGEST = 200_000  # characters; what comes after them is neither read nor counted
+JUDGED = 2_000  # characters that the script is told from
+RECENT = 4_096  # readings kept: a query that asks twice of a text reads it once
+
+
+@dataclass(frozen=True)
+class EncoderManifest:
+    """What is frozen with an encoder; `parity` are the figures that it was accepted on."""
+
+    name: str
+    sha256: str
+    tokenizer_sha256: str
+    source: str
+    source_sha256: str
+    package: str
+    licence: str
+    dimension: int
+    max_tokens: int
+    pooling: str
+    opset: int
+    quantisation: str
+    scripts: tuple[str, ...]
+    parity: dict[str, float]
+
+    def to_json(self) -> str:
+        """The manifest as the text of `manifest.json`."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @property
+    def key(self) -> str:
+        """16 hex digits that change with anything that changes a vector."""
+        parts = (self.sha256, self.tokenizer_sha256, self.pooling, str(self.max_tokens))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of a text.
+
+    `embedding` float32 (dimension,), None for an empty text; `sentiment` in [-1, 1], None where the
+    text is empty or in a script that the encoder cannot read; `status` one of STATUSES;
+    `token_count` before cutting, with the opening and the closing mark.
+    """
+
+    embedding: NDArray[np.float32] | None
+    sentiment: float | None
+    status: str
+    token_count: int
+
+
+NOTHING = Reading(None, None, EMPTY, 0)
+
+
+class Encoder:
+    """Reads texts, each by itself: what comes with it does not change a bit of the result."""
+
+    def __init__(self, manifest: EncoderManifest, model: bytes, tokenizer: bytes) -> None:
+        from tokenizers import Tokenizer
+
+        self.manifest = manifest
+        self._session = open_session(model)
+        self._tokenizer = Tokenizer.from_buffer(tokenizer)
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        self._unknown = -1 if unknown is None else unknown
+        self._marks = self._tokenizer.num_special_tokens_to_add(False)
+        self._recent: OrderedDict[bytes, Reading] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read_all(self, texts: Sequence[str | None]) -> list[Reading]:
+        """Readings in the order of the texts, shared out over the cores; equal texts once."""
+        distinct = list(dict.fromkeys(text for text in texts if text is not None))
+        readings = dict(zip(distinct, pool().map(self.read, distinct), strict=True))
+        return [NOTHING if text is None else readings[text] for text in texts]
+
+    def read(self, text: str) -> Reading:
+        """One text, from the recent ones where it is among them."""
+        digest = hashlib.sha256(text.encode()).digest()
+        with self._lock:
+            if digest in self._recent:
+                self._recent.move_to_end(digest)
+                return self._recent[digest]
+        reading = self._read(text)
+        with self._lock:
+            self._recent[digest] = reading
+            if len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
+        return reading
+
+    def _read(self, text: str) -> Reading:
+        ids, status = self._tokenize(text)
+        count = len(ids)
+        if status == EMPTY:
+            return NOTHING
+        longest = self.manifest.max_tokens
+        if count > longest:
+            ids = ids[: longest - 1] + ids[-1:]  # the closing mark stays
+        tokens = np.array([ids], dtype=np.int64)
+        embedding, sentiment = self._session.run(["embedding", "sentiment"], {"input_ids": tokens})
+        known = None if status == UNKNOWN_SCRIPT else float(sentiment[0, 0])
+        return Reading(embedding[0], known, status, count)
+
+    def status(self, text: str | None) -> tuple[str, int]:
+        """(status, token_count) without reading the text; NULL is empty."""
+        if text is None:
+            return EMPTY, 0
+        ids, status = self._tokenize(text)
+        return (EMPTY, 0) if status == EMPTY else (status, len(ids))
+
+    def _tokenize(self, text: str) -> tuple[list[int], str]:
+        ids: list[int] = self._tokenizer.encode(text[:LONGEST]).ids
+        words = len(ids) - self._marks
+        if words <= 0:
+            return ids, EMPTY
+        if 2 * ids.count(self._unknown) > words or not self._knows_script(text):
+            return ids, UNKNOWN_SCRIPT
+        return ids, TRUNCATED if len(ids) > self.manifest.max_tokens else FINE
+
+    def _knows_script(self, text: str) -> bool:
+        """Whether at least half of the letters are of a script that the encoder was trained on."""
+        if text.isascii():
+            return True
+        letters = [letter for letter in text[:JUDGED] if letter.isalpha()]
+        scripts = tuple(script.upper() for script in self.manifest.scripts)
+        known = sum(unicodedata.name(letter, "").startswith(scripts) for letter in letters)
+        return 2 * known >= len(letters)
+
+
+def encoder_folder(models_dir: Path) -> Path:
+    """`encoder/` among the shop's models where there is one, else the packaged encoder."""
+    own = models_dir / "encoder"
+    if (own / MANIFEST_FILE).is_file():
+        return own
+    return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "encoder"
+
+
+def read_encoder_manifest(folder: Path) -> EncoderManifest:
+    """The manifest of an encoder's folder; raises ModelError where there is none."""
+    path = folder / MANIFEST_FILE
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw["scripts"] = tuple(raw["scripts"])
+        return EncoderManifest(**raw)
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} is missing; write it with: cva export-model encoder --out {folder}"
+        ) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{path} is not an encoder's manifest ({error}); write a new one with: "
+            f"cva export-model encoder --out {folder}"
+        ) from None
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """The encoder of a folder; the same object for as long as its manifest's key stays the same.
+
+    Raises ModelError where a file is missing or is not the one that the manifest names.
+    """
+    return _load(folder, read_encoder_manifest(folder).key)
+
+
+@lru_cache(maxsize=2)
+def _load(folder: Path, key: str) -> Encoder:
+    manifest = read_encoder_manifest(folder)
+    expected = {MODEL_FILE: manifest.sha256, TOKENIZER_FILE: manifest.tokenizer_sha256}
+    contents = {}
+    for name, digest in expected.items():
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise ModelError(
+                f"{folder / name} is missing; write it with: "
+                f"cva export-model encoder --out {folder}"
+            ) from None
+        found = hashlib.sha256(contents[name]).hexdigest()
+        if found != digest:
+            raise ModelError(
+                f"{folder / name} has sha256 {found[:12]}…, its manifest says {digest[:12]}…; "
+                f"write it anew with: cva export-model encoder --out {folder}"
+            )
+    return Encoder(manifest, contents[MODEL_FILE], contents[TOKENIZER_FILE])

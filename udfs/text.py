@@ -1,0 +1,224 @@
+"""The SQL functions over text: vectors, sentiment, status, and the reading that is journalled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cva_sql.udfs.encoder import (
+    NOTHING,
+    Encoder,
+    EncoderManifest,
+    Reading,
+    load_encoder,
+)
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.journal import Journal, clear_journals
+from cva_sql.udfs.manifest import read_manifest
+from cva_sql.udfs.projection import TextProjection, read_projection
+from cva_sql.udfs.sessions import deployed_folder
+
+BATCH = 64  # texts between two writes to the journal
+QUIET_SECONDS = 2.0  # a line of progress at most this often
+PROJECTION_VARIABLE = "CVA_TEXT_PROJECTION"  # a file that takes the deployed projection's place
+
+STATUS_TYPE = "STRUCT(status VARCHAR, token_count INTEGER)"
+
+
+def reading_type(dimension: int) -> str:
+    """What `cva_read_text` returns."""
+    return (
+        f"STRUCT(embedding FLOAT[{dimension}], sentiment DOUBLE, status VARCHAR, "
+        "token_count INTEGER)"
+    )
+
+
+def embed(encoder: Encoder, texts: Any) -> Any:
+    """Arrow strings -> fixed-size lists of float32; NULL for NULL and for texts without a token."""
+    return _embeddings(encoder.read_all(_texts(texts)), encoder.manifest.dimension)
+
+
+def sentiment(encoder: Encoder, texts: Any) -> Any:
+    """Arrow strings -> float64 in [-1, 1]; NULL for NULL and where the text cannot be read."""
+    import pyarrow as pa
+
+    readings = encoder.read_all(_texts(texts))
+    return pa.array([reading.sentiment for reading in readings], type=pa.float64())
+
+
+def text_status(encoder: Encoder, texts: Any) -> Any:
+    """Arrow strings -> structs of STATUS_TYPE; NULL is `empty`."""
+    import pyarrow as pa
+
+    found = [encoder.status(text) for text in _texts(texts)]
+    return pa.StructArray.from_arrays(
+        [
+            pa.array([status for status, _ in found], type=pa.string()),
+            pa.array([count for _, count in found], type=pa.int32()),
+        ],
+        names=["status", "token_count"],
+    )
+
+
+def project(projection: TextProjection | None, embeddings: Any, encoder_key: str) -> Any:
+    """Fixed-size lists of float32 -> lists of float32, NULL for NULL or without a projection.
+
+    Raises ModelError where the projection was fitted on another encoder's vectors.
+    """
+    import pyarrow as pa
+
+    rows = _whole(embeddings)
+    if projection is None or projection.is_empty:
+        return pa.nulls(len(rows), type=pa.list_(pa.float32()))
+    if projection.encoder_key != encoder_key:
+        raise ModelError(
+            f"the deployed model knows the texts by encoder {projection.encoder_key}, they are "
+            f"read by {encoder_key} now; retrain with: cva train"
+        )
+    size, dimension = projection.components.shape
+    known = rows.is_valid().to_numpy(zero_copy_only=False)
+    vectors = rows.drop_null().flatten().to_numpy().reshape(-1, dimension)
+    components = projection.apply(vectors)
+    offsets = np.concatenate([[0], np.cumsum(known)]) * size
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, type=pa.int32()),
+        pa.array(components.ravel(), type=pa.float32()),
+        mask=pa.array(~known),
+    )
+
+
+def active_projection(models_dir: Path) -> TextProjection | None:
+    """The deployed model's projection, or the one that training hands over; None where none is."""
+    path = os.environ.get(PROJECTION_VARIABLE)
+    if path:
+        return read_projection(Path(path))
+    return read_manifest(deployed_folder(models_dir)).text_projection
+
+
+class Reader:
+    """Reads the texts of a whole table: from the journal where a killed run left them there."""
+
+    def __init__(self, folder: Path, work_dir: Path | None) -> None:
+        self._folder = folder
+        self._work_dir = work_dir
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+        self._done = self._fresh = 0
+        self._started = self._said = 0.0
+
+    def read(self, texts: Any, totals: Any) -> Any:
+        """Arrow strings, and how many texts the query has -> structs of `reading_type`."""
+        encoder = load_encoder(self._folder)
+        rows = _texts(texts)
+        total = totals[0].as_py() if len(totals) else None
+        readings: list[Reading] = []
+        for first in range(0, len(rows), BATCH):
+            readings += self._read_batch(encoder, rows[first : first + BATCH], total or 0)
+        return _readings(readings, encoder.manifest.dimension)
+
+    def forget(self) -> int:
+        """Drops the journal, once its readings are in the database; how many texts were read."""
+        with self._lock:
+            self._journal = None
+            if self._work_dir is not None:
+                clear_journals(self._work_dir)
+            fresh, self._fresh, self._done = self._fresh, 0, 0
+            return fresh
+
+    def _open_journal(self, manifest: EncoderManifest) -> Journal | None:
+        with self._lock:
+            if self._journal is None and self._work_dir is not None:
+                self._journal = Journal(self._work_dir, manifest.key, manifest.dimension)
+            return self._journal
+
+    def _read_batch(
+        self, encoder: Encoder, texts: Sequence[str | None], total: int
+    ) -> list[Reading]:
+        journal = self._open_journal(encoder.manifest)
+        with self._lock:
+            self._started = self._started or time.monotonic()
+        digests = [None if text is None else text_digest(text) for text in texts]
+        found = [journal.find(d) if journal and d else None for d in digests]
+        missing = [i for i, one in enumerate(found) if one is None and texts[i] is not None]
+        fresh = encoder.read_all([texts[i] for i in missing])
+        if journal and fresh:
+            journal.append((str(digests[i]), r) for i, r in zip(missing, fresh, strict=True))
+        for i, reading in zip(missing, fresh, strict=True):
+            found[i] = reading
+        self._report(len(texts), len(fresh), total)
+        return [NOTHING if one is None else one for one in found]
+
+    def _report(self, texts: int, fresh: int, total: int) -> None:
+        with self._lock:
+            self._done += texts
+            self._fresh += fresh
+            now = time.monotonic()
+            if not fresh or now - max(self._said, self._started) < QUIET_SECONDS:
+                return
+            self._said = now
+            rate = self._done / (now - self._started)
+            left = f", {(total - self._done) / rate:.0f} s left" if total >= self._done else ""
+            of = f" of {total:,}" if total else ""
+            line = f"cva: {self._done:,}{of} texts, {rate:.0f} a second{left}\n"
+            sys.stderr.write(line)
+
+
+def text_digest(text: str) -> str:
+    """The SHA-256 in hex, as the SQL has it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _texts(column: Any) -> list[str | None]:
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ModelError(f"the text is {kind}; expected VARCHAR")
+    texts: list[str | None] = column.to_pylist()
+    return texts
+
+
+def _whole(column: Any) -> Any:
+    """A column as one array."""
+    import pyarrow as pa
+
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _embeddings(readings: Sequence[Reading], dimension: int) -> Any:
+    import pyarrow as pa
+
+    values = np.zeros((len(readings), dimension), dtype=np.float32)
+    empty = np.zeros(len(readings), dtype=bool)
+    for row, reading in enumerate(readings):
+        if reading.embedding is None:
+            empty[row] = True
+        else:
+            values[row] = reading.embedding
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(values.ravel()), dimension, mask=pa.array(empty)
+    )
+
+
+def _readings(readings: Sequence[Reading], dimension: int) -> Any:
+    import pyarrow as pa
+
+    return pa.StructArray.from_arrays(
+        [
+            _embeddings(readings, dimension),
+            pa.array([reading.sentiment for reading in readings], type=pa.float64()),
+            pa.array([reading.status for reading in readings], type=pa.string()),
+            pa.array([reading.token_count for reading in readings], type=pa.int32()),
+        ],
+        names=["embedding", "sentiment", "status", "token_count"],
+    )
