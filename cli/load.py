@@ -28,7 +28,12 @@ from cva_sql.udfs.errors import CvaError, UsageError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-KEYS = {"orders": "order_id", "products": "product_id", "returns": "return_id"}
+KEYS = {
+    "orders": "order_id",
+    "products": "product_id",
+    "returns": "return_id",
+    "reviews": "review_id",
+}
 SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
 
 

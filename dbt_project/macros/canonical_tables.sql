@@ -37,6 +37,15 @@
         "marketing_consent": ["flag", false],
         "valid_from": ["time", false],
     },
+    "reviews": {
+        "review_id": ["id", false],
+        "customer_id": ["id", true],
+        "product_id": ["id", false],
+        "order_id": ["id", false],
+        "reviewed_at": ["time", true],
+        "rating": ["number", false],
+        "body": ["text", false],
+    },
     "returns": {
         "return_id": ["id", false],
         "order_id": ["id", false],

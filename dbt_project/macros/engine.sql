@@ -42,6 +42,36 @@
 {% macro spark__hash_key(text) %}xxhash64({{ text }}){% endmacro %}
 
 
+{#- The name of a text: sha256 in hex, so that texts are told apart without their letters. -#}
+{% macro text_hash(text) %}
+{{- return(adapter.dispatch('text_hash', 'cva')(text)) -}}
+{% endmacro %}
+
+{% macro default__text_hash(text) %}sha256({{ text }}){% endmacro %}
+
+{% macro spark__text_hash(text) %}sha2({{ text }}, 256){% endmacro %}
+
+
+{#- The type of a text's vector. -#}
+{% macro vector_type() %}
+{{- return(adapter.dispatch('vector_type', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__vector_type() %}float[384]{% endmacro %}
+
+{% macro spark__vector_type() %}array<float>{% endmacro %}
+
+
+{#- The n-th item of a list, counted from 1; NULL where it has fewer. -#}
+{% macro list_item(list, n) %}
+{{- return(adapter.dispatch('list_item', 'cva')(list, n)) -}}
+{% endmacro %}
+
+{% macro default__list_item(list, n) %}{{ list }}[{{ n }}]{% endmacro %}
+
+{% macro spark__list_item(list, n) %}get({{ list }}, {{ n - 1 }}){% endmacro %}
+
+
 {#- The sum of a DOUBLE term, each rounded to so many places first, so that neither threads nor row order
     show. DuckDB rounds to DECIMAL at twice the price of whole numbers, so it adds up those. -#}
 {% macro rounded_sum(term, places) %}

@@ -10,6 +10,10 @@ where
     {%- if 'returns' not in off %}
     or days_since_last_return < 1
     {%- endif %}
+    {%- if 'reviews' not in off %}
+    or days_since_last_review < 1
+    or (reviews_count > 0) <> (days_since_last_review is not null)
+    {%- endif %}
     {%- if 'attributes' not in off %}
     or days_since_signup < 1
     {%- endif %}

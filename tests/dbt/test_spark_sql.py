@@ -36,6 +36,8 @@ create schema raw;
 create table raw.orders (order_id double, customer_id varchar, ordered_at varchar, amount double,
     status varchar, status_changed_at timestamptz, currency varchar);
 create table raw.order_items (order_id double, product_id bigint, quantity integer);
+create table raw.reviews (review_id bigint, customer_id varchar, reviewed_at timestamptz,
+    rating integer, body varchar);
 create table raw.customers (customer_id varchar, signed_up_at date, marketing_consent integer);
 """
 
@@ -45,16 +47,18 @@ RUNS = {
         "cva_spine": "training",
         "cva_training_dates": [["2024-01-01", 90], ["2024-06-01", 30]],
         "cva_value": "net",
+        "cva_reviews_identifier": "absent",
     },
 }
 
 # A parser takes any name before a bracket for a function, so these were looked up: all of them are
-# in Spark 3.5 (cva_predict is registered by the session). A new one belongs here once it is, too.
+# in Spark 3.5 (the session registers those with cva_). A new one belongs here once it is, too.
 SPARK_FUNCTIONS = {
     "abs", "avg", "cast", "ceil", "coalesce", "concat", "conv", "count", "cume_dist",
-    "current_timestamp", "current_timezone", "cva_predict", "date_add", "datediff", "dense_rank",
-    "exp", "first_value", "floor", "from_utc_timestamp", "greatest", "lag", "least", "ln", "lower",
-    "max", "max_by", "md5", "min", "mod", "nullif", "power", "row_number", "sqrt", "substr", "sum",
+    "current_timestamp", "current_timezone", "cva_encoder_key", "cva_predict", "cva_project",
+    "cva_read_text", "date_add", "datediff", "dense_rank", "exp", "first_value", "floor",
+    "from_utc_timestamp", "get", "greatest", "lag", "least", "ln", "lower", "max", "max_by", "md5",
+    "min", "mod", "nullif", "power", "row_number", "sha2", "sqrt", "substr", "sum",
     "to_utc_timestamp", "trim", "try_cast", "weekday", "xxhash64",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {

@@ -51,6 +51,19 @@ insert into raw.customers values
     ('c2', null, 'inf', 'perhaps');
 create table raw.refunds (order_id double, returned_at date, refund_amount decimal(18, 4));
 insert into raw.refunds values (13085, '2024-02-02', 3);
+create table raw.reviews (
+    review_id integer, customer_id varchar, order_id double, reviewed_at varchar, rating varchar,
+    body varchar
+);
+insert into raw.reviews values
+    (1, 'c1', 13085, '2024-05-31T21:30:00Z', '4.5', ' Lovely. '),
+    (2, 'c1', 13085, '2024-05-01', 'nan', '  '),
+    (3, 'c1', 13085, '2024-05-01', '1e9', null),
+    (4, ' ', 13085, '2024-05-01', '5', 'Lovely.'),
+    (5, 'c1', null, 'last week', '5', 'Lovely.'),
+    (6, 'c1', null, null, '5', 'Lovely.'),
+    (7, 'c1', null, '2024-05-31T22:30:00Z', '5', 'Lovely.'),
+    (8, 'c1', null, '1969-12-31', 'five', 'Lovely.');
 """
 
 
@@ -148,6 +161,21 @@ def test_of_products_with_one_id_the_first_by_content_is_used(
 ) -> None:
     query = "select category, reject_reason from stg_cva__products order by 1 nulls last"
     assert rows(con, query) == [("tea", None), (None, "duplicate_product_id")]
+
+
+def test_reviews_that_cannot_be_used_say_why(con: duckdb.DuckDBPyConnection) -> None:
+    query = """select review_id, customer_id, order_id, rating, body, reject_reason
+        from stg_cva__reviews order by review_id"""
+    assert rows(con, query) == [
+        ("1", "c1", "13085", 4.5, "Lovely.", None),
+        ("2", "c1", "13085", None, None, None),
+        ("3", "c1", "13085", None, None, None),
+        ("4", None, "13085", 5.0, "Lovely.", "customer_unknown"),
+        ("5", "c1", None, 5.0, "Lovely.", "reviewed_at_unreadable"),
+        ("6", "c1", None, 5.0, "Lovely.", "reviewed_at_missing"),
+        ("7", "c1", None, 5.0, "Lovely.", "in_the_future"),  # half past midnight in Berlin
+        ("8", "c1", None, None, "Lovely.", "reviewed_at_before_1970"),
+    ]
 
 
 def test_a_required_column_that_is_absent_is_named(tmp_path: Path) -> None:

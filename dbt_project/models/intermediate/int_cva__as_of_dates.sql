@@ -14,6 +14,10 @@ with facts as (
     select max(returned_at)
     from {{ ref('cva', 'stg_cva__returns') }}
     where returned_at <= {{ cva.now() }}
+    union all
+    select max(reviewed_at)
+    from {{ ref('cva', 'stg_cva__reviews') }}
+    where reviewed_at <= {{ cva.now() }}
 ),
 
 newest as (select cast(max(newest_at) as date) as newest_date from facts),

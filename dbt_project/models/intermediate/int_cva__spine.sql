@@ -23,6 +23,12 @@ sightings as (
     select customer_id, min(return_date) as seen_date, false as is_undated
     from {{ ref('cva', 'int_cva__returns_valid') }}
     group by customer_id
+    union all
+    -- Not int_cva__reviews_valid: a review that is there twice is seen as early once.
+    select customer_id, min(review_date) as seen_date, false as is_undated
+    from {{ ref('cva', 'stg_cva__reviews') }}
+    where reject_reason is null
+    group by customer_id
 ),
 
 customers as (

@@ -14,6 +14,7 @@ kept_orders as (
 
 kept_returns as (select * from {{ ref('cva', 'int_cva__returns_valid') }}),
 
+kept_reviews as (select review_date from {{ ref('cva', 'int_cva__reviews_valid') }}),
 
 reasons as (
     select 'orders' as table_name, reject_reason as reason, count(*) as row_count
@@ -91,10 +92,24 @@ reasons as (
     from kept_returns
     cross join dates
     where return_date >= dates.as_of_date
+    union all
+    select 'reviews', reject_reason, count(*)
+    from {{ ref('cva', 'stg_cva__reviews') }}
+    where reject_reason is not null
+    group by reject_reason
+    union all
+    select 'reviews', 'duplicate_review_id', count(*) - (select count(*) from kept_reviews)
+    from {{ ref('cva', 'stg_cva__reviews') }}
+    where reject_reason is null
+    union all
+    select 'reviews', 'on_or_after_as_of', count(*)
+    from kept_reviews
+    cross join dates
+    where review_date >= dates.as_of_date
 ),
 
 raw_counts as (
-    {%- for table in ['orders', 'order_items', 'products', 'customers', 'returns'] %}
+    {%- for table in ['orders', 'order_items', 'products', 'customers', 'returns', 'reviews'] %}
     select '{{ table }}' as table_name, count(*) as raw_row_count
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     {%- if not loop.last %}

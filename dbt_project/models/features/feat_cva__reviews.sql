@@ -1,0 +1,94 @@
+-- One row per spine row: what the customer wrote about what was bought. Null where nothing was rated or
+-- read. Sums are over exact or rounded terms, and the last review is the last in a total order: the
+-- same bytes in any row order and thread count.
+{{ config(materialized='view') }}
+{%- set places = {'rating': 6, 'sentiment': 9} %}
+{%- set components = range(1, 17) %}
+
+with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
+
+reviews as (
+    select * from ({{ cva.at_each_date(ref('cva', 'int_cva__review_scores'), 'review_date') }})
+),
+
+components as (select * from {{ ref('cva', 'int_cva__text_components') }}),
+
+aged as (
+    select
+        reviews.customer_id,
+        reviews.as_of_date,
+        cast({{ cva.days_between('reviews.review_date', 'reviews.as_of_date') }} as integer)
+            as age_days,
+        reviews.review_date,
+        coalesce(reviews.review_id, '') as review_id,
+        coalesce(reviews.text_hash, '') as text_hash,
+        reviews.rating,
+        reviews.sentiment,
+        reviews.token_count
+        {%- for k in components %},
+        components.text_{{ k }}
+        {%- endfor %}
+    from reviews
+    left join components on reviews.text_hash = components.text_hash
+),
+
+sums as (
+    select
+        customer_id,
+        as_of_date,
+        count(*) as reviews_count,
+        min(age_days) as days_since_last_review,
+        {%- for name in places %}
+        count({{ name }}) as {{ name }}_count,
+        {{ cva.rounded_sum(name, places[name]) }} as {{ name }}_sum,
+        {{ cva.rounded_sum(name ~ ' * age_days', places[name]) }} as {{ name }}_ages,
+        sum(case when {{ name }} is not null then age_days end) as {{ name }}_age_sum,
+        sum(case when {{ name }} is not null then age_days * age_days end)
+            as {{ name }}_age_squares,
+        min({{ name }}) as {{ name }}_min,
+        max_by(
+            {{ name }},
+            case when {{ name }} is not null then (review_date, review_id, text_hash, {{ name }}) end
+        ) as {{ name }}_last,
+        {%- endfor %}
+        count(case when sentiment < 0 then 1 end) as negative_reviews_count,
+        count(token_count) as texts_count,
+        sum(token_count) as token_count
+        {%- for k in components %},
+        {{ cva.rounded_sum('text_' ~ k, 6) }} / nullif(count(text_{{ k }}), 0) as text_{{ k }}
+        {%- endfor %}
+    from aged
+    group by customer_id, as_of_date
+),
+
+final as (
+    select
+        spine.customer_id,
+        spine.as_of_date,
+        coalesce(sums.reviews_count, 0) as reviews_count,
+        sums.days_since_last_review,
+        {%- for name in places %}
+        sums.{{ name }}_sum / nullif(sums.{{ name }}_count, 0) as {{ name }}_mean,
+        sums.{{ name }}_last,
+        sums.{{ name }}_min,
+        (
+            sums.{{ name }}_age_sum * cast(sums.{{ name }}_sum as double)
+            - sums.{{ name }}_count * cast(sums.{{ name }}_ages as double)
+        ) / nullif(
+            sums.{{ name }}_count * sums.{{ name }}_age_squares
+            - sums.{{ name }}_age_sum * sums.{{ name }}_age_sum, 0
+        ) as {{ name }}_trend_rate,
+        {%- endfor %}
+        sums.negative_reviews_count / nullif(sums.sentiment_count, 0) as negative_review_rate,
+        sums.token_count / nullif(sums.texts_count, 0) as review_mean_tokens
+        {%- for k in components %},
+        sums.text_{{ k }}
+        {%- endfor %}
+    from spine
+    left join sums
+        on
+            spine.customer_id = sums.customer_id
+            and spine.as_of_date = sums.as_of_date
+)
+
+select * from final

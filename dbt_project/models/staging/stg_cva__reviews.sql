@@ -1,0 +1,26 @@
+-- One row per raw review row; `reject_reason` says why a row cannot be used (duplicates are found
+-- later). The body may be missing: a rating alone is a review too.
+with source as ({{ cva.source_or_empty('reviews') }}),
+
+final as (
+    select
+        review_id,
+        customer_id,
+        product_id,
+        order_id,
+        reviewed_at,
+        cast(reviewed_at as date) as review_date,
+        -- No scale goes up to a million; sums of what a slip of the keyboard gives would overflow.
+        case when abs(rating) <= 1e6 then rating end as rating,
+        body,
+        case
+            when is_customer_id_missing then 'customer_unknown'
+            when is_reviewed_at_unreadable then 'reviewed_at_unreadable'
+            when reviewed_at is null then 'reviewed_at_missing'
+            when reviewed_at < timestamp '1970-01-01' then 'reviewed_at_before_1970'
+            when reviewed_at > {{ cva.now() }} then 'in_the_future'
+        end as reject_reason
+    from source
+)
+
+select * from final

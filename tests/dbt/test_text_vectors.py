@@ -1,0 +1,153 @@
+"""Each text is read once, until the encoder changes; without reviews no text is looked for.
+
+A mark put on the stored rows tells whether they were read again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql.cli.dbt import Shop, run_dbt
+
+ORDERS = """
+create schema raw;
+create table raw.orders as select n as order_id, 'c' || n % 3 as customer_id,
+    timestamp '2024-01-01 10:00:00' + interval (n) day as ordered_at, 10.0 as amount
+from range(9) as numbers(n);
+"""
+REVIEWS = """
+create table raw.reviews (review_id integer, customer_id varchar, reviewed_at timestamp,
+    rating integer, body varchar);
+insert into raw.reviews values
+    (1, 'c0', '2024-01-02', 5, 'Lovely tea, I will order again.'),
+    (2, 'c1', '2024-01-02', 5, 'Lovely tea, I will order again.'),
+    (3, 'c1', '2024-01-03', 1, 'Arrived broken and nobody answered.'),
+    (4, 'c2', '2024-01-04', 3, null);
+"""
+MARK = 0.125  # as a sentiment
+STORED = "main_cva.int_cva__text_vectors"
+ALL = ["+feat_cva__reviews", "cva_text_statuses"]
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def read_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a shop whose texts were read."""
+    folder = tmp_path_factory.mktemp("read")
+    with duckdb.connect(str(folder / "shop.duckdb")) as con:
+        con.execute(ORDERS + REVIEWS)
+    run_dbt(Shop(folder / "shop.duckdb", folder / "models"), "run", select=ALL)
+    return folder
+
+
+@pytest.fixture
+def shop(read_shop: Path, tmp_path: Path) -> Shop:
+    """A copy of it, without dbt's log."""
+    shutil.copytree(
+        read_shop, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dbt.log")
+    )
+    return Shop(tmp_path / "shop.duckdb", tmp_path / "models")
+
+
+@pytest.fixture
+def sql(shop: Shop) -> Sql:
+    def execute(*statements: str) -> list[tuple[Any, ...]]:
+        """The rows of the last of them."""
+        with duckdb.connect(str(shop.db)) as con:
+            return [con.execute(statement).fetchall() for statement in statements][-1]
+
+    return execute
+
+
+def read_and_marked(sql: Sql) -> tuple[int, int]:
+    """Texts in the table, and how many of them still carry the mark."""
+    found = sql(f"select count(*), count(case when sentiment = {MARK} then 1 end) from {STORED}")
+    return found[0][0], found[0][1]
+
+
+def logged(shop: Shop) -> str:
+    return (shop.work_dir / "logs" / "dbt.log").read_text(encoding="utf-8")
+
+
+def test_the_same_words_twice_are_one_text(sql: Sql) -> None:
+    assert read_and_marked(sql) == (2, 0)
+    assert sql("from main_cva.cva_text_statuses order by status") == [("", 3, 2), ("empty", 1, 0)]
+
+
+def test_a_text_is_read_once_until_the_encoder_changes(shop: Shop, sql: Sql) -> None:
+    sql(
+        f"update {STORED} set sentiment = {MARK}",
+        "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
+        "delete from raw.reviews where review_id = 3",
+    )
+    run_dbt(shop, "run", select=ALL)
+    assert read_and_marked(sql) == (3, 2)  # the one whose review is gone stays
+    assert "the encoder changed" not in logged(shop)
+
+    sql(f"update {STORED} set sentiment = {MARK}, encoder_key = 'another one'")
+    run_dbt(shop, "run", select=ALL)
+    assert read_and_marked(sql) == (2, 0)
+    assert "the encoder changed; 2 texts are read again" in logged(shop)
+    assert sql(f"select count(distinct encoder_key) from {STORED}") == [(1,)]
+
+
+def test_without_python_new_texts_wait_and_old_ones_stay(shop: Shop, sql: Sql) -> None:
+    sql(
+        f"update {STORED} set sentiment = {MARK}, encoder_key = 'another one'",
+        "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
+    )
+    run_dbt(shop, "run", select=ALL, variables={"cva_udfs": False})
+    assert read_and_marked(sql) == (2, 2)
+    assert sql("from main_cva.cva_text_statuses order by status") == [
+        ("", 3, 2),
+        ("empty", 1, 0),
+        ("not_read", 1, 1),
+    ]
+
+
+def test_with_the_family_off_no_text_is_read(shop: Shop, sql: Sql) -> None:
+    sql(
+        f"update {STORED} set sentiment = {MARK}, encoder_key = 'another one'",
+        "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
+    )
+    run_dbt(shop, "run", select=ALL, variables={"cva_families_off": ["reviews"]})
+    assert read_and_marked(sql) == (2, 2)
+
+
+def test_reviews_may_come_later(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop.duckdb", tmp_path / "models")
+    query = "select customer_id, reviews_count, rating_mean from main_cva.feat_cva__reviews"
+    counts = []
+    for tables in (ORDERS, REVIEWS):
+        with duckdb.connect(str(shop.db)) as con:
+            con.execute(tables)
+        run_dbt(shop, "run", select=ALL)
+        with duckdb.connect(str(shop.db)) as con:
+            counts.append(con.execute(f"select count(*) from {STORED}").fetchall()[0][0])
+            found = con.execute(f"{query} order by 1").fetchall()
+        if tables == ORDERS:
+            assert found == [("c0", 0, None), ("c1", 0, None), ("c2", 0, None)]
+    assert counts == [0, 2]
+    assert found == [("c0", 1, 5.0), ("c1", 2, 3.0), ("c2", 1, 3.0)]
+
+
+def test_training_reads_the_vectors_that_are_there(shop: Shop, sql: Sql) -> None:
+    sql(f"update {STORED} set sentiment = {MARK}")
+    training = {
+        "cva_spine": "training",
+        "cva_training_dates": [["2024-01-04", 3]],
+        "cva_text_vectors": STORED,
+    }
+    run_dbt(shop, "run", select=["+feat_cva__reviews"], variables=training, schema="trial")
+    tables = sql("select table_name from duckdb_tables() where schema_name = 'trial_cva'")
+    assert ("int_cva__text_components",) in tables
+    assert ("int_cva__text_vectors",) not in tables
+    query = "select customer_id, reviews_count, sentiment_mean from trial_cva.feat_cva__reviews"
+    assert sql(f"{query} order by 1") == [("c0", 1, MARK), ("c1", 2, MARK), ("c2", 0, None)]
