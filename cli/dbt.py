@@ -19,6 +19,7 @@ from cva_sql.cli.project import project_dir
 from cva_sql.udfs.errors import CvaError
 
 QUIET_SECONDS = 2.0  # a line of progress at most this often
+OUR_PROGRESS = "cva: "  # what a SQL function that takes long writes to stderr starts with this
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,12 @@ def run_dbt(
     select: Sequence[str] = (),
     variables: Mapping[str, Any] | None = None,
     schema: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
-    """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails."""
+    """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails.
+
+    `environment` is added to the process's own.
+    """
     work = shop.work_dir
     work.mkdir(parents=True, exist_ok=True)
     _write_profile(shop, schema or shop.schema)
@@ -86,8 +91,9 @@ def run_dbt(
         arguments += ["--exclude-resource-type", "unit_test"]
     if select:
         arguments += ["--select", *select]
-    environment = {
+    settings = {
         **os.environ,
+        **(environment or {}),
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -99,7 +105,7 @@ def run_dbt(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment,
+        env=settings,
         cwd=work,
         preexec_fn=_die_with_parent(),
     )
@@ -142,6 +148,9 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
     last = time.monotonic()
     assert process.stdout is not None
     for line in process.stdout:
+        if line.startswith(OUR_PROGRESS):
+            say(f"  {line.removeprefix(OUR_PROGRESS).rstrip()}")
+            continue
         try:
             event = json.loads(line)
             info, data = event["info"], event.get("data", {})
@@ -150,6 +159,8 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
             continue
         if info.get("level") == "error":
             errors.append(str(info.get("msg", "")))
+        if info.get("name") == "JinjaLogInfo":  # a model has something to say
+            say(f"  {data.get('msg', '')}")
         if info.get("name") in {"LogModelResult", "LogTestResult"}:
             now = time.monotonic()
             if now - last >= QUIET_SECONDS:

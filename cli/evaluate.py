@@ -46,6 +46,12 @@ SHOWN_BELOW = {  # what only a model with probabilities and quantiles has
     "coverage_p50": ("y≤p50", 3),
     "coverage_p90": ("y≤p90", 3),
 }
+COMPARED = {  # what the model is compared on with and without reviews
+    "spearman": ("Spearman", 4),
+    "ngini": ("nGini", 4),
+    "mae": ("MAE", 3),
+    "d2_tweedie": ("D²", 4),
+}
 WIDTH = 14
 
 
@@ -107,6 +113,7 @@ def evaluate_shop(shop: Shop, dates: list[date], replicates: int) -> Backtest:
         build_examples,
         dropped_after,
         read_history,
+        read_texts,
     )
     from cva_sql.models_onnx.value.backtest import backtest
     from cva_sql.models_onnx.value.origins import plan_origins
@@ -134,8 +141,10 @@ def evaluate_shop(shop: Shop, dates: list[date], replicates: int) -> Backtest:
             plans.append(plan)
         wanted = [(o, plan.label_days) for plan in plans for o in plan.origins]
         wanted += [(plan.as_of, horizon) for plan in plans]
+        # One projection for all dates, so it may know no more than the earliest of them.
+        texts = read_texts(shop, before=min(day for day, _ in wanted))
         with step(f"building examples of {len(set(wanted))} dates"):
-            data = build_examples(shop, wanted, EVALUATE_SCHEMA, max_rows=MAX_ROWS)
+            data = build_examples(shop, wanted, EVALUATE_SCHEMA, max_rows=MAX_ROWS, texts=texts)
     with step("back-testing"):
         return backtest(data, plans, replicates, lambda text: say(f"  {text}"))
 
@@ -154,37 +163,51 @@ def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
 
 
 def metric_rows(result: Backtest) -> list[dict[str, Any]]:
-    """One row per date (None for the mean over dates), model and metric."""
-    rows = []
-    for model, (by_date, means) in result.metrics.items():
-        for day, metrics in [*zip(result.dates, by_date, strict=True), (None, means)]:
-            for metric in metrics.values():
-                rows.append(
-                    {
-                        "as_of_date": day.isoformat() if day else None,
-                        "horizon_days": result.horizon_days,
-                        "model": model,
-                        "metric": metric.name,
-                        "value": metric.value,
-                        "lower": metric.lower,
-                        "upper": metric.upper,
-                    }
-                )
-    return rows
+    """One row per date (None for the mean over dates), model and metric.
+
+    What reviews add has rows of its own, of a model named as a difference.
+    """
+    from cva_sql.models_onnx.value.backtest import MODEL, WITHOUT
+
+    found = [
+        (day, model, metric)
+        for model, (by_date, means) in result.metrics.items()
+        for day, metrics in [*zip(result.dates, by_date, strict=True), (None, means)]
+        for metric in metrics.values()
+    ]
+    if result.gain is not None:
+        found += [
+            (None, f"{MODEL} less {WITHOUT}", metric) for metric in result.gain.differences.values()
+        ]
+    return [
+        {
+            "as_of_date": day.isoformat() if day else None,
+            "horizon_days": result.horizon_days,
+            "model": model,
+            "metric": metric.name,
+            "value": metric.value,
+            "lower": metric.lower,
+            "upper": metric.upper,
+        }
+        for day, model, metric in found
+    ]
 
 
 def describe(result: Backtest) -> str:
-    """The table for a person: a block a date, one of the means, and the verdict."""
+    """The table for a person: a block a date, one of the means, the verdict, what reviews add."""
+    from cva_sql.models_onnx.value.backtest import WITHOUT
+
     lines = [
         f"horizon {result.horizon_days} days; each model learned only from before its date; "
         "± is half the width of the 95 % bootstrap interval"
     ]
+    shown_models = {m: r for m, r in result.metrics.items() if m != WITHOUT}
     blocks: list[tuple[str, dict[str, dict[str, Metric]]]] = [
-        (f"{day} ({size:,} customers)", {m: r[0][i] for m, r in result.metrics.items()})
+        (f"{day} ({size:,} customers)", {m: r[0][i] for m, r in shown_models.items()})
         for i, (day, size) in enumerate(zip(result.dates, result.customers, strict=True))
     ]
     if len(result.dates) > 1:
-        blocks.append(("mean over the dates", {m: r[1] for m, r in result.metrics.items()}))
+        blocks.append(("mean over the dates", {m: r[1] for m, r in shown_models.items()}))
     for title, models in blocks:
         lines += ["", title]
         shown = [name for name in SHOWN if any(name in m for m in models.values())]
@@ -200,7 +223,30 @@ def describe(result: Backtest) -> str:
             ]
             if more:
                 lines.append(f"{model}: {', '.join(more)}")
-    return "\n".join([*lines, "", *result.verdicts])
+    return "\n".join([*lines, "", *result.verdicts, *_gain_lines(result)])
+
+
+def _gain_lines(result: Backtest) -> list[str]:
+    from cva_sql.models_onnx.value.backtest import FAMILY, MODEL, WITHOUT
+
+    if result.gain is None:
+        return []
+    full, lean = result.metrics[MODEL][1], result.metrics[WITHOUT][1]
+    title = f"what {FAMILY} add" + (", mean over the dates" if len(result.dates) > 1 else "")
+    lines = [
+        "",
+        title,
+        f"{'':<{WIDTH}}{'with':>{WIDTH}}{'without':>{WIDTH}}{'difference':>{WIDTH}}",
+    ]
+    for name, (label, digits) in COMPARED.items():
+        gain = result.gain.differences[name]
+        cells = [f"{m[name].value:.{digits}f}" for m in (full, lean)]
+        cells.append(f"{gain.value:+.{digits}f}")
+        row = f"{label:<{WIDTH}}" + "".join(f"{cell:>{WIDTH}}" for cell in cells)
+        if math.isfinite(gain.lower):
+            row += f"   {gain.lower:+.{digits}f} .. {gain.upper:+.{digits}f}"
+        lines.append(row)
+    return [*lines, result.gain.verdict]
 
 
 def _cell(metric: Metric, digits: int) -> str:

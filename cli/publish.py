@@ -13,6 +13,7 @@ TABLES = {  # published name -> schema suffix
     "customer_value": "",
     "customer_features": "",
     "cva_rejects": "_cva",
+    "cva_text_statuses": "_cva",
     "cva_feature_catalog": "_cva",
 }
 DATABASE = "cva.duckdb"

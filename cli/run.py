@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run made: counts, rejects by table and reason, where it was published."""
+    """What a run made: counts, rejects by table and reason, where it was published.
+
+    `texts_encoded` are the texts read in this run, `text_statuses` the reviews by the status of
+    their text ('' is fine); both empty without reviews.
+    """
 
     as_of: str | None
     customers: int
     statuses: dict[str, int]
     rejects: list[dict[str, Any]]
+    texts_encoded: int
+    text_statuses: dict[str, int]
     model_version: str
     parity: float
     published: str
@@ -66,11 +72,13 @@ def run_shop(shop: Shop) -> Run:
     from cva_sql.cli.gates import check_scores
     from cva_sql.cli.progress import step
     from cva_sql.cli.publish import CURRENT, DATABASE, publish
+    from cva_sql.cli.texts import count_texts, status_counts
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     folder = deployed_folder(shop.models_dir)
     # Neither an altered file nor another shop's model should cost a build to be noticed.
     _check_database(shop, load_model(folder).manifest)
+    texts = count_texts(shop)
     with step("building and testing the tables"):
         run_dbt(shop, "build")
     with step("checking the scores against the model file"):
@@ -83,6 +91,8 @@ def run_shop(shop: Shop) -> Run:
         sum(statuses.values()),
         statuses,
         rejects,
+        max(0, count_texts(shop) - texts),
+        status_counts(shop),
         gate.model_version,
         gate.worst,
         str(shop.published / CURRENT / DATABASE),
@@ -127,6 +137,11 @@ def describe(result: Run) -> str:
     lines.append(
         f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"
     )
+    if result.text_statuses:
+        counts = ", ".join(
+            f"{count:,} {status or 'fine'}" for status, count in result.text_statuses.items()
+        )
+        lines.append(f"review texts: {counts}; {result.texts_encoded:,} new ones read")
     for reject in result.rejects:
         lines.append(
             f"not used: {reject['rows']:,} of {reject['of']:,} rows of {reject['table']}: "

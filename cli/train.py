@@ -67,7 +67,7 @@ def train_shop(shop: Shop) -> Trained:
     """Builds examples, fits, validates, exports, checks parity and deploys."""
     from cva_sql.cli.deploy import deploy, store_model, withdraw
     from cva_sql.cli.progress import say, step
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history
+    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history, read_texts
     from cva_sql.models_onnx.value.export import build_manifest, build_model, check_parity
     from cva_sql.models_onnx.value.fit import fit_model
     from cva_sql.models_onnx.value.origins import plan_origins
@@ -81,11 +81,12 @@ def train_shop(shop: Shop) -> Trained:
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
         return Trained(None, False, reason, {}, (), None, 0)
+    texts = read_texts(shop, before=plan.origins[-1])
     dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
     with step(
         f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
     ):
-        data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=MAX_ROWS)
+        data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=MAX_ROWS, texts=texts)
     with step("fitting"):
         model, choice = fit_model(data, plan, lambda text: say(f"  {text}"))
     if model is None:
@@ -94,7 +95,9 @@ def train_shop(shop: Shop) -> Trained:
         return Trained(None, False, reason, {}, (), None, len(data))
     with step("exporting"):
         onnx = build_model(model)
-        manifest = build_manifest(model, onnx, plan, choice, history.first_order, shop.db.name)
+        manifest = build_manifest(
+            model, onnx, plan, choice, history.first_order, shop.db.name, texts.projection
+        )
         parity = check_parity(model, onnx, manifest, data.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)
     if choice.is_better:

@@ -12,12 +12,32 @@ from cva_sql.cli.dbt import Shop, run_dbt
 from cva_sql.cli.options import connect
 
 if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
     from cva_sql.models_onnx.value.dataset import Dataset
+    from cva_sql.udfs.projection import TextProjection
 
 TRAIN_SCHEMA = "cva_train"
 EVALUATE_SCHEMA = (
     "cva_evaluate"  # dropped after reading: cva_train stays what the model was made from
 )
+PROJECTION_FILE = "text_projection.json"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What examples need to see review text: the relation of its vectors and their projection.
+
+    Both are None in a shop without reviews; the projection alone where there is too little text.
+    """
+
+    vectors: str | None = None
+    projection: TextProjection | None = None
+
+
+NO_TEXTS = Texts()
 
 
 @dataclass(frozen=True)
@@ -49,13 +69,93 @@ def read_history(shop: Shop, schema: str) -> History:
     return History(first_order=rows[0][1], as_of=rows[0][0])
 
 
+def read_texts(shop: Shop, before: date) -> Texts:
+    """Reads the review texts that are new, and fits the projection on those older than `before`.
+
+    They are read in the shop's own schema, so that scoring finds them there.
+    """
+    from cva_sql.cli.progress import say, step
+    from cva_sql.cli.texts import shop_encoder
+    from cva_sql.models_onnx.value.text_projection import MIN_TEXTS, fit_text_projection
+
+    if not _has_reviews(shop):
+        return NO_TEXTS
+    with step("reading review texts"):
+        run_dbt(
+            shop,
+            "run",
+            select=["+int_cva__text_vectors"],
+            variables={"cva_spine": "scoring", "cva_udfs": True},
+        )
+        con = connect(shop.db)
+        try:
+            vectors = _text_vectors(con, f"{shop.schema}_cva", before)
+        finally:
+            con.close()
+        projection = fit_text_projection(vectors, shop_encoder(shop).key)
+        if projection is None:
+            say(
+                f"  {len(vectors):,} texts before {before}, the first date to learn from; below "
+                f"{MIN_TEXTS} only ratings, tone and length are used"
+            )
+    return Texts(f"{shop.schema}_cva.int_cva__text_vectors", projection)
+
+
+def _has_reviews(shop: Shop) -> bool:
+    if "reviews" in (shop.vars.get("cva_families_off") or []):
+        return False
+    con = connect(shop.db)
+    try:
+        found = con.execute(
+            "select count(*) from information_schema.tables "
+            "where lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
+            [
+                str(shop.vars.get("cva_raw_schema", "raw")),
+                str(shop.vars.get("cva_reviews_identifier", "reviews")),
+            ],
+        ).fetchall()
+    finally:
+        con.close()
+    return bool(found[0][0])
+
+
+def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray[np.float32]:
+    """Vectors (n, 384) of the distinct texts of reviews before a date, in order of text_hash."""
+    import numpy as np
+
+    from cva_sql.models_onnx.value.text_projection import MAX_TEXTS
+    from cva_sql.udfs.projection import DIMENSION
+
+    found = con.sql(
+        f"select embedding from {schema}.int_cva__text_vectors where embedding is not null "
+        f"and text_hash in (select text_hash from {schema}.int_cva__reviews_valid "
+        "where review_date < ?) order by text_hash limit ?",
+        params=[before, MAX_TEXTS],
+    ).to_arrow_table()
+    column = found.column("embedding").combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float32).reshape(-1, DIMENSION)
+
+
 def build_examples(
-    shop: Shop, dates: Iterable[tuple[date, int]], schema: str, *, max_rows: int
+    shop: Shop,
+    dates: Iterable[tuple[date, int]],
+    schema: str,
+    *,
+    max_rows: int,
+    texts: Texts = NO_TEXTS,
 ) -> Dataset:
     """The examples of (date, label length) pairs; above `max_rows` a sample of customers."""
     from cva_sql.models_onnx.value.dataset import read_dataset
+    from cva_sql.udfs.projection import empty_projection
+    from cva_sql.udfs.text import PROJECTION_VARIABLE
 
     wanted = [[day.isoformat(), label_days] for day, label_days in sorted(set(dates))]
+    # Written also where there is nothing to project on: else the deployed model's, which knows
+    # later texts, would take its place.
+    file = shop.work_dir / PROJECTION_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text((texts.projection or empty_projection()).to_json(), encoding="utf-8")
     run_dbt(
         shop,
         "run",
@@ -64,8 +164,11 @@ def build_examples(
             "cva_spine": "training",
             "cva_training_dates": wanted,
             "cva_training_max_rows": max_rows,
+            "cva_text_vectors": texts.vectors,
+            "cva_udfs": True,  # this schema is filled by nobody else
         },
         schema=schema,
+        environment={PROJECTION_VARIABLE: str(file)},
     )
     con = connect(shop.db)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ class Dataset:
     """Rows of customer × date. `numbers` is float32 with NaN for NULL, `categories` text with ''.
 
     `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
-    row's date on. `rules` has the columns that the reference rules need, float64.
+    row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
+    a feature to its family in the catalogue.
     """
 
     customer_id: NDArray[Any]
@@ -43,6 +44,7 @@ class Dataset:
     label_value: NDArray[np.float64]
     label_orders: NDArray[np.float64]
     rules: dict[str, NDArray[np.float64]]
+    families: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -58,6 +60,25 @@ class Dataset:
             self.label_value[mask],
             self.label_orders[mask],
             {name: column[mask] for name, column in self.rules.items()},
+            self.families,
+        )
+
+    def of_family(self, family: str) -> Dataset:
+        """The same rows with the features of this family alone."""
+        return self._with_features([n for n in self._features() if self.families.get(n) == family])
+
+    def without_family(self, family: str) -> Dataset:
+        """The same rows without the features of this family."""
+        return self._with_features([n for n in self._features() if self.families.get(n) != family])
+
+    def _features(self) -> list[str]:
+        return [*self.numbers, *self.categories]
+
+    def _with_features(self, names: Sequence[str]) -> Dataset:
+        return replace(
+            self,
+            numbers={n: column for n, column in self.numbers.items() if n in names},
+            categories={n: column for n, column in self.categories.items() if n in names},
         )
 
     def at(self, dates: Sequence[date], label_days: int) -> Dataset:
@@ -79,6 +100,14 @@ def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:
         "where is_model_input order by feature"
     ).fetchall()
     return tuple(Feature(name, kind) for name, kind in rows)
+
+
+def read_families(con: DuckDBPyConnection, schema: str) -> dict[str, str]:
+    """Feature -> family in a schema's catalogue."""
+    rows = con.execute(
+        f'select feature, family from "{schema}_cva".cva_feature_catalog order by feature'
+    ).fetchall()
+    return dict(rows)
 
 
 def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
@@ -108,4 +137,5 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
         label_value=number("label_value", np.float64),
         label_orders=number("label_orders", np.float64),
         rules={name: number(name, np.float64) for name in RULE_COLUMNS},
+        families=read_families(con, schema),
     )

@@ -14,7 +14,12 @@ import pytest
 
 from cva_sql.cli.project import project_dir
 
-SHUFFLED = {"orders": "order_id", "order_items": "order_id", "returns": "return_id"}
+SHUFFLED = {
+    "orders": "order_id",
+    "order_items": "order_id",
+    "returns": "return_id",
+    "reviews": "review_id",
+}
 
 
 def build_with_duckdb_threads(db: Path, models_dir: Path, threads: int) -> None:

@@ -188,6 +188,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("orders", 3, 403),
         ("products", 3, 3),
         ("returns", 3, 3),
+        ("reviews", 3, 3),
     ]
 
 

@@ -24,6 +24,7 @@ update raw.orders set status = 'completed', status_changed_at = null
     where status_changed_at >= '{AS_OF}';
 delete from raw.customers where signed_up_at >= '{AS_OF}' or valid_from >= '{AS_OF}';
 delete from raw.returns where returned_at >= '{AS_OF}';
+delete from raw.reviews where reviewed_at >= '{AS_OF}';
 """
 CANCEL_LATER = f"""
 update raw.orders set status = 'cancelled',

@@ -1,0 +1,185 @@
+"""What the back-test says reviews add, on examples where they help, are noise, or are absent."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from cva_sql.cli.evaluate import describe, metric_rows
+from cva_sql.models_onnx.value import metrics
+from cva_sql.models_onnx.value.backtest import (
+    MODEL,
+    WITHOUT,
+    Backtest,
+    backtest,
+    has_family,
+    mean_difference,
+)
+from cva_sql.models_onnx.value.bootstrap import Sample, paired_difference
+from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.origins import Plan
+
+CUSTOMERS = 400
+AS_OF = date(2025, 1, 1)
+PLANS = [
+    Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(5)))
+    for day in (AS_OF, AS_OF + timedelta(days=90))
+]
+LESS = f"{MODEL} less {WITHOUT}"
+
+
+def make_examples(effect: float) -> Dataset:
+    """Customers whose review feature moves their spend by `effect`; `taste` does so always."""
+    random = np.random.default_rng(5)
+    taste, mood = random.normal(size=CUSTOMERS), random.normal(size=CUSTOMERS)
+    days = sorted({day for plan in PLANS for day in (*plan.origins, plan.as_of)})
+    numbers: dict[str, list[np.ndarray]] = {"taste": [], "decayed_spend": [], "text_1": []}
+    orders, values = [], []
+    for _ in days:
+        decayed = random.gamma(1.0, 40.0, CUSTOMERS)
+        rate = np.exp(0.9 * taste + effect * mood) * (0.3 + decayed / 100)
+        orders.append(random.poisson(rate * 0.5))
+        values.append(orders[-1] * random.gamma(4.0, 8.0, CUSTOMERS))
+        for name, column in (("taste", taste), ("decayed_spend", decayed), ("text_1", mood)):
+            numbers[name].append(column)
+    columns = {name: np.concatenate(parts) for name, parts in numbers.items()}
+    rows = len(days) * CUSTOMERS
+    rules = {name: columns["decayed_spend"] for name in RULE_COLUMNS} | {
+        "days_since_last_order": random.integers(1, 200, rows).astype(float),
+        "order_days_count": random.integers(1, 9, rows).astype(float),
+        "shop_spend_level": np.ones(rows),
+        "shop_retention_rate": np.full(rows, 0.8),
+        "shop_history_days": np.full(rows, 700.0),
+    }
+    return Dataset(
+        customer_id=np.array([f"c{i % CUSTOMERS}" for i in range(rows)], dtype=object),
+        as_of_date=np.repeat([np.datetime64(day, "D") for day in days], CUSTOMERS),
+        label_days=np.full(rows, 90),
+        numbers={name: column.astype(np.float32) for name, column in columns.items()},
+        categories={},
+        label_value=np.concatenate(values).astype(np.float64),
+        label_orders=np.concatenate(orders).astype(np.float64),
+        rules=rules,
+        families={"taste": "attributes", "decayed_spend": "purchases", "text_1": "reviews"},
+    )
+
+
+@lru_cache(maxsize=2)
+def evaluated(effect: float) -> Backtest:
+    return backtest(make_examples(effect), PLANS, 60, lambda _: None)
+
+
+def test_reviews_that_move_spend_are_said_to_add() -> None:
+    result = evaluated(1.0)
+    assert result.gain is not None
+    assert result.gain.verdict.startswith("reviews add +")
+    assert result.gain.differences["ngini"].lower > 0.02
+    assert result.gain.differences["mae"].upper < 0
+    assert result.gain.differences["d2_tweedie"].lower > 0
+
+
+def test_reviews_that_are_noise_are_said_to_add_nothing() -> None:
+    result = evaluated(0.0)
+    assert result.gain is not None
+    assert "add nothing that can be told from chance here" in result.gain.verdict
+    assert abs(result.gain.differences["ngini"].value) < 0.02
+
+
+@pytest.mark.parametrize("effect", [0.0, 1.0])
+def test_difference_is_that_of_the_two_models_figures(effect: float) -> None:
+    result = evaluated(effect)
+    assert result.gain is not None
+    for name, difference in result.gain.differences.items():
+        full, lean = (result.metrics[model][1][name].value for model in (MODEL, WITHOUT))
+        assert difference.value == pytest.approx(full - lean, abs=1e-9)
+        assert difference.lower <= difference.value <= difference.upper
+
+
+def test_both_are_rows_of_the_metrics_table_and_of_json() -> None:
+    rows = metric_rows(evaluated(1.0))
+    assert {row["model"] for row in rows} >= {MODEL, WITHOUT, LESS}
+    assert [row["metric"] for row in rows if row["model"] == LESS] == [
+        "spearman_difference",
+        "ngini_difference",
+        "mae_difference",
+        "d2_tweedie_difference",
+    ]
+    assert sum(row["model"] == WITHOUT and row["metric"] == "ngini" for row in rows) == 3
+    json.dumps(rows)
+
+
+def test_table_for_a_person_shows_both_and_ends_with_the_verdict() -> None:
+    result = evaluated(1.0)
+    lines = describe(result).splitlines()
+    place = lines.index("what reviews add, mean over the dates")
+    assert lines[place + 1].split() == ["with", "without", "difference"]
+    assert [line.split()[0] for line in lines[place + 2 : place + 6]] == [
+        "Spearman",
+        "nGini",
+        "MAE",
+        "D²",
+    ]
+    assert result.gain is not None
+    assert lines[-1] == result.gain.verdict
+
+
+def test_without_replicates_the_difference_has_no_interval() -> None:
+    result = backtest(make_examples(1.0), PLANS[:1], 0, lambda _: None)
+    assert result.gain is not None
+    assert math.isnan(result.gain.differences["ngini"].lower)
+    assert "only bootstrap replicates tell" in result.gain.verdict
+    assert "what reviews add" in describe(result).splitlines()
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_shop_without_reviews_is_not_compared(value: float) -> None:
+    data = make_examples(0.0)
+    constant = np.full(len(data), value, dtype=np.float32)
+    data = replace(data, numbers=data.numbers | {"text_1": constant})
+    assert not has_family(data, "reviews")
+    result = backtest(data, PLANS[:1], 0, lambda _: None)
+    assert result.gain is None
+    assert WITHOUT not in result.metrics
+    assert "what reviews add" not in describe(result)
+
+
+def test_where_the_rule_scores_both_times_reviews_add_nothing() -> None:
+    data = make_examples(1.0)
+    order = np.random.default_rng(1).permutation(len(data))
+    shuffled = replace(
+        data, label_value=data.label_value[order], label_orders=data.label_orders[order]
+    )
+    result = backtest(shuffled, PLANS[:1], 20, lambda _: None)
+    assert result.gain is not None
+    assert result.gain.differences["ngini"].value == 0
+    assert result.gain.verdict == "reviews add nothing: the rule scores here, with or without"
+
+
+def test_a_family_is_dropped_from_the_features_and_from_nothing_else() -> None:
+    data = make_examples(0.0)
+    lean = data.without_family("reviews")
+    assert list(lean.numbers) == ["taste", "decayed_spend"]
+    assert list(data.of_family("reviews").numbers) == ["text_1"]
+    assert np.array_equal(lean.label_value, data.label_value)
+    assert lean.rules.keys() == data.rules.keys()
+    assert data.at([AS_OF], 90).families == data.families
+
+
+def test_on_one_date_the_difference_is_the_paired_one() -> None:
+    random = np.random.default_rng(0)
+    actual = random.gamma(1.0, 30.0, 300) * (random.random(300) < 0.3)
+    first, second = actual + random.normal(0, 20, 300), random.normal(0, 20, 300)
+    ids = np.array([f"c{i:03}" for i in range(300)], dtype=object)
+    found = mean_difference(
+        "ngini",
+        [Sample(actual, first, customer_id=ids)],
+        [Sample(actual, second, customer_id=ids)],
+        50,
+    )
+    assert found == paired_difference(metrics.ngini, actual, first, second, replicates=50)
