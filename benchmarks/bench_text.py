@@ -58,8 +58,12 @@ def measure_speed(texts: list[str]) -> None:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from cva_sql.udfs import encoder as module
-    from cva_sql.udfs.encoder import Encoder, encoder_folder, read_encoder_manifest
+    from cva_sql.udfs.encoder import (
+        Encoder,
+        encoder_folder,
+        load_encoder,
+        read_encoder_manifest,
+    )
     from cva_sql.udfs.register import register, unregister
 
     torch.set_num_threads(THREADS)
@@ -84,7 +88,7 @@ def measure_speed(texts: list[str]) -> None:
             direct = encoder()
             direct.read("warm up")
             note("direct call", timed(partial(direct.read_all, texts)))
-            module._load.cache_clear()
+            load_encoder.cache_clear()
             register(con)
             con.execute("select cva_embed('warm up')").fetchall()
             note("cva_embed in SQL", timed(lambda: con.execute(query).fetchall()))

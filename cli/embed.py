@@ -7,7 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop
+from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop, reason_of
+from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -68,24 +69,30 @@ def embed(
 
 def embed_shop(shop: Shop) -> Embedded:
     """Lets dbt find the texts, then reads the new ones and projects them all."""
+    import duckdb
+
     from cva_sql.cli.dbt import run_dbt
     from cva_sql.cli.options import connect
     from cva_sql.cli.progress import say, step
     from cva_sql.cli.texts import (
         TEXTS,
         sentiment_against_rating,
-        shop_encoder,
         vectors_table,
     )
+    from cva_sql.udfs.encoder import ShopEncoder
     from cva_sql.udfs.register import register, unregister
 
     with step("finding the texts"):
         run_dbt(shop, "run", select=[f"+{TEXTS}"])
     table = vectors_table(shop)
+    encoder = ShopEncoder(shop.models_dir)
+    encoder.load()  # before another encoder's vectors are dropped for it
     con = connect(shop.db)
     try:
         register(con, models_dir=shop.models_dir)
-        dropped = _prepare_table(con, table, shop_encoder(shop).dimension)
+        # The vectors of a million texts fill gigabytes, of which DuckDB keeps what it may.
+        con.execute("set memory_limit = '700MB'").fetchall()
+        dropped = _prepare_table(con, table)
         if dropped:
             say(f"the encoder changed; {dropped:,} vectors of the former one are dropped")
         started = time.monotonic()
@@ -94,18 +101,22 @@ def embed_shop(shop: Shop) -> Embedded:
         _project_texts(con, shop, table)
         texts = con.execute(f"select count(*) from {table}").fetchall()[0][0]
         agreement = sentiment_against_rating(con, shop)
+    except duckdb.Error as error:
+        raise CvaError(reason_of(error)) from None
     finally:
         unregister(con)
         con.close()
-    key = shop_encoder(shop).key
+    key = encoder.manifest.key
     return Embedded(texts, encoded, dropped, round(seconds, 3), key, table, agreement)
 
 
-def _prepare_table(con: DuckDBPyConnection, table: str, dimension: int) -> int:
+def _prepare_table(con: DuckDBPyConnection, table: str) -> int:
     """Makes the table, without another encoder's vectors; how many of those there were."""
+    from cva_sql.udfs.projection import DIMENSION
+
     con.execute(
         f"create table if not exists {table} (text_hash varchar, encoder_key varchar, "
-        f"embedding float[{dimension}], sentiment double, status varchar, token_count integer)"
+        f"embedding float[{DIMENSION}], sentiment double, status varchar, token_count integer)"
     ).fetchall()
     rows = con.execute(f"delete from {table} where encoder_key <> cva_encoder_key()").fetchall()
     return int(rows[0][0])

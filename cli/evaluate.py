@@ -167,7 +167,7 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
 
     What reviews add has rows of its own, of a model named as a difference.
     """
-    from cva_sql.models_onnx.value.backtest import MODEL, WITHOUT
+    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
 
     found = [
         (day, model, metric)
@@ -177,7 +177,7 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     ]
     if result.gain is not None:
         found += [
-            (None, f"{MODEL} less {WITHOUT}", metric) for metric in result.gain.differences.values()
+            (None, f"{WITH} less {WITHOUT}", metric) for metric in result.gain.differences.values()
         ]
     return [
         {
@@ -195,13 +195,13 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
 
 def describe(result: Backtest) -> str:
     """The table for a person: a block a date, one of the means, the verdict, what reviews add."""
-    from cva_sql.models_onnx.value.backtest import WITHOUT
+    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
 
     lines = [
         f"horizon {result.horizon_days} days; each model learned only from before its date; "
         "± is half the width of the 95 % bootstrap interval"
     ]
-    shown_models = {m: r for m, r in result.metrics.items() if m != WITHOUT}
+    shown_models = {m: r for m, r in result.metrics.items() if m not in (WITH, WITHOUT)}
     blocks: list[tuple[str, dict[str, dict[str, Metric]]]] = [
         (f"{day} ({size:,} customers)", {m: r[0][i] for m, r in shown_models.items()})
         for i, (day, size) in enumerate(zip(result.dates, result.customers, strict=True))
@@ -227,12 +227,13 @@ def describe(result: Backtest) -> str:
 
 
 def _gain_lines(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.backtest import FAMILY, MODEL, WITHOUT
+    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
+    from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY
 
     if result.gain is None:
         return []
-    full, lean = result.metrics[MODEL][1], result.metrics[WITHOUT][1]
-    title = f"what {FAMILY} add" + (", mean over the dates" if len(result.dates) > 1 else "")
+    full, lean = result.metrics[WITH][1], result.metrics[WITHOUT][1]
+    title = f"what {OPTIONAL_FAMILY} add" + (", mean over the dates" if len(result.dates) > 1 else "")
     lines = [
         "",
         title,

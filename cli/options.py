@@ -125,3 +125,8 @@ def _require_orders(shop: Shop) -> None:
             f"{shop.db} has no table {schema}.{table}; load it with: "
             f"cva load orders FILE --db {shop.db}"
         )
+
+
+def reason_of(error: Exception) -> str:
+    """DuckDB's error in one line; our own message where a SQL function raised it."""
+    return str(error).split("ModelError: ")[-1].splitlines()[0]

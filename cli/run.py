@@ -73,6 +73,7 @@ def run_shop(shop: Shop) -> Run:
     from cva_sql.cli.progress import step
     from cva_sql.cli.publish import CURRENT, DATABASE, publish
     from cva_sql.cli.texts import count_texts, status_counts
+    from cva_sql.udfs.journal import clear_journals
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     folder = deployed_folder(shop.models_dir)
@@ -83,6 +84,7 @@ def run_shop(shop: Shop) -> Run:
         run_dbt(shop, "build")
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
+    clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
     as_of, statuses, rejects = _summary(shop)
@@ -141,7 +143,7 @@ def describe(result: Run) -> str:
         counts = ", ".join(
             f"{count:,} {status or 'fine'}" for status, count in result.text_statuses.items()
         )
-        lines.append(f"review texts: {counts}; {result.texts_encoded:,} new ones read")
+        lines.append(f"review texts: {counts}; {result.texts_encoded:,} read in this run")
     for reject in result.rejects:
         lines.append(
             f"not used: {reject['rows']:,} of {reject['of']:,} rows of {reject['table']}: "

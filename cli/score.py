@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop
+from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop, reason_of
+from cva_sql.cli.texts import COMPONENTS, VECTORS
 from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.dbt import Shop
 
 TABLE = "int_cva__customer_scores"
 
@@ -32,6 +39,7 @@ def score(
     con = connect(shop.db)
     try:
         register(con, models_dir=shop.models_dir)
+        _check_projection(con, shop)
         target = f"{shop.schema}_cva.{TABLE}"
         con.execute(
             f"create or replace table {target} as "
@@ -46,8 +54,7 @@ def score(
             "dbt run --select +customer_features"
         ) from None
     except duckdb.Error as error:
-        text = str(error).split("ModelError: ")[-1].splitlines()[0]
-        raise CvaError(text) from None
+        raise CvaError(reason_of(error)) from None
     finally:
         unregister(con)
         con.close()
@@ -57,3 +64,24 @@ def score(
         if as_json
         else f"{target}: {rows:,} rows, {model.manifest.version}"
     )
+
+
+def _check_projection(con: DuckDBPyConnection, shop: Shop) -> None:
+    """Raises CvaError where the texts were projected for another model than the deployed one."""
+    import duckdb
+
+    schema = f"{shop.schema}_cva"
+    try:
+        rows = con.execute(
+            "select count(*) from "
+            f"(from {schema}.{COMPONENTS} order by text_hash limit 100) as old "
+            f"inner join {schema}.{VECTORS} as texts on old.text_hash = texts.text_hash "
+            "where old.text_1 is distinct from cast(cva_project(texts.embedding)[1] as double)"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return  # a shop without reviews
+    if rows[0][0]:
+        raise CvaError(
+            "the review texts were projected for another model than the deployed one; run: "
+            "cva embed, then dbt run --vars '{cva_udfs: false}', then cva score"
+        )

@@ -75,10 +75,15 @@ def _rows(shop: Shop, query: str) -> list[tuple[Any, ...]]:
 def sentiment_against_rating(con: DuckDBPyConnection, shop: Shop) -> Agreement | None:
     """How well sentiment tells good ratings from bad ones, each text once with its mean rating.
 
-    None where there are too few of either.
+    None where there are too few of either, or where ratings are on another scale than 1 to 5.
     """
     from cva_sql.models_onnx.value.bootstrap import Sample, evaluate
 
+    highest = con.execute(
+        f"select max(rating) from {shop.schema}_cva.int_cva__reviews_valid"
+    ).fetchall()[0][0]
+    if highest is None or highest > 5:
+        return None
     columns = con.execute(
         "select sentiment, rating from "
         "(select text_hash, avg(cast(rating as decimal(18, 6))) as rating "

@@ -69,7 +69,7 @@ def train_shop(shop: Shop) -> Trained:
     from cva_sql.cli.progress import say, step
     from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history, read_texts
     from cva_sql.models_onnx.value.export import build_manifest, build_model, check_parity
-    from cva_sql.models_onnx.value.fit import fit_model
+    from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
     from cva_sql.models_onnx.value.origins import plan_origins
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
@@ -88,7 +88,10 @@ def train_shop(shop: Shop) -> Trained:
     ):
         data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=MAX_ROWS, texts=texts)
     with step("fitting"):
-        model, choice = fit_model(data, plan, lambda text: say(f"  {text}"))
+        (rows, (model, choice)), *others = fit_both_ways(data, plan, lambda text: say(f"  {text}"))
+        if others:
+            word = "with" if has_family(rows, OPTIONAL_FAMILY) else "without"
+            say(f"  the model {word} {OPTIONAL_FAMILY} did better")
     if model is None:
         withdraw(shop.models_dir)
         reason = f"{len(data):,} examples are too few to learn from"
@@ -96,9 +99,15 @@ def train_shop(shop: Shop) -> Trained:
     with step("exporting"):
         onnx = build_model(model)
         manifest = build_manifest(
-            model, onnx, plan, choice, history.first_order, shop.db.name, texts.projection
+            model,
+            onnx,
+            plan,
+            choice,
+            history.first_order,
+            shop.db.name,
+            texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
         )
-        parity = check_parity(model, onnx, manifest, data.seen_from(plan.as_of))
+        parity = check_parity(model, onnx, manifest, rows.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)
     if choice.is_better:
         deploy(shop.models_dir, manifest.version)

@@ -95,8 +95,8 @@ def read_texts(shop: Shop, before: date) -> Texts:
         projection = fit_text_projection(vectors, shop_encoder(shop).key)
         if projection is None:
             say(
-                f"  {len(vectors):,} texts before {before}, the first date to learn from; below "
-                f"{MIN_TEXTS} only ratings, tone and length are used"
+                f"  {len(vectors):,} texts before {before}, the first date to learn from: too few "
+                f"(below {MIN_TEXTS}) or too alike, so only ratings, tone and length are used"
             )
     return Texts(f"{shop.schema}_cva.int_cva__text_vectors", projection)
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import open_session
 from cva_sql.udfs.threads import pool
 
 MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
-ENCODER_FILES = (MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE)
 
 FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncated"
 STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
@@ -163,12 +163,15 @@ def encoder_folder(models_dir: Path) -> Path:
 
 
 def read_encoder_manifest(folder: Path) -> EncoderManifest:
-    """The manifest of an encoder's folder; raises ModelError where there is none."""
+    """The manifest of an encoder's folder; raises ModelError where there is none that fits."""
     path = folder / MANIFEST_FILE
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         raw["scripts"] = tuple(raw["scripts"])
-        return EncoderManifest(**raw)
+        manifest = EncoderManifest(**raw)
+        if manifest.dimension != DIMENSION:
+            raise ValueError(f"dimension {manifest.dimension}, expected {DIMENSION}")
+        return manifest
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing; write it with: cva export-model encoder --out {folder}"
@@ -180,17 +183,41 @@ def read_encoder_manifest(folder: Path) -> EncoderManifest:
         ) from None
 
 
-def load_encoder(folder: Path) -> Encoder:
-    """The encoder of a folder; the same object for as long as its manifest's key stays the same.
+class ShopEncoder:
+    """The encoder of a shop, looked for when it is first needed, and the same from then on.
 
-    Raises ModelError where a file is missing or is not the one that the manifest names.
+    Another one that is put in its place meanwhile is an error, so that one run's vectors never
+    come from two encoders.
     """
-    return _load(folder, read_encoder_manifest(folder).key)
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where it is."""
+        return encoder_folder(self._models_dir)
+
+    @cached_property
+    def manifest(self) -> EncoderManifest:
+        """Its manifest; raises ModelError as `read_encoder_manifest` does."""
+        return read_encoder_manifest(self.folder)
+
+    def load(self) -> Encoder:
+        """The encoder, shared with all that read the same folder; raises ModelError."""
+        return load_encoder(self.folder, self.manifest.key)
 
 
 @lru_cache(maxsize=2)
-def _load(folder: Path, key: str) -> Encoder:
+def load_encoder(folder: Path, key: str) -> Encoder:
+    """The encoder of this key in a folder.
+
+    Raises ModelError where a file is missing or is not the one that the manifest names, or where
+    another encoder is there.
+    """
     manifest = read_encoder_manifest(folder)
+    if manifest.key != key:
+        raise ModelError(f"{folder} changed from encoder {key} to {manifest.key}; run again")
     expected = {MODEL_FILE: manifest.sha256, TOKENIZER_FILE: manifest.tokenizer_sha256}
     contents = {}
     for name, digest in expected.items():

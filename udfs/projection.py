@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
 
-DIMENSION = 384
+DIMENSION = 384  # of every text vector, whatever the encoder
 MAX_COMPONENTS = 16
 DECIMALS = 6  # of the model and of what it gives: enough for trees, and the same on every machine
 

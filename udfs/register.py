@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs import text
-from cva_sql.udfs.encoder import encoder_folder, load_encoder, read_encoder_manifest
+from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
+from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, load_model
 
 if TYPE_CHECKING:
@@ -41,16 +42,16 @@ def register(
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
-    home = database_folder(con)
+    database = database_file(con)
+    home = database.parent if database else None
     models = Path(models_dir) if models_dir is not None else (home or Path()) / "cva_models"
-    encoder = encoder_folder(models)
+    encoder = ShopEncoder(models)
     work = Path(work_dir) if work_dir is not None else home and home / ".cva"
-    reader = text.Reader(encoder, work)
-    manifest = read_encoder_manifest(encoder)
-    vector = f"FLOAT[{manifest.dimension}]"
+    reader = text.Reader(encoder, work, database.stem if database else "")
+    vector = f"FLOAT[{DIMENSION}]"
 
     def on_text(function: Any) -> Any:
-        return lambda rows: function(load_encoder(encoder), rows)
+        return lambda rows: function(encoder.load(), rows)
 
     unregister(con)
     create = partial(
@@ -73,15 +74,15 @@ def register(
         "cva_read_text",
         reader.read,
         ["VARCHAR", "BIGINT"],
-        text.reading_type(manifest.dimension),
+        text.READING_TYPE,
     )
     create(
         "cva_project",
-        lambda rows: text.project(text.active_projection(models), rows, manifest.key),
+        lambda rows: text.project(text.active_projection(models), rows, encoder),
         [vector],
         "FLOAT[]",
     )
-    con.create_function("cva_encoder_key", lambda: manifest.key, [], "VARCHAR")
+    con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 
 
@@ -96,10 +97,10 @@ def unregister(con: DuckDBPyConnection) -> None:
             continue
 
 
-def database_folder(con: DuckDBPyConnection) -> Path | None:
-    """The folder of the connection's database file; None for a database in memory."""
+def database_file(con: DuckDBPyConnection) -> Path | None:
+    """The connection's database file; None for a database in memory."""
     rows = con.execute(
         "select path from duckdb_databases() where database_name = current_database()"
     ).fetchall()  # all of it: an unfinished result blocks the connection
     path = rows[0][0] if rows else None
-    return Path(path).parent if path else None
+    return Path(path) if path else None

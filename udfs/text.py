@@ -16,14 +16,13 @@ import numpy as np
 from cva_sql.udfs.encoder import (
     NOTHING,
     Encoder,
-    EncoderManifest,
     Reading,
-    load_encoder,
+    ShopEncoder,
 )
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.journal import Journal, clear_journals
 from cva_sql.udfs.manifest import read_manifest
-from cva_sql.udfs.projection import TextProjection, read_projection
+from cva_sql.udfs.projection import DIMENSION, TextProjection, read_projection
 from cva_sql.udfs.sessions import deployed_folder
 
 BATCH = 64  # texts between two writes to the journal
@@ -33,17 +32,14 @@ PROJECTION_VARIABLE = "CVA_TEXT_PROJECTION"  # a file that takes the deployed pr
 STATUS_TYPE = "STRUCT(status VARCHAR, token_count INTEGER)"
 
 
-def reading_type(dimension: int) -> str:
-    """What `cva_read_text` returns."""
-    return (
-        f"STRUCT(embedding FLOAT[{dimension}], sentiment DOUBLE, status VARCHAR, "
-        "token_count INTEGER)"
-    )
+READING_TYPE = (
+    f"STRUCT(embedding FLOAT[{DIMENSION}], sentiment DOUBLE, status VARCHAR, token_count INTEGER)"
+)
 
 
 def embed(encoder: Encoder, texts: Any) -> Any:
     """Arrow strings -> fixed-size lists of float32; NULL for NULL and for texts without a token."""
-    return _embeddings(encoder.read_all(_texts(texts)), encoder.manifest.dimension)
+    return _embeddings(encoder.read_all(_texts(texts)))
 
 
 def sentiment(encoder: Encoder, texts: Any) -> Any:
@@ -68,7 +64,7 @@ def text_status(encoder: Encoder, texts: Any) -> Any:
     )
 
 
-def project(projection: TextProjection | None, embeddings: Any, encoder_key: str) -> Any:
+def project(projection: TextProjection | None, embeddings: Any, encoder: ShopEncoder) -> Any:
     """Fixed-size lists of float32 -> lists of float32, NULL for NULL or without a projection.
 
     Raises ModelError where the projection was fitted on another encoder's vectors.
@@ -78,10 +74,10 @@ def project(projection: TextProjection | None, embeddings: Any, encoder_key: str
     rows = _whole(embeddings)
     if projection is None or projection.is_empty:
         return pa.nulls(len(rows), type=pa.list_(pa.float32()))
-    if projection.encoder_key != encoder_key:
+    if projection.encoder_key != encoder.manifest.key:
         raise ModelError(
             f"the deployed model knows the texts by encoder {projection.encoder_key}, they are "
-            f"read by {encoder_key} now; retrain with: cva train"
+            f"read by {encoder.manifest.key} now; retrain with: cva train"
         )
     size, dimension = projection.components.shape
     known = rows.is_valid().to_numpy(zero_copy_only=False)
@@ -106,43 +102,44 @@ def active_projection(models_dir: Path) -> TextProjection | None:
 class Reader:
     """Reads the texts of a whole table: from the journal where a killed run left them there."""
 
-    def __init__(self, folder: Path, work_dir: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, encoder: ShopEncoder, work_dir: Path | None, database: str) -> None:
+        self._encoder = encoder
         self._work_dir = work_dir
+        self._database = database
         self._journal: Journal | None = None
         self._lock = threading.Lock()
         self._done = self._fresh = 0
         self._started = self._said = 0.0
 
     def read(self, texts: Any, totals: Any) -> Any:
-        """Arrow strings, and how many texts the query has -> structs of `reading_type`."""
-        encoder = load_encoder(self._folder)
+        """Arrow strings, and how many texts the query has -> structs of READING_TYPE."""
+        encoder = self._encoder.load()
         rows = _texts(texts)
         total = totals[0].as_py() if len(totals) else None
         readings: list[Reading] = []
         for first in range(0, len(rows), BATCH):
             readings += self._read_batch(encoder, rows[first : first + BATCH], total or 0)
-        return _readings(readings, encoder.manifest.dimension)
+        return _readings(readings)
 
     def forget(self) -> int:
         """Drops the journal, once its readings are in the database; how many texts were read."""
         with self._lock:
             self._journal = None
             if self._work_dir is not None:
-                clear_journals(self._work_dir)
-            fresh, self._fresh, self._done = self._fresh, 0, 0
+                clear_journals(self._work_dir, self._database)
+            fresh, self._fresh, self._done, self._started = self._fresh, 0, 0, 0.0
             return fresh
 
-    def _open_journal(self, manifest: EncoderManifest) -> Journal | None:
+    def _open_journal(self, key: str) -> Journal | None:
         with self._lock:
             if self._journal is None and self._work_dir is not None:
-                self._journal = Journal(self._work_dir, manifest.key, manifest.dimension)
+                self._journal = Journal(self._work_dir, self._database, key)
             return self._journal
 
     def _read_batch(
         self, encoder: Encoder, texts: Sequence[str | None], total: int
     ) -> list[Reading]:
-        journal = self._open_journal(encoder.manifest)
+        journal = self._open_journal(encoder.manifest.key)
         with self._lock:
             self._started = self._started or time.monotonic()
         digests = [None if text is None else text_digest(text) for text in texts]
@@ -179,10 +176,7 @@ def text_digest(text: str) -> str:
 def _texts(column: Any) -> list[str | None]:
     import pyarrow as pa
 
-    kind = column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise ModelError(f"the text is {kind}; expected VARCHAR")
-    texts: list[str | None] = column.to_pylist()
+    texts: list[str | None] = column.cast(pa.string()).to_pylist()
     return texts
 
 
@@ -195,10 +189,10 @@ def _whole(column: Any) -> Any:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _embeddings(readings: Sequence[Reading], dimension: int) -> Any:
+def _embeddings(readings: Sequence[Reading]) -> Any:
     import pyarrow as pa
 
-    values = np.zeros((len(readings), dimension), dtype=np.float32)
+    values = np.zeros((len(readings), DIMENSION), dtype=np.float32)
     empty = np.zeros(len(readings), dtype=bool)
     for row, reading in enumerate(readings):
         if reading.embedding is None:
@@ -206,16 +200,16 @@ def _embeddings(readings: Sequence[Reading], dimension: int) -> Any:
         else:
             values[row] = reading.embedding
     return pa.FixedSizeListArray.from_arrays(
-        pa.array(values.ravel()), dimension, mask=pa.array(empty)
+        pa.array(values.ravel()), DIMENSION, mask=pa.array(empty)
     )
 
 
-def _readings(readings: Sequence[Reading], dimension: int) -> Any:
+def _readings(readings: Sequence[Reading]) -> Any:
     import pyarrow as pa
 
     return pa.StructArray.from_arrays(
         [
-            _embeddings(readings, dimension),
+            _embeddings(readings),
             pa.array([reading.sentiment for reading in readings], type=pa.float64()),
             pa.array([reading.status for reading in readings], type=pa.string()),
             pa.array([reading.token_count for reading in readings], type=pa.int32()),

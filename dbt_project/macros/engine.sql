@@ -190,3 +190,37 @@ from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{
 {% endfor %}
 {{ return(columns) }}
 {% endmacro %}
+
+
+{#- While texts are read: the vectors of a million fill gigabytes, of which DuckDB keeps what it may. They
+    are written as they come, so that 700 MB above what is in use are enough. -#}
+{% macro limit_memory() %}
+{{- return(adapter.dispatch('limit_memory', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__limit_memory() -%}
+{%- if execute -%}
+{%- set row = run_query(
+    "select current_setting('memory_limit'), sum(memory_usage_bytes) from duckdb_memory()"
+).rows[0] -%}
+{%- set number, unit = row[0].split(' ') -%}
+{%- set sizes = {'bytes': 1, 'KiB': 2 ** 10, 'MiB': 2 ** 20, 'GiB': 2 ** 30, 'TiB': 2 ** 40} -%}
+{%- set wanted = row[1] | int + 700000000 -%}
+{%- if wanted < number | float * sizes[unit] -%}
+set variable cva_memory_limit = current_setting('memory_limit'); set memory_limit = '{{ wanted }}B'
+{%- endif -%}
+{%- endif -%}
+{%- endmacro %}
+
+{% macro spark__limit_memory() %}{% endmacro %}
+
+
+{% macro restore_memory() %}
+{{- return(adapter.dispatch('restore_memory', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__restore_memory() -%}
+set memory_limit = coalesce(getvariable('cva_memory_limit'), current_setting('memory_limit'))
+{%- endmacro %}
+
+{% macro spark__restore_memory() %}{% endmacro %}

@@ -40,3 +40,12 @@ delete from {{ this }} where encoder_key <> cva_encoder_key()
 select cva_texts_stored()
 {%- endif -%}
 {% endmacro %}
+
+
+{#- With `cva_udfs: false` the tables that Python fills have to be there. -#}
+{% macro require_embedded(relation) %}
+{% if execute and load_relation(relation) is none %}
+    {% do exceptions.raise_compiler_error(
+        relation ~ ' does not exist, and with cva_udfs: false dbt does not make it; run: cva embed') %}
+{% endif %}
+{% endmacro %}

@@ -6,8 +6,9 @@
 {% endmacro %}
 
 
-{#- The user's relation for a canonical table, or none. -#}
+{#- The user's relation for a canonical table, or none; reviews are not looked at with their family off. -#}
 {% macro source_relation(table) %}
+{% if table == 'reviews' and table in var('cva_families_off') %}{{ return(none) }}{% endif %}
 {% set identifier = var('cva_' ~ table ~ '_identifier', table) %}
 {{ return(adapter.get_relation(
     database=target.database, schema=var('cva_raw_schema'), identifier=identifier
@@ -62,7 +63,9 @@ where 1 = 0
     {% elif spec[1] %}
         {% do exceptions.raise_compiler_error(
             relation ~ ' has no column `' ~ name ~ '` (it has: ' ~ present | join(', ')
-            ~ '); map it with vars: {cva_' ~ table ~ '_columns: {' ~ name ~ ': "<expression>"}}') %}
+            ~ '); map it with vars: {cva_' ~ table ~ '_columns: {' ~ name ~ ': "<expression>"}}'
+            ~ (', or, if that is another table, name yours: {cva_' ~ table ~ '_identifier: <name>}'
+                if table != 'orders' else '')) %}
     {% endif %}
 {% endfor %}
 {% set typed = [] %}

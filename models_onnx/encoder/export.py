@@ -31,7 +31,6 @@ from cva_sql.models_onnx.encoder.weights import (
     load_source,
 )
 from cva_sql.udfs.encoder import (
-    ENCODER_FILES,
     MANIFEST_FILE,
     MODEL_FILE,
     TOKENIZER_FILE,
@@ -101,7 +100,6 @@ def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> Expor
         TOKENIZER_FILE: tokenizer,
         MANIFEST_FILE: manifest.to_json().encode(),
     }
-    assert tuple(files) == ENCODER_FILES
     return ExportedEncoder(files, manifest)
 
 

@@ -20,14 +20,22 @@ from cva_sql.models_onnx.value.bootstrap import (
 )
 from cva_sql.models_onnx.value.candidates import Floats
 from cva_sql.models_onnx.value.dataset import Dataset
-from cva_sql.models_onnx.value.fit import RULE, Report, fit_model, reference_predictions
+from cva_sql.models_onnx.value.fit import (
+    OPTIONAL_FAMILY as FAMILY,
+)
+from cva_sql.models_onnx.value.fit import (
+    RULE,
+    Fit,
+    Report,
+    fit_both_ways,
+    has_family,
+    reference_predictions,
+)
 from cva_sql.models_onnx.value.graph import Q_LEVELS
 from cva_sql.models_onnx.value.origins import Plan
-from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
 
 MODEL = "cva"
-FAMILY = "reviews"  # the one that costs a reading of every text, so it has to show what it is for
-WITHOUT = f"{MODEL} without {FAMILY}"
+WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
 # On which figures the models with and without the family are compared.
 COMPARED: Mapping[str, metrics.PairMetric] = MappingProxyType(
     {
@@ -42,7 +50,10 @@ DECISIVE = "ngini"  # fixed beforehand: of four figures one differs by luck too 
 
 @dataclass(frozen=True)
 class Gain:
-    """What the family adds: each figure of MODEL less that of WITHOUT, means over the dates."""
+    """What the family adds: each figure of WITH less that of WITHOUT, means over the dates.
+
+    The intervals hold the chance of who the customers are, not that of fitting again.
+    """
 
     differences: dict[str, Metric]
     verdict: str
@@ -63,22 +74,26 @@ class Backtest:
 def backtest(data: Dataset, plans: Sequence[Plan], replicates: int, report: Report) -> Backtest:
     """Evaluates what would have been deployed on each plan's date, beside the rules.
 
-    Where the family `reviews` has data, also what would have been deployed without it.
+    Where the family `reviews` has data, also what would have been deployed with and without it.
     """
     samples: dict[str, list[Sample]] = {}
-    lean = data.without_family(FAMILY) if has_family(data, FAMILY) else None
+    is_compared = has_family(data, FAMILY)
     verdicts, customers = [], []
     for plan in plans:
         test = data.at([plan.as_of], plan.horizon_days)
         customers.append(len(test))
         rules = reference_predictions(test, plan.horizon_days)
-        predictions, verdict = _as_of(data, plan, test, rules, report)
+        report(f"as of {plan.as_of}")
+        fits = fit_both_ways(data, plan, report)
+        predictions, verdict = _as_of(fits[0][1], test, rules)
+        if is_compared:
+            verdict += f"; {'without' if fits[0][0] is not data else 'with'} {FAMILY}"
         verdicts.append(f"{plan.as_of}: {verdict}")
         samples.setdefault(MODEL, []).append(_model_sample(test, predictions))
-        if lean is not None:
-            report(f"without {FAMILY}")
-            other, _ = _as_of(lean, plan, test, rules, report)
-            samples.setdefault(WITHOUT, []).append(_model_sample(test, other))
+        for examples, fit in fits if is_compared else ():
+            name = WITH if examples is data else WITHOUT
+            one, _ = _as_of(fit, test, rules)
+            samples.setdefault(name, []).append(_model_sample(test, one))
         for name, predicted in rules.items():
             samples.setdefault(name, []).append(
                 Sample(test.label_value, predicted, customer_id=test.customer_id)
@@ -101,14 +116,8 @@ def backtest(data: Dataset, plans: Sequence[Plan], replicates: int, report: Repo
         tuple(customers),
         {name: evaluate_dates(rows, replicates=replicates) for name, rows in samples.items()},
         tuple(verdicts),
-        None if lean is None else _gain(samples[MODEL], samples[WITHOUT], replicates),
+        _gain(samples[WITH], samples[WITHOUT], replicates) if is_compared else None,
     )
-
-
-def has_family(data: Dataset, family: str) -> bool:
-    """Whether any feature of this family varies, so that a model could learn from it."""
-    rows = data.of_family(family)
-    return fit_preprocessing(rows.numbers, rows.categories).width > 0
 
 
 def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
@@ -127,10 +136,7 @@ def _verdict(gain: Metric) -> str:
     if gain.lower > 0:
         return f"{FAMILY} add {figure} ({interval})"
     if gain.upper < 0:
-        return (
-            f"{FAMILY} make the ranking worse, by {figure} ({interval}); leave them out with: "
-            f"--vars '{{cva_families_off: [{FAMILY}]}}'"
-        )
+        return f"{FAMILY} make the ranking worse, by {figure} ({interval})"
     return f"{FAMILY} add nothing that can be told from chance here ({figure}, {interval})"
 
 
@@ -169,12 +175,9 @@ def mean_difference(
     return Metric(f"{name}_difference", difference(None), float(lower), float(upper))
 
 
-def _as_of(
-    data: Dataset, plan: Plan, test: Dataset, rules: dict[str, Floats], report: Report
-) -> tuple[dict[str, Floats], str]:
+def _as_of(fit: Fit, test: Dataset, rules: dict[str, Floats]) -> tuple[dict[str, Floats], str]:
     """The predictions of what would have scored on the plan's date, and why it would have."""
-    report(f"as of {plan.as_of}")
-    model, choice = fit_model(data, plan, report)
+    model, choice = fit
     if model is None:
         return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
     if not choice.is_better:

@@ -36,6 +36,8 @@ FIXED_QUANTILES = (
     0.8 * np.sqrt(3) / np.pi * np.log(np.array(RESIDUAL_LEVELS) / (1 - np.array(RESIDUAL_LEVELS)))
 )
 
+OPTIONAL_FAMILY = "reviews"  # costs a reading of every text, so it has to show what it is for
+
 Report = Callable[[str], None]
 
 
@@ -62,6 +64,9 @@ class Choice:
     reason: str
     scores: dict[str, dict[str, float]]
     dates: tuple[date, ...]
+
+
+Fit = tuple[FittedModel | None, Choice]
 
 
 def fit_members(rows: Dataset, plan: Plan) -> Members:
@@ -206,9 +211,7 @@ def _verdict(
     )
 
 
-def fit_model(
-    data: Dataset, plan: Plan, report: Report, kind: str | None = None
-) -> tuple[FittedModel | None, Choice]:
+def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fit:
     """The chosen candidate fitted on every origin, None where there is too little to learn from.
 
     `data` also has the rows of the plan's own date, for the level and the score's reference.
@@ -241,6 +244,30 @@ def fit_model(
     predicted = model.predict(now)["predicted_value"]
     reference = np.quantile(predicted, np.linspace(0, 1, 101))
     return FittedModel(**{**model.__dict__, "reference": reference}), choice
+
+
+def has_family(data: Dataset, family: str) -> bool:
+    """Whether any feature of this family varies, so that a model could learn from it."""
+    rows = data.of_family(family)
+    return fit_preprocessing(rows.numbers, rows.categories).width > 0
+
+
+def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Dataset, Fit]]:
+    """Fits with everything, and where there are reviews also without them; the better one first.
+
+    More features are not always better: in a small shop their noise can cost more than they tell.
+    The candidate that explained more deviance on the validation dates is taken.
+    """
+    fits = [(data, fit_model(data, plan, report))]
+    if has_family(data, OPTIONAL_FAMILY):
+        report(f"without {OPTIONAL_FAMILY}")
+        lean = data.without_family(OPTIONAL_FAMILY)
+        fits.append((lean, fit_model(lean, plan, report)))
+    return sorted(fits, key=lambda fit: -_validated(fit[1][1]))
+
+
+def _validated(choice: Choice) -> float:
+    return choice.scores[choice.kind]["d2_shape"] if choice.scores else -np.inf
 
 
 def _buyers_residuals(

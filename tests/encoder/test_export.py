@@ -23,7 +23,7 @@ from cva_sql.models_onnx.encoder.export import (
 )
 from cva_sql.models_onnx.encoder.graph import build_encoder
 from cva_sql.models_onnx.encoder.weights import load_source
-from cva_sql.udfs.encoder import Encoder, encoder_folder, load_encoder
+from cva_sql.udfs.encoder import Encoder, ShopEncoder
 from cva_sql.udfs.errors import CvaError
 
 ODD = ["", "ok", "word " * 500, "👍 nice", "我喜欢", "\x00control\x07"]
@@ -50,7 +50,7 @@ def test_the_graph_in_single_precision_is_torch(texts: list[str]) -> None:
 
 def test_the_export_passes_its_checks_and_is_what_is_packaged(texts: list[str]) -> None:
     exported = export_encoder(texts, lambda line: None)
-    packaged = load_encoder(encoder_folder(Path("nowhere")))
+    packaged = ShopEncoder(Path("nowhere")).load()
     parity = exported.manifest.parity
     assert parity["quantised_to_torch_mean_cosine"] >= 0.999
     assert (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from cva_sql.udfs.encoder import (
     Encoder,
     Reading,
+    ShopEncoder,
     encoder_folder,
     load_encoder,
     read_encoder_manifest,
@@ -38,7 +41,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return load_encoder(FOLDER)
+    return load_encoder(FOLDER, read_encoder_manifest(FOLDER).key)
 
 
 @pytest.fixture
@@ -138,29 +141,52 @@ def test_an_altered_file_is_named(tmp_path: Path) -> None:
     (own / "tokenizer.json").write_text("{}")
     assert encoder_folder(tmp_path) == own
     with pytest.raises(ModelError, match=r"tokenizer\.json has sha256 .*; write it anew with: cva"):
-        load_encoder(own)
+        ShopEncoder(tmp_path).load()
     (own / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=r"tokenizer\.json is missing; write it with: cva"):
-        load_encoder(own)
-    (own / "manifest.json").write_text("{")
-    with pytest.raises(ModelError, match="is not an encoder's manifest"):
-        load_encoder(own)
+        ShopEncoder(tmp_path).load()
+    manifest = json.loads((own / "manifest.json").read_text())
+    for text in ("{", json.dumps({**manifest, "dimension": 192})):
+        (own / "manifest.json").write_text(text)
+        with pytest.raises(ModelError, match="is not an encoder's manifest"):
+            ShopEncoder(tmp_path).load()
+
+
+def test_an_encoder_that_is_swapped_while_running_is_never_mixed_in(tmp_path: Path) -> None:
+    own = tmp_path / "encoder"
+    shutil.copytree(FOLDER, own)
+    encoder = ShopEncoder(tmp_path)
+    key = encoder.manifest.key
+    (own / "manifest.json").write_text(replace(encoder.manifest, max_tokens=8).to_json())
+    with pytest.raises(ModelError, match=f"changed from encoder {key} to .*; run again"):
+        encoder.load()
+
+
+def test_a_broken_encoder_does_not_stop_what_needs_none(tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "manifest.json").write_text("{")
+    with duckdb.connect() as con:
+        register(con, models_dir=tmp_path)
+        assert con.execute("select 1").fetchall() == [(1,)]
+        with pytest.raises(duckdb.Error, match="is not an encoder's manifest"):
+            con.execute("select cva_embed('x')")
+        unregister(con)
 
 
 def test_a_journal_gives_back_what_was_written_and_ignores_a_torn_end(tmp_path: Path) -> None:
     texts = ["a", "b", "", "Отличный"]
     readings = [
-        Reading(np.arange(4, dtype=np.float32), 0.25, "", 3),
-        Reading(np.ones(4, dtype=np.float32), -1.0, "truncated", 300),
+        Reading(np.arange(384, dtype=np.float32), 0.25, "", 3),
+        Reading(np.ones(384, dtype=np.float32), -1.0, "truncated", 300),
         Reading(None, None, "empty", 0),
-        Reading(np.ones(4, dtype=np.float32), None, "unknown_script", 9),
+        Reading(np.ones(384, dtype=np.float32), None, "unknown_script", 9),
     ]
     digests = [text_digest(text) for text in texts]
-    Journal(tmp_path, "key", 4).append(zip(digests, readings, strict=True))
+    Journal(tmp_path, "shop", "key").append(zip(digests, readings, strict=True))
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:40])
-    journal = Journal(tmp_path, "key", 4)
+    journal = Journal(tmp_path, "shop", "key")
     for digest, reading in zip(digests, readings, strict=True):
         found = journal.find(digest)
         assert found is not None
@@ -169,9 +195,17 @@ def test_a_journal_gives_back_what_was_written_and_ignores_a_torn_end(tmp_path: 
         )  # fmt: skip
         assert np.array_equal(found.embedding, reading.embedding) or found.embedding is None
     assert journal.find(text_digest("c")) is None
-    assert Journal(tmp_path, "another", 4).find(digests[0]) is None
+    assert Journal(tmp_path, "shop", "another").find(digests[0]) is None
     assert file.stat().st_size == len(whole)
-    clear_journals(tmp_path)
+    damaged = bytearray(whole)
+    damaged[68] = 200  # the first record's status
+    file.write_bytes(damaged)
+    damaged_journal = Journal(tmp_path, "shop", "key")
+    assert damaged_journal.find(digests[0]) is None
+    assert damaged_journal.find(digests[1]) is not None
+    clear_journals(tmp_path, "other")
+    assert list(tmp_path.iterdir()) == [file]
+    clear_journals(tmp_path, "shop")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +213,7 @@ def test_what_the_journal_holds_is_not_read_again(tmp_path: Path) -> None:
     """A marked vector in the journal comes out again; the other text is read."""
     key = read_encoder_manifest(FOLDER).key
     marked = Reading(np.full(384, 0.5, dtype=np.float32), 0.5, "", 7)
-    Journal(tmp_path, key, 384).append([(text_digest("seen"), marked)])
+    Journal(tmp_path, "", key).append([(text_digest("seen"), marked)])
     with duckdb.connect() as con:
         register(con, work_dir=tmp_path)
         query = "select cva_read_text(t, 2) from (values ('seen'), ('new')) as v(t)"

@@ -15,6 +15,7 @@ from cva_sql.cli.evaluate import describe, metric_rows
 from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.backtest import (
     MODEL,
+    WITH,
     WITHOUT,
     Backtest,
     backtest,
@@ -31,7 +32,7 @@ PLANS = [
     Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(5)))
     for day in (AS_OF, AS_OF + timedelta(days=90))
 ]
-LESS = f"{MODEL} less {WITHOUT}"
+LESS = f"{WITH} less {WITHOUT}"
 
 
 def make_examples(effect: float) -> Dataset:
@@ -96,14 +97,14 @@ def test_difference_is_that_of_the_two_models_figures(effect: float) -> None:
     result = evaluated(effect)
     assert result.gain is not None
     for name, difference in result.gain.differences.items():
-        full, lean = (result.metrics[model][1][name].value for model in (MODEL, WITHOUT))
+        full, lean = (result.metrics[model][1][name].value for model in (WITH, WITHOUT))
         assert difference.value == pytest.approx(full - lean, abs=1e-9)
         assert difference.lower <= difference.value <= difference.upper
 
 
 def test_both_are_rows_of_the_metrics_table_and_of_json() -> None:
     rows = metric_rows(evaluated(1.0))
-    assert {row["model"] for row in rows} >= {MODEL, WITHOUT, LESS}
+    assert {row["model"] for row in rows} >= {MODEL, WITH, WITHOUT, LESS}
     assert [row["metric"] for row in rows if row["model"] == LESS] == [
         "spearman_difference",
         "ngini_difference",

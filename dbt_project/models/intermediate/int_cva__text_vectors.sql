@@ -1,12 +1,16 @@
 -- One row per text that was ever read, while the encoder stays the same; a text that is there is not
--- read again, and one whose review is gone stays. It holds the only reading of texts; with
--- `cva_udfs: false` it is what `cva embed` wrote before.
+-- read again, with --full-refresh neither, and one whose review is gone stays. It holds the only
+-- reading of texts; with `cva_udfs: false` it is what `cva embed` wrote before.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ cva.forget_other_encoders() }}",
-    post_hook={"sql": "{{ cva.forget_the_journal() }}", "transaction": false}
+    full_refresh=false,
+    pre_hook=["{{ cva.limit_memory() }}", "{{ cva.forget_other_encoders() }}"],
+    post_hook=[
+        {"sql": "{{ cva.restore_memory() }}", "transaction": false},
+        {"sql": "{{ cva.forget_the_journal() }}", "transaction": false}
+    ]
 ) }}
 
 {%- if not cva.is_text_read() %}
@@ -20,6 +24,7 @@ select
 from (select 1) as nothing
 where 1 = 0
 {%- elif not var('cva_udfs') %}
+{{- cva.require_embedded(this) }}
 select * from {{ this }} {% if is_incremental() %}where 1 = 0{% endif %}
 {%- else %}
 with texts as (
