@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder demo test lint types unit encoder bench clean
+.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench clean
 
 setup: $(VENV)/.installed
 
@@ -47,6 +47,10 @@ types: setup-dev
 # Exit code 5 (no test ran) fails as well.
 unit: setup-dev
 	$(BIN)/pytest
+
+# Many more generated inputs than `make test` tries.
+fuzz: setup-dev
+	CVA_FUZZ=1 $(BIN)/pytest tests/fuzz
 
 # The export needs torch, so it is tested in an environment of its own.
 encoder: setup-encoder

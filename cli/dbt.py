@@ -1,4 +1,4 @@
-"""Runs the packaged dbt project on a user's database, from a folder that may be read-only."""
+"""Runs the packaged dbt project, which may be read-only, or the user's own on a user's database."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cva_sql.cli.own_project import PACKAGE, PLUGIN, OwnProject
 from cva_sql.cli.progress import say
 from cva_sql.cli.project import project_dir
 from cva_sql.udfs.errors import CvaError
@@ -24,12 +25,17 @@ OUR_PROGRESS = "cva: "  # what a SQL function that takes long writes to stderr s
 
 @dataclass(frozen=True)
 class Shop:
-    """A database and what belongs beside it. `schema` is the target schema of the marts."""
+    """A database and what belongs beside it. `schema` is the target schema of the marts.
+
+    `project` is the user's dbt project to run, None for the packaged one. `vars` are those that
+    were set, in the project or for this call.
+    """
 
     db: Path
     models_dir: Path
     vars: Mapping[str, Any] = field(default_factory=dict)
     schema: str = "main"
+    project: OwnProject | None = None
 
     @property
     def work_dir(self) -> Path:
@@ -40,6 +46,14 @@ class Shop:
     def published(self) -> Path:
         """The folder that readers open."""
         return self.db.parent / "published"
+
+    @property
+    def naming(self) -> str:
+        """The options that name it to the next command, with a space before them."""
+        if self.project is None:
+            return f" --db {self.db}"
+        root = self.project.root
+        return "" if root.resolve() == Path.cwd() else f" --project {root}"
 
 
 @contextmanager
@@ -73,40 +87,62 @@ def run_dbt(
     variables: Mapping[str, Any] | None = None,
     schema: str | None = None,
     environment: Mapping[str, str] | None = None,
+    from_scratch: bool = False,
+    arguments: Sequence[str] = (),
 ) -> None:
     """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails.
 
-    `environment` is added to the process's own.
+    `environment` is added to the process's own, `arguments` to the command's. `from_scratch`: the
+    seeds and incremental models of the user's project are built anew as well.
     """
     work = shop.work_dir
     work.mkdir(parents=True, exist_ok=True)
     _write_profile(shop, schema or shop.schema)
-    arguments = [
+    root = shop.project.root if shop.project else project_dir()
+    settings = {**shop.vars, **(variables or {})}
+    if shop.project:
+        is_side = schema not in (None, shop.schema)
+        settings["cva_schema_check"] = "side" if is_side else "own"
+        if from_scratch:
+            command = "build"
+    call = [
         sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors", command,
-        "--project-dir", str(project_dir()), "--profiles-dir", str(work),
-        "--vars", json.dumps({**shop.vars, **(variables or {})}),
+        "--project-dir", str(root.resolve()), "--profiles-dir", str(work),
+        "--vars", json.dumps(settings, default=str, ensure_ascii=False),  # for YAML
+        *arguments,
     ]  # fmt: skip
-    if command == "build":
+    if from_scratch and shop.project:
+        call += ["--full-refresh", "--resource-type", "model", "--resource-type", "seed"]
+    elif command == "build":
         # The unit tests prove the package, not the shop's data: they run in its own test suite.
-        arguments += ["--exclude-resource-type", "unit_test"]
+        call += ["--exclude-resource-type", "unit_test"]
+        if shop.project and not select:
+            # Not what else the project has, nor tests that look at more than what is built.
+            select = [f"+package:{PACKAGE}"]
+            call += ["--indirect-selection", "buildable"]
     if select:
-        arguments += ["--select", *select]
+        call += ["--select", *select]
+    _execute(shop, call, environment or {})
+
+
+def _execute(shop: Shop, call: Sequence[str], environment: Mapping[str, str]) -> None:
+    work = shop.work_dir
     settings = {
         **os.environ,
-        **(environment or {}),
+        **environment,
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     process = subprocess.Popen(
-        arguments,
+        call,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=settings,
-        cwd=work,
+        cwd=shop.project.root if shop.project else work,
         preexec_fn=_die_with_parent(),
     )
     errors = _follow(process)
@@ -116,19 +152,20 @@ def run_dbt(
 
 def _write_profile(shop: Shop, schema: str) -> None:
     """The profile that points at the shop; JSON is YAML."""
-    plugin = {
-        "module": "cva_sql.udfs.plugin",
-        "config": {"models_dir": str(shop.models_dir.resolve())},
-    }
-    output = {
-        "type": "duckdb",
-        "path": str(shop.db.resolve()),
-        "schema": schema,
-        "threads": max(1, os.cpu_count() or 1),
-        "plugins": [plugin],
-    }
-    profile = {"cva": {"target": "run", "outputs": {"run": output}}}
-    (shop.work_dir / "profiles.yml").write_text(json.dumps(profile, indent=2), encoding="utf-8")
+    if shop.project:
+        profile = shop.project.profile_for(schema, shop.models_dir, shop.db)
+    else:
+        plugin = {"module": PLUGIN, "config": {"models_dir": str(shop.models_dir.resolve())}}
+        output = {
+            "type": "duckdb",
+            "path": str(shop.db.resolve()),
+            "schema": schema,
+            "threads": max(1, os.cpu_count() or 1),
+            "plugins": [plugin],
+        }
+        profile = {"cva": {"target": "run", "outputs": {"run": output}}}
+    text = json.dumps(profile, indent=2, default=str)
+    (shop.work_dir / "profiles.yml").write_text(text, encoding="utf-8")
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -189,6 +226,9 @@ def _reason(errors: Sequence[str]) -> str:
     if failed:
         return "; ".join(failed)
     lines = [line for line in lines if not NOISE.match(line)]
+    checked = [i for i, line in enumerate(lines) if "operation cva-on-run-start" in line]
+    if checked and len(lines) > checked[0] + 1:
+        return lines[checked[0] + 1]  # a check of our own, before anything was built
     starts = [i for i, line in enumerate(lines) if "Error" in line]
     start = starts[0] if starts else 0
     return " ".join(lines[start : start + 4]) or "dbt failed without saying why"

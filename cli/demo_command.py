@@ -51,7 +51,7 @@ def demo(
         print(report.as_text())
     shop = open_shop(db)
     print()
-    print(describe_training(train_shop(shop), db), end="\n\n")
+    print(describe_training(train_shop(shop), shop), end="\n\n")
     result = run_shop(shop)
     print(describe_run(result), end="\n\n")
     print(QUERY)

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop, reason_of
+from cva_sql.cli.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, open_shop, reason_of
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Embedded:
 
 
 def embed(
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
@@ -48,7 +49,7 @@ def embed(
     """
     from cva_sql.cli.dbt import exclusive
 
-    shop = open_shop(db, variables=variables, models_dir=models_dir)
+    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
     with exclusive(shop):
         result = embed_shop(shop)
     if as_json:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cva_sql.cli.options import (
-    DEFAULT_DB,
-    Db,
     HorizonDays,
     Json,
     ModelsDir,
+    ProjectDir,
+    ShopDb,
     Vars,
     open_shop,
     parse_date,
+    shop_database,
 )
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -56,7 +57,8 @@ WIDTH = 14
 
 
 def evaluate(
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     as_of: Annotated[
         list[str] | None,
         typer.Option("--as-of", help="A past date to evaluate on; repeat it. Default: three."),
@@ -89,10 +91,17 @@ def evaluate(
             raise UsageError(
                 "--table needs --predicted and --actual, e.g. --predicted p --actual y"
             )
-        metrics = _evaluate_table(db, table, predicted, actual, replicates)
+        database = shop_database(db, project)
+        metrics = _evaluate_table(database, table, predicted, actual, replicates)
         _print_metrics(metrics, as_json)
         return
-    shop = open_shop(db, horizon_days=horizon_days, variables=variables, models_dir=models_dir)
+    shop = open_shop(
+        db,
+        horizon_days=horizon_days,
+        variables=variables,
+        models_dir=models_dir,
+        project=project,
+    )
     dates = [parse_date(text, "--as-of") for text in as_of or []]
     with exclusive(shop):
         result = evaluate_shop(shop, dates, replicates)
@@ -233,7 +242,9 @@ def _gain_lines(result: Backtest) -> list[str]:
     if result.gain is None:
         return []
     full, lean = result.metrics[WITH][1], result.metrics[WITHOUT][1]
-    title = f"what {OPTIONAL_FAMILY} add" + (", mean over the dates" if len(result.dates) > 1 else "")
+    title = f"what {OPTIONAL_FAMILY} add" + (
+        ", mean over the dates" if len(result.dates) > 1 else ""
+    )
     lines = [
         "",
         title,

@@ -51,7 +51,7 @@ def check_scores(shop: Shop, model_folder: Path) -> Gate:
     if hashes != {model.manifest.sha256}:
         raise CvaError(
             f"customer_value was scored by model {sorted(hashes)[0][:12]}…, deployed is "
-            f"{model.manifest.sha256[:12]}…; score again with: cva run --db {shop.db}"
+            f"{model.manifest.sha256[:12]}…; score again with: cva run{shop.naming}"
         )
     expected = predict(model, features, rows)
     worst = 0.0

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from cva_sql.cli import load_rows as rows
+from cva_sql.cli.expressions import check_expression, shortened
 from cva_sql.cli.load_files import read_files
 from cva_sql.cli.load_report import LoadReport
 from cva_sql.cli.load_sql import (
     SQL_TYPES,
-    check_expression,
     column_names,
     literal,
     one_line,
@@ -100,11 +100,11 @@ def load_table(
     kinds = _checked_kinds(table, columns or {}, lines, bool(files), query is not None)
     if replace and append:
         raise UsageError("--replace and --append exclude each other; give one of them")
+    _check_expressions(columns or {}, where)
     source = "the query" if query is not None else str(files[0])
     with _connected(db) as con:
         _set_zone(con, timezone)
         exists = _target_exists(con, schema, table, replace or append)
-        _check_expressions(con, columns or {}, where)
         if query is None:
             read_files(con, files)
         else:
@@ -146,14 +146,18 @@ def _checked_kinds(
 ) -> rows.Kinds:
     tables = canonical_tables()
     if table not in tables:
-        raise UsageError(f"{table!r} is not a table; expected one of {', '.join(tables)}")
+        raise UsageError(
+            f"'{shortened(table)}' is not a table; expected one of {', '.join(tables)}"
+        )
     if files == query:
         raise UsageError("expected either files or --query, e.g. cva load orders orders.csv")
     if lines and table != "orders":
         raise UsageError(f"--lines sums order lines into orders, not {table}; leave it out")
     for name in columns.keys() - tables[table].keys():
         expected = ", ".join(tables[table])
-        raise UsageError(f"--column {name}: {table} has no such column; expected {expected}")
+        raise UsageError(
+            f"--column {shortened(name)}: {table} has no such column; expected {expected}"
+        )
     return tables[table]
 
 
@@ -163,20 +167,20 @@ def _named_expressions(options: Sequence[str]) -> dict[str, str]:
         name, _, expression = option.partition("=")
         name = name.strip().lower()
         if not name or not expression.strip():
-            raise UsageError(f"--column {option}: expected canonical=EXPR, e.g. order_id=Invoice")
+            raise UsageError(
+                f"--column {shortened(option)}: expected canonical=EXPR, e.g. order_id=Invoice"
+            )
         if name in named:
-            raise UsageError(f"--column {name} is given twice; give it once")
+            raise UsageError(f"--column {shortened(name)} is given twice; give it once")
         named[name] = expression
     return named
 
 
-def _check_expressions(
-    con: DuckDBPyConnection, columns: Mapping[str, str], where: str | None
-) -> None:
+def _check_expressions(columns: Mapping[str, str], where: str | None) -> None:
     for name, expression in columns.items():
-        check_expression(con, f"--column {name}={expression}", expression)
+        check_expression(expression, f"--column {name}")
     if where is not None:
-        check_expression(con, f"--where {where}", where)
+        check_expression(where, "--where")
 
 
 @contextmanager
@@ -227,7 +231,9 @@ def _transaction(con: DuckDBPyConnection) -> Iterator[None]:
 
 def _set_zone(con: DuckDBPyConnection, timezone: str) -> None:
     if not rows.first_row(con, "select 1 from pg_timezone_names() where name = ?", [timezone]):
-        raise UsageError(f"--timezone {timezone} is unknown; expected a name like Europe/Berlin")
+        raise UsageError(
+            f"--timezone {shortened(timezone)} is unknown; expected a name like Europe/Berlin"
+        )
     con.execute(f"set timezone = {literal(timezone)}")  # the user's expressions go by it as well
 
 

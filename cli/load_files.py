@@ -14,6 +14,7 @@ from cva_sql.cli.load_sql import (
     WHITE_SPACE,
     ZONE,
     column_names,
+    listed,
     literal,
     one_line,
     quoted,
@@ -55,11 +56,13 @@ def read_files(con: DuckDBPyConnection, files: Sequence[Path]) -> None:
         except (duckdb.Error, OSError, EOFError, UnicodeError) as error:
             raise CvaError(_unreadable(file, error)) from error
         if len(names[file]) == 1 and re.search(r"[,;|\t]", names[file][0]):
-            raise CvaError(f"{file}: not every row has the columns of the header {names[file][0]}")
+            raise CvaError(
+                f"{file}: not every row has the columns of the header {listed(names[file])}"
+            )
         if {name.lower() for name in names[file]} != {name.lower() for name in names[files[0]]}:
             raise UsageError(
-                f"{file} has the columns {', '.join(names[file])}, but {files[0]} has"
-                f" {', '.join(names[files[0]])}; load it on its own with --append"
+                f"{file} has the columns {listed(names[file])}, but {files[0]} has"
+                f" {listed(names[files[0]])}; load it on its own with --append"
             )
     try:
         union = " union all by name ".join(selects.values())
@@ -138,7 +141,7 @@ def _select_columns_in_lines(con: DuckDBPyConnection, file: Path, path: str) -> 
     if odd and odd[1]:
         raise CvaError(
             f"{file}: {odd[1]:,} lines do not have the {len(header)} columns of the header"
-            f" ({' '.join(header)}), e.g. {odd[0][:60]!r}"
+            f" ({listed(header)}), e.g. {odd[0][:60]!r}"
         )
     values = ", ".join(f"parts[{i}] as {quoted(name)}" for i, name in enumerate(header, 1))
     return f"select {values} from {split}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.expressions import shortened
 from cva_sql.cli.load_report import Lines, Totals, Unreadable
 from cva_sql.cli.load_sql import (
     SQL_TYPES,
@@ -75,9 +76,9 @@ def pick_columns(
         )
     for name, expression in expressions.items():
         select = f"select (\n{expression}\n) from {SOURCE}"
-        bind(con, f"--column {name}={expression}", select, names)
+        bind(con, f"--column {name}={shortened(expression)}", select, names)
     condition = f"where (\n{where}\n)" if where is not None else ""
-    bind(con, f"--where {where}", f"select 1 from {SOURCE} {condition}", names)
+    bind(con, f"--where {shortened(where or '')}", f"select 1 from {SOURCE} {condition}", names)
     values = ", ".join(f"(\n{value}\n) as {name}" for name, value in chosen.items() if value)
     try:
         con.execute(f"create temp table cva_picked as select {values} from {SOURCE} {condition}")

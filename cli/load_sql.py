@@ -1,12 +1,12 @@
-"""What `cva load` lets into its SQL: checked expressions, and casts to the canonical types."""
+"""SQL that `cva load` is made of: names, what did not bind, casts to the canonical types."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from cva_sql.cli.expressions import shortened
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,21 +21,11 @@ SQL_TYPES = {
     "text": "varchar",
     "flag": "boolean",
 }
+MAX_LISTED = 30  # columns named in a message
 WHITE_SPACE = " \t\r\n\f\v\u00a0\u3000"  # DuckDB's own trim leaves tabs and line ends
 DATE = r"\d{4}[-/]\d{1,2}[-/]\d{1,2}"  # year first: other orders are ambiguous, so unreadable
 CLOCK = r"[ Tt]\d{1,2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
 ZONE = r"\s*(Z|UTC|GMT|[+-]\d{2}(:?\d{2}(:?\d{2})?)?|[A-Za-z]+(/[A-Za-z_+-]+)+)"
-
-# Expression classes of DuckDB's parser that stay within one row or window of the file.
-ALLOWED_CLASSES = {
-    *("BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION"),
-    *("CONSTANT", "FUNCTION", "LAMBDA", "LAMBDA_REF", "OPERATOR", "TYPE", "WINDOW"),
-}
-# Scalar functions that reach outside the file, or change the session or the database.
-DENIED_FUNCTIONS = {
-    *("current_connection_id", "current_query", "current_query_id", "current_setting", "currval"),
-    *("getenv", "getvariable", "nextval", "setseed", "setval", "sleep_ms", "write_log"),
-}
 
 
 def quoted(name: str) -> str:
@@ -56,65 +46,6 @@ def one_line(error: Exception) -> str:
     return re.sub(r"^([A-Z][\w-]* )+Error: ", "", "; ".join(kept))[:300]
 
 
-def check_expression(con: DuckDBPyConnection, option: str, expression: str) -> None:
-    """Raises UsageError unless `expression` is one scalar expression over the file's columns.
-
-    It is parsed bare and in brackets, each on lines of its own: what fits both can neither leave
-    the brackets that it is put in nor comment out what follows them.
-    """
-    what = f"{option} is not one expression over the file's columns"
-    for text in (f"select {expression}\n", f"select (\n{expression}\n)"):
-        row = con.execute("select json_serialize_sql(?::varchar)", [text]).fetchone()
-        parsed = json.loads(row[0]) if row else {"error": True, "error_message": "no answer"}
-        if parsed["error"]:
-            reason = parsed["error_message"].splitlines()[0]
-            raise UsageError(f'{what}: {reason}; write e.g. Quantity * "Unit Price"')
-        node = parsed["statements"][0]["node"]
-        bare = ("where_clause", "group_expressions", "having", "qualify", "sample", "modifiers")
-        if (
-            len(parsed["statements"]) != 1
-            or node["type"] != "SELECT_NODE"
-            or len(node["select_list"]) != 1
-            or node["from_table"]["type"] != "EMPTY"
-            or node["cte_map"]["map"]
-            or any(node[part] for part in bare)
-            or node["select_list"][0]["alias"]
-        ):
-            raise UsageError(f"{what}: expected a single value, without from, where, order or as")
-        _check_parts(con, what, node["select_list"][0])
-
-
-def _check_parts(con: DuckDBPyConnection, what: str, tree: Any) -> None:
-    rows = con.execute(
-        "select function_type, lower(function_name) from duckdb_functions() where internal"
-    ).fetchall()
-    per_row = {name for kind, name in rows if kind in ("scalar", "macro")} - DENIED_FUNCTIONS
-    windowed = {name for kind, name in rows if kind in ("aggregate", "window")} - per_row
-    for part in _parts(tree):
-        if part["class"] not in ALLOWED_CLASSES or part["type"] == "GROUPING_FUNCTION":
-            kind = part["class"].replace("_", " ").lower()
-            raise UsageError(f"{what}: it holds a {kind}; read other tables with --query instead")
-        if part["class"] not in ("FUNCTION", "WINDOW"):
-            continue
-        name = str(part["function_name"]).lower()
-        if part["schema"] or part["catalog"]:
-            raise UsageError(f"{what}: write {name}(column) without a name before it")
-        if part["class"] == "FUNCTION" and (name in windowed or name == "count_star"):
-            raise UsageError(f"{what}: {name}() needs over (…) to give one value per row")
-        if name not in per_row and not (part["class"] == "WINDOW" and name in windowed):
-            raise UsageError(f"{what}: {name}() is not a function of DuckDB that may be used here")
-
-
-def _parts(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        if "class" in tree:
-            yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for child in tree:
-            yield from _parts(child)
-
-
 def column_names(con: DuckDBPyConnection, select: str) -> list[str]:
     """The column names of a query, in its order."""
     return [row[0] for row in con.execute(f"describe {select}").fetchall()]
@@ -122,7 +53,14 @@ def column_names(con: DuckDBPyConnection, select: str) -> list[str]:
 
 def has_columns(names: Sequence[str]) -> str:
     """The columns of the file, for the end of an error message."""
-    return f"the columns are: {', '.join(names)}"
+    return f"the columns are: {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`names` in one line, which a header full of text does not make endless."""
+    shown = [shortened(name) for name in names[:MAX_LISTED]]
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(shown) + more
 
 
 def bind(con: DuckDBPyConnection, option: str, select: str, names: Sequence[str]) -> None:

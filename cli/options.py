@@ -10,12 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cva_sql.cli.dbt import Shop
+from cva_sql.cli.expressions import shortened
+from cva_sql.cli.own_project import PROJECT_FILE, find_project, read_project
+from cva_sql.cli.progress import say
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from cva_sql.cli.own_project import OwnProject
+
 Db = Annotated[Path, typer.Option("--db", help="The shop's DuckDB database.")]
+ShopDb = Annotated[
+    Path | None,
+    typer.Option(
+        "--db", help="The shop's DuckDB database. Default: the dbt project's, else shop.duckdb."
+    ),
+]
+ProjectDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="Your dbt project with cva_package in it. Default: this folder, if it is one.",
+    ),
+]
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -40,19 +58,28 @@ MAX_HORIZON_DAYS = 730
 
 
 def open_shop(
-    db: Path,
+    db: Path | None,
     *,
     as_of: str | None = None,
     horizon_days: int | None = None,
     variables: str | None = None,
     models_dir: Path | None = None,
+    project: Path | None = None,
 ) -> Shop:
-    """The shop that the options describe; raises UsageError where one cannot be taken."""
+    """The shop that the options describe; raises UsageError where one cannot be taken.
+
+    Without `db` it is that of the dbt project in `project`, by default the current folder.
+    """
+    own = _own_project(db, project)
+    if own is not None:
+        db = own.db
+        models_dir = models_dir or own.models_dir
+    db = db or DEFAULT_DB
     if not db.is_file():
         raise UsageError(
             f"{db} does not exist; load orders into it with: cva load orders FILE --db {db}"
         )
-    settings = parse_vars(variables)
+    settings = {**(own.vars if own else {}), **parse_vars(variables)}
     if as_of is not None:
         settings["cva_as_of"] = parse_date(as_of, "--as-of").isoformat()
     if horizon_days is not None:
@@ -62,9 +89,48 @@ def open_shop(
         raise UsageError(
             f"--horizon-days is {horizon}; expected a whole number from 1 to {MAX_HORIZON_DAYS}"
         )
-    shop = Shop(db, models_dir or db.parent / "cva_models", settings)
+    shop = Shop(
+        db,
+        models_dir or db.parent / "cva_models",
+        settings,
+        own.schema if own else "main",
+        own,
+    )
     _require_orders(shop)
     return shop
+
+
+def _own_project(db: Path | None, folder: Path | None) -> OwnProject | None:
+    """The user's dbt project to run, said on stderr; None for the packaged one."""
+    if db is not None and folder is not None:
+        raise UsageError(
+            f"--db {db} and --project {folder} name two shops; the project's database is in its "
+            "profile, so leave --db out"
+        )
+    if db is not None:
+        if (Path() / PROJECT_FILE).is_file():
+            say(f"--db {db}: the packaged dbt project is used, not the one in this folder")
+        return None
+    root = find_project(folder or Path())
+    if folder is not None and root is None:
+        raise UsageError(
+            f"--project {folder} has no {PROJECT_FILE} with cva_package in its packages; "
+            f"complete it with: cva init {folder}"
+        )
+    if root is None:
+        return None
+    own = read_project(root)
+    say(
+        f"dbt project {root.resolve().name}: profile {own.profile}, target {own.target}, "
+        f"schema {own.schema}, database {own.db}"
+    )
+    return own
+
+
+def shop_database(db: Path | None, project: Path | None) -> Path:
+    """The database that the options name: the project's where there is one."""
+    own = _own_project(db, project)
+    return own.db if own else db or DEFAULT_DB
 
 
 def parse_date(text: str, option: str) -> date:
@@ -86,9 +152,10 @@ def parse_vars(text: str | None) -> dict[str, Any]:
     except yaml.YAMLError as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise UsageError(
-            f"--vars is {text!r}; expected names and values, e.g. '{{cva_currency: EUR}}'"
+            f"--vars is '{shortened(text)}'; expected names and values, e.g. "
+            "'{cva_currency: EUR}'"
         )
     return value
 
@@ -120,6 +187,11 @@ def _require_orders(shop: Shop) -> None:
         ).fetchall()
     finally:
         con.close()
+    if not found[0][0] and shop.project:
+        raise CvaError(
+            f"{shop.db} has no table {schema}.{table}; name yours in {PROJECT_FILE}, under vars: "
+            "{cva: {cva_raw_schema: …, cva_orders_identifier: …}}"
+        )
     if not found[0][0]:
         raise CvaError(
             f"{shop.db} has no table {schema}.{table}; load it with: "

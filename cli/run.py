@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.options import (
-    DEFAULT_DB,
     AsOf,
-    Db,
     HorizonDays,
     Json,
     ModelsDir,
+    ProjectDir,
+    ShopDb,
     Vars,
     open_shop,
 )
@@ -43,7 +43,8 @@ class Run:
 
 
 def run(
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     as_of: AsOf = None,
     horizon_days: HorizonDays = None,
     variables: Vars = None,
@@ -57,7 +58,12 @@ def run(
     from cva_sql.cli.dbt import exclusive
 
     shop = open_shop(
-        db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
+        db,
+        as_of=as_of,
+        horizon_days=horizon_days,
+        variables=variables,
+        models_dir=models_dir,
+        project=project,
     )
     with exclusive(shop):
         result = run_shop(shop)
@@ -106,7 +112,7 @@ def _check_database(shop: Shop, manifest: Manifest) -> None:
     if trained_on is not None and trained_on != shop.db.name:
         raise CvaError(
             f"{shop.models_dir} has a model trained on {trained_on}, not on {shop.db.name}; keep "
-            f"shops in folders of their own, or retrain with: cva train --db {shop.db}"
+            f"shops in folders of their own, or retrain with: cva train{shop.naming}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.options import DEFAULT_DB, Db, Json, ModelsDir, Vars, open_shop, reason_of
+from cva_sql.cli.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, open_shop, reason_of
 from cva_sql.cli.texts import COMPONENTS, VECTORS
 from cva_sql.udfs.errors import CvaError
 
@@ -18,7 +18,8 @@ TABLE = "int_cva__customer_scores"
 
 
 def score(
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
@@ -34,7 +35,7 @@ def score(
     from cva_sql.udfs.register import register, unregister
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
-    shop = open_shop(db, variables=variables, models_dir=models_dir)
+    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
     model = load_model(deployed_folder(shop.models_dir))
     con = connect(shop.db)
     try:

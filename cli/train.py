@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.options import (
-    DEFAULT_DB,
     AsOf,
-    Db,
     HorizonDays,
     Json,
     ModelsDir,
+    ProjectDir,
+    ShopDb,
     Vars,
     open_shop,
 )
@@ -38,7 +37,8 @@ class Trained:
 
 
 def train(
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     as_of: AsOf = None,
     horizon_days: HorizonDays = None,
     variables: Vars = None,
@@ -53,14 +53,19 @@ def train(
     from cva_sql.cli.dbt import exclusive
 
     shop = open_shop(
-        db, as_of=as_of, horizon_days=horizon_days, variables=variables, models_dir=models_dir
+        db,
+        as_of=as_of,
+        horizon_days=horizon_days,
+        variables=variables,
+        models_dir=models_dir,
+        project=project,
     )
     with exclusive(shop):
         trained = train_shop(shop)
     if as_json:
         print(json.dumps(trained.__dict__, indent=2))
         return
-    print(describe(trained, db))
+    print(describe(trained, shop))
 
 
 def train_shop(shop: Shop) -> Trained:
@@ -124,7 +129,7 @@ def train_shop(shop: Shop) -> Trained:
     )
 
 
-def describe(trained: Trained, db: Path) -> str:
+def describe(trained: Trained, shop: Shop) -> str:
     """The result for a person."""
     lines = []
     if trained.scores:
@@ -135,7 +140,7 @@ def describe(trained: Trained, db: Path) -> str:
         lines.append(f"ONNX file and fitted model agree within {trained.parity:.0e}")
     else:
         lines.append(f"not deployed, the packaged rule scores: {trained.reason}")
-    lines.append(f"next: cva run --db {db}")
+    lines.append(f"next: cva run{shop.naming}")
     return "\n".join(lines)
 
 

@@ -169,6 +169,7 @@ def build_examples(
         },
         schema=schema,
         environment={PROJECTION_VARIABLE: str(file)},
+        from_scratch=True,
     )
     con = connect(shop.db)
     try:
@@ -179,13 +180,19 @@ def build_examples(
 
 @contextmanager
 def dropped_after(shop: Shop, schema: str) -> Iterator[None]:
-    """Drops the schema and its companion once the block is left."""
+    """Drops the schema and those that begin with it and `_` once the block is left."""
     try:
         yield
     finally:
         con = connect(shop.db)
         try:
-            for name in (schema, f"{schema}_cva"):
-                con.execute(f"drop schema if exists {name} cascade").fetchall()
+            names = con.execute(
+                "select schema_name from duckdb_schemas() where database_name = "
+                "current_database() and (schema_name = ? or starts_with(schema_name, ?))",
+                [schema, f"{schema}_"],
+            ).fetchall()
+            for (name,) in names:
+                quoted = name.replace('"', '""')
+                con.execute(f'drop schema "{quoted}" cascade').fetchall()
         finally:
             con.close()

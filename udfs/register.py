@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ FUNCTIONS = (
     "cva_encoder_key",
     "cva_texts_stored",
     "cva_project",
+    "cva_version",
 )
 
 
@@ -82,8 +84,14 @@ def register(
         [vector],
         "FLOAT[]",
     )
+    con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
+
+
+def package_version() -> str:
+    """The version of the Python part; the dbt package compares it with its own."""
+    return version("cva-sql")
 
 
 def unregister(con: DuckDBPyConnection) -> None:

@@ -1,7 +1,7 @@
 {#- The rows of a relation with a customer_id that lie before as_of_date, once per as_of_date. In training
     the customers are a sample and differ by date, so the spine is joined; scoring has one date. -#}
 {% macro at_each_date(relation, date_column) %}
-{%- if var('cva_spine') == 'training' -%}
+{%- if cva.setting('cva_spine') == 'training' -%}
 select facts.*, spine.as_of_date
     from {{ relation }} as facts
     inner join {{ ref('cva', 'int_cva__spine') }} as spine

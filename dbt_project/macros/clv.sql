@@ -2,16 +2,17 @@
     falls by the shop's retention rate from one horizon to the next (constant-retention CLV: Gupta and
     Lehmann 2003, here with a finite end and the middle of each horizon as its date). -#}
 {% macro clv() %}
-{%- set horizon = var('cva_horizon_days') -%}
-{%- set periods = var('cva_clv_days') / horizon -%}
-{%- set daily = (1 + var('cva_discount_rate')) ** (1 / 365) -%}
+{%- set horizon = cva.setting('cva_horizon_days') -%}
+{%- set periods = cva.setting('cva_clv_days') / horizon -%}
+{%- set daily = (1 + cva.setting('cva_discount_rate')) ** (1 / 365) -%}
 (
-            predicted_value * {{ var('cva_margin') }} * (
+            predicted_value * {{ cva.setting('cva_margin') }} * ((
                 {%- for k in range(periods | round(0, 'ceil') | int) %}
-                {% if not loop.first %}+ {% endif -%}
+                {#- DuckDB takes 1,000 terms in a row at most; a short horizon has more. #}
+                {% if loop.first %}{% elif k % 100 == 0 %}) + ( {% else %}+ {% endif -%}
                 power(horizon_retention_rate, {{ k }})
                 * {{ '%.10f' | format([periods - k, 1] | min / daily ** ((k + 0.5) * horizon)) }}
                 {%- endfor %}
-            )
+            ))
         )
 {%- endmacro %}

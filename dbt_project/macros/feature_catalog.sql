@@ -3,7 +3,7 @@
     label for reasons, is_model_input. Age, gender and occupation are read for auditing; they are inputs
     only with `cva_use_demographics`. The shop family feeds the packaged rule alone. -#}
 {% macro feature_catalog() %}
-{% set people = var('cva_use_demographics') %}
+{% set people = cva.setting('cva_use_demographics') %}
 {% set lines = [
     ['orders_count', 'purchases', 'frequency', 'number', 'count', 1, "orders", true],
     ['order_days_count', 'purchases', 'frequency', 'number', 'count', 1, "days with an order", true],

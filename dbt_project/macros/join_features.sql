@@ -1,7 +1,7 @@
 {#- The catalogue as it stands in this project: families that are off are left out, the user's own
     lines added. -#}
 {% macro features_on() %}
-{% set off = var('cva_families_off') %}
+{% set off = cva.setting('cva_families_off') %}
 {% if 'purchases' in off or 'shop' in off %}
     {% do exceptions.raise_compiler_error(
         'cva_families_off is ' ~ off ~ '; `purchases` and `shop` cannot be switched off') %}
@@ -16,7 +16,13 @@
 
 {% macro extra_catalog_lines() %}
 {% set lines = [] %}
-{% for line in var('cva_feature_catalog_extra') %}
+{% for line in cva.setting('cva_feature_catalog_extra') %}
+    {% set what = 'cva_feature_catalog_extra' %}
+    {% do cva.checked_plain_name(line.get('name'), what ~ ': name') %}
+    {% do cva.checked_plain_name(line.get('model'), what ~ ': model') %}
+    {% if line.get('direction', 0) not in [-1, 0, 1] %}
+        {% do cva.refuse_setting(what ~ ': direction', line.direction, '-1, 0 or 1') %}
+    {% endif %}
     {% set feature = {
         'name': line.name, 'family': line.get('family', 'own'),
         'reason_family': line.get('reason_family', 'own'), 'kind': line.get('kind', 'number'),

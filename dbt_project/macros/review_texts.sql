@@ -3,7 +3,7 @@
     have to be seen. -#}
 {% macro is_text_read() %}
 {{- return(
-    'reviews' not in var('cva_families_off')
+    'reviews' not in cva.setting('cva_families_off')
     and (not execute or cva.source_relation('reviews') is not none)
 ) -}}
 {% endmacro %}
@@ -12,14 +12,14 @@
 {#- The vectors to read: the model, or the relation that `cva_text_vectors` names, so that training in a
     schema of its own reads no text again. -#}
 {% macro text_vectors() %}
-{{- return(var('cva_text_vectors') or ref('cva', 'int_cva__text_vectors')) -}}
+{{- return(cva.setting('cva_text_vectors') or ref('cva', 'int_cva__text_vectors')) -}}
 {% endmacro %}
 
 
 {#- Before int_cva__text_vectors is built, in its transaction: vectors of another encoder go, and the log
     says how many texts that means to read again. -#}
 {% macro forget_other_encoders() %}
-{%- if var('cva_udfs') and cva.is_text_read() and is_incremental() -%}
+{%- if cva.setting('cva_udfs') and cva.is_text_read() and is_incremental() -%}
 {%- set counts = run_query(
     'select count(*), count(texts.text_hash) from ' ~ this ~ ' as vectors left join '
     ~ ref('cva', 'int_cva__review_texts') ~ ' as texts on vectors.text_hash = texts.text_hash '
@@ -36,7 +36,7 @@ delete from {{ this }} where encoder_key <> cva_encoder_key()
 
 {#- After the commit: what was journalled on the way is no longer needed. -#}
 {% macro forget_the_journal() %}
-{%- if var('cva_udfs') and cva.is_text_read() -%}
+{%- if cva.setting('cva_udfs') and cva.is_text_read() -%}
 select cva_texts_stored()
 {%- endif -%}
 {% endmacro %}

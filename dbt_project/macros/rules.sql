@@ -53,12 +53,7 @@ coalesce(days_since_last_order > 1.5 * gap_mean_days + coalesce(gap_std_days, 0)
 {{- return(adapter.dispatch('value_tier', 'cva')(rank, customers)) -}}
 {% endmacro %}
 {% macro default__value_tier(rank, customers) -%}
-{%- set shares = var('cva_tier_shares') -%}
-{%- if shares | length != 3 or (shares | sum - 1) | abs > 0.001 -%}
-    {%- do exceptions.raise_compiler_error(
-        'cva_tier_shares is ' ~ shares ~ '; expected three shares (high, medium, low) that sum to 1,'
-        ~ ' e.g. [0.2, 0.3, 0.5]') -%}
-{%- endif -%}
+{%- set shares = cva.setting('cva_tier_shares') -%}
 case
             when {{ rank }} <= ceil({{ shares[0] }} * {{ customers }}) then 'high'
             when {{ rank }} <= ceil({{ (shares[0] + shares[1]) | round(9) }} * {{ customers }}) then 'medium'
@@ -70,11 +65,11 @@ case
 {#- The shop's one currency: `cva_currency`, else the one that most orders before `cva_as_of` have,
     none where none is known. -#}
 {% macro shop_currency() %}
-{% if var('cva_currency') %}{{ return(var('cva_currency')) }}{% endif %}
+{% if cva.setting('cva_currency') %}{{ return(cva.setting('cva_currency')) }}{% endif %}
 {% if not execute %}{{ return(none) }}{% endif %}
 {% set rows = run_query(
     'select currency from (' ~ cva.source_or_empty('orders') ~ ') where currency is not null '
-    ~ ("and ordered_at < timestamp '" ~ var('cva_as_of') ~ "' " if var('cva_as_of') else '')
+    ~ ("and ordered_at < timestamp '" ~ cva.setting('cva_as_of') ~ "' " if cva.setting('cva_as_of') else '')
     ~ 'group by currency order by count(*) desc, currency limit 1'
 ).rows %}
 {{ return(rows[0][0] if rows | length else none) }}

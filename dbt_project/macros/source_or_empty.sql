@@ -8,10 +8,12 @@
 
 {#- The user's relation for a canonical table, or none; reviews are not looked at with their family off. -#}
 {% macro source_relation(table) %}
-{% if table == 'reviews' and table in var('cva_families_off') %}{{ return(none) }}{% endif %}
-{% set identifier = var('cva_' ~ table ~ '_identifier', table) %}
+{% if table == 'reviews' and table in cva.setting('cva_families_off') %}{{ return(none) }}{% endif %}
+{% set identifier = 'cva_' ~ table ~ '_identifier' %}
 {{ return(adapter.get_relation(
-    database=target.database, schema=var('cva_raw_schema'), identifier=identifier
+    database=target.database,
+    schema=cva.checked_name(var('cva_raw_schema'), 'cva_raw_schema'),
+    identifier=cva.checked_name(var(identifier, table), identifier)
 )) }}
 {% endmacro %}
 
@@ -19,7 +21,7 @@
 {#- Whether an id is NULL or blank, from the raw text: to trim all of them first takes five times as long. -#}
 {% macro is_id_missing(expression, from_type) -%}
 {%- if from_type | upper in ('VARCHAR', 'STRING') -%}
-({{ expression }} is null or ({{ expression }} <= '!' and trim({{ expression }}) = ''))
+({{ expression }} is null or ({{ expression }} <= '!' and {{ cva.trimmed(expression) }} = ''))
 {%- else -%}
 ({{ cva.cast_kind(expression, 'id', from_type) }}) is null
 {%- endif -%}
@@ -32,6 +34,10 @@
 {% macro source_or_empty(table) %}
 {% set columns = cva.canonical_tables()[table] %}
 {% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
+{% if mapped is not mapping %}
+    {% do cva.refuse_setting(
+        'cva_' ~ table ~ '_columns', mapped, 'columns with expressions, e.g. {channel: shop}') %}
+{% endif %}
 {% for name in mapped if name not in columns %}
     {% do exceptions.raise_compiler_error(
         'cva_' ~ table ~ '_columns maps `' ~ name ~ '`, which is not a column of ' ~ table
@@ -57,7 +63,8 @@ where 1 = 0
 {% set expressions = {} %}
 {% for name, spec in columns.items() %}
     {% if name in mapped %}
-        {% do expressions.update({name: mapped[name]}) %}
+        {% do expressions.update({name: cva.checked_expression(
+            mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
     {% elif name in present %}
         {% do expressions.update({name: present[name]}) %}
     {% elif spec[1] %}

@@ -18,7 +18,7 @@ union all
 select text_hash, 'tone out of range'
 from vectors
 where sentiment < -1 or sentiment > 1
-{%- if var('cva_udfs') and cva.is_text_read() %}
+{%- if cva.setting('cva_udfs') and cva.is_text_read() %}
 union all
 select text_hash, 'not read'
 from reviews

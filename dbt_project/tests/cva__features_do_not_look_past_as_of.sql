@@ -1,5 +1,5 @@
 -- What a customer did last was done before as_of_date, and no later than what was done first.
-{%- set off = var('cva_families_off') %}
+{%- set off = cva.setting('cva_families_off') %}
 
 select *
 from {{ ref('cva', 'customer_features') }}

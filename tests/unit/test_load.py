@@ -22,7 +22,6 @@ from cva_sql.cli import load as load_command
 from cva_sql.cli import load_rows
 from cva_sql.cli.load import load_table
 from cva_sql.cli.load_report import LoadReport
-from cva_sql.cli.load_sql import check_expression
 from cva_sql.udfs.errors import CvaError, UsageError
 
 ORDERS = (
@@ -319,81 +318,6 @@ def test_order_ids_can_be_made_by_a_window(db: Path) -> None:
         },
     )
     assert [row[0] for row in rows(db)] == ["a-1", "a-2", "b-1"]
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "amount; drop table raw.orders",
-        "amount;",
-        "amount, customer_id",
-        "amount as x",
-        "amount from other",
-        "1) from other --",
-        "1), (2",
-        "1 limit 1",
-        "1 union select 2",
-        "distinct amount",
-        "1 order by 1",
-        "(select max(amount) from other)",
-        "amount in (select 1)",
-        "exists(from other)",
-        "array(select 1)",
-        "(table other)",
-        "from other select 1",
-        "sum((select 1)) over ()",
-        "amount /* open",
-        "*",
-        "columns('a.*')",
-        "#1",
-        "?",
-        "default",
-        "sum(amount)",
-        "count(*)",
-        "grouping(amount)",
-        "unnest([1, 2])",
-        "read_csv('/etc/passwd')",
-        "read_text('/etc/passwd')",
-        "glob('*')",
-        "query('select 1')",
-        "getenv('HOME')",
-        "GetEnv('HOME')",
-        "\"getenv\"('HOME')",
-        "system.main.getenv('HOME')",
-        "current_setting('home_directory')",
-        "nextval('s')",
-        "no_such_function(1)",
-        "",
-        "--",
-    ],
-)
-def test_what_is_not_one_scalar_expression_is_refused(expression: str) -> None:
-    con = duckdb.connect()
-    with pytest.raises(UsageError, match="is not one expression") as caught:
-        check_expression(con, "--where", expression)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "amount > 0 and note not like 'C;%' -- fine",
-        "/* inside */ coalesce(a, b)",
-        "case when a is null then 0 else a end",
-        '"Customer ID"::bigint',
-        "strptime(a, '%d/%m/%Y')",
-        "a between 1 and 2 or a in (1, 2)",
-        "lag(a) over (partition by b order by c)",
-        "sum(a) over (order by b rows between 1 preceding and current row)",
-        "list_transform([1], lambda x: x + 1)[1]",
-        "extract(year from a) || trim(both ' ' from b) || nullif(c, '')",
-        "a - interval 1 day < date '2024-01-01' at time zone 'UTC'",
-        "payload ->> 'id'",
-        "'/*'",
-    ],
-)
-def test_ordinary_scalar_expressions_are_let_through(expression: str) -> None:
-    check_expression(duckdb.connect(), "--where", expression)
 
 
 def test_unknown_file_column_in_an_expression_names_the_columns(db: Path, tmp_path: Path) -> None:

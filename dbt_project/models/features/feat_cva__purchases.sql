@@ -3,8 +3,8 @@
 -- exact terms: the same bytes in any row order and thread count. Ephemeral, so that int_cva__shop_stats
 -- and customer_features read it within one statement: to write it as well would add a sixth to the run.
 {{ config(materialized='ephemeral') }}
-{%- set horizon = var('cva_horizon_days') %}
-{%- set is_net = var('cva_value') == 'net' %}
+{%- set horizon = cva.setting('cva_horizon_days') %}
+{%- set is_net = cva.setting('cva_value') == 'net' %}
 {%- set spends = cva.spend_windows(horizon) %}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),

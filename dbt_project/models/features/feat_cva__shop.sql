@@ -10,7 +10,7 @@ final as (
     select
         spine.customer_id,
         spine.as_of_date,
-        {{ var('cva_horizon_days') }} as horizon_days,
+        {{ cva.setting('cva_horizon_days') }} as horizon_days,
         shop.history_days as shop_history_days,
         shop.spend_level as shop_spend_level,
         shop.orders_level as shop_orders_level,

@@ -23,8 +23,8 @@ with facts as (
 newest as (select cast(max(newest_at) as date) as newest_date from facts),
 
 final as (
-    {%- if var('cva_spine') == 'training' %}
-    {%- for date, label_days in var('cva_training_dates') %}
+    {%- if cva.setting('cva_spine') == 'training' %}
+    {%- for date, label_days in cva.setting('cva_training_dates') %}
     select
         cast('{{ date }}' as date) as as_of_date,
         cast({{ label_days }} as integer) as label_days
@@ -32,16 +32,16 @@ final as (
     union all
     {%- endif %}
     {%- endfor %}
-    {%- elif var('cva_as_of') %}
+    {%- elif cva.setting('cva_as_of') %}
     select
-        cast('{{ var("cva_as_of") }}' as date) as as_of_date,
-        cast({{ var('cva_horizon_days') }} as integer) as label_days
+        cast('{{ cva.setting("cva_as_of") }}' as date) as as_of_date,
+        cast({{ cva.setting('cva_horizon_days') }} as integer) as label_days
     {%- else %}
     select
         coalesce(
             {{ cva.add_days('newest_date', 1) }}, cast({{ cva.now() }} as date)
         ) as as_of_date,
-        cast({{ var('cva_horizon_days') }} as integer) as label_days
+        cast({{ cva.setting('cva_horizon_days') }} as integer) as label_days
     from newest
     {%- endif %}
 )

@@ -2,7 +2,7 @@
 -- the only call of the value model; with `cva_udfs: false` it is what `cva score` wrote before.
 {{ config(materialized='table') }}
 
-{%- if var('cva_udfs') %}
+{%- if cva.setting('cva_udfs') %}
 with features as (select * from {{ ref('cva', 'customer_features') }}),
 
 scored as (

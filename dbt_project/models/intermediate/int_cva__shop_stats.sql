@@ -2,7 +2,7 @@
 -- as_of_date. It looks at customers, so that it costs one pass over feat_cva__purchases. Where there
 -- are less than two horizons of history nothing can be tested, and the neutral values stand.
 {{ config(materialized='ephemeral') }}
-{%- set horizon = var('cva_horizon_days') %}
+{%- set horizon = cva.setting('cva_horizon_days') %}
 
 with purchases as (select * from {{ ref('cva', 'feat_cva__purchases') }}),
 

@@ -51,12 +51,12 @@ candidates as (
     cross join dates
     where
         customers.first_seen_date < dates.as_of_date
-        {%- if var('cva_spine') == 'scoring' %}
+        {%- if cva.setting('cva_spine') == 'scoring' %}
         or customers.is_undated = 1
         {%- endif %}
 ),
 
-{%- if var('cva_spine') == 'training' %}
+{%- if cva.setting('cva_spine') == 'training' %}
 
 size as (select count(*) as candidate_rows from candidates),
 
@@ -66,7 +66,7 @@ final as (
     cross join size
     where
         {{ cva.hash_fraction('candidates.customer_id') }}
-        < {{ var('cva_training_max_rows') }} / cast(size.candidate_rows as double)
+        < {{ cva.setting('cva_training_max_rows') }} / cast(size.candidate_rows as double)
 )
 {%- else %}
 

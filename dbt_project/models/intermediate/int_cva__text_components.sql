@@ -10,7 +10,7 @@ select
     {%- endfor %}
 from (select 1) as nothing
 where 1 = 0
-{%- elif not var('cva_udfs') %}
+{%- elif not cva.setting('cva_udfs') %}
 {{- cva.require_embedded(this) }}
 select * from {{ this }}
 {%- else %}

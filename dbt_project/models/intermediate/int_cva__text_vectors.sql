@@ -23,7 +23,7 @@ select
     cast(null as integer) as token_count
 from (select 1) as nothing
 where 1 = 0
-{%- elif not var('cva_udfs') %}
+{%- elif not cva.setting('cva_udfs') %}
 {{- cva.require_embedded(this) }}
 select * from {{ this }} {% if is_incremental() %}where 1 = 0{% endif %}
 {%- else %}

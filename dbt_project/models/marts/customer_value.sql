@@ -1,6 +1,6 @@
 -- One row per customer seen in any source before as_of_date: what they are expected to spend in the
 -- horizon, how sure that is, whether they are leaving. The contract of the package.
-{%- set horizon = var('cva_horizon_days') %}
+{%- set horizon = cva.setting('cva_horizon_days') %}
 
 with features as (select * from {{ ref('cva', 'customer_features') }}),
 
@@ -14,7 +14,10 @@ judged as (
         orders_count,
         historic_value,
         {{ cva.is_overdue() }} as is_overdue,
-        coalesce({{ var('cva_eligible_customers') }}, false) as is_eligible
+        coalesce(
+            ({{ cva.checked_expression(var('cva_eligible_customers'), 'cva_eligible_customers') }}),
+            false
+        ) as is_eligible
     from features
 ),
 

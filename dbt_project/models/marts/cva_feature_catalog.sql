@@ -5,10 +5,10 @@ with final as (
     {%- for feature in cva.features_on() %}
     select
         cast('{{ feature.name }}' as string) as feature,
-        cast('{{ feature.family }}' as string) as family,
-        cast('{{ feature.reason_family }}' as string) as reason_family,
-        cast('{{ feature.kind }}' as string) as kind,
-        cast('{{ feature.unit }}' as string) as unit,
+        cast('{{ feature.family | replace("'", "''") }}' as string) as family,
+        cast('{{ feature.reason_family | replace("'", "''") }}' as string) as reason_family,
+        cast('{{ feature.kind | replace("'", "''") }}' as string) as kind,
+        cast('{{ feature.unit | replace("'", "''") }}' as string) as unit,
         cast({{ feature.direction }} as integer) as direction,
         cast('{{ feature.label | replace("'", "''") }}' as string) as label,
         cast({{ 'true' if feature.is_model_input else 'false' }} as boolean) as is_model_input

@@ -3,10 +3,7 @@ with source as ({{ cva.source_or_empty('products') }}),
 
 numbered as (
     select
-        product_id,
-        name,
-        category,
-        unit_cost,
+        *,
         row_number() over (
             partition by product_id order by category, name, unit_cost
         ) as occurrence

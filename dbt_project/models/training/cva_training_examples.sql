@@ -12,7 +12,7 @@ orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
 entries as (
     select customer_id, order_date as entry_date, cancelled_at, amount, 1 as orders_count
     from orders
-    {%- if var('cva_value') == 'net' %}
+    {%- if cva.setting('cva_value') == 'net' %}
     union all
     select customer_id, return_date, null, -refund_amount, 0
     from {{ ref('cva', 'int_cva__returns_valid') }}
