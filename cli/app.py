@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from cva_sql.cli import demo_command, embed, evaluate, export_model, load, run, score, train
+from cva_sql.cli import (
+    check_features,
+    demo_command,
+    doctor,
+    embed,
+    evaluate,
+    export_model,
+    init,
+    load,
+    models_command,
+    run,
+    score,
+    sql_command,
+    train,
+)
 from cva_sql.udfs.errors import CvaError
 
 app = typer.Typer(
@@ -19,13 +33,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(demo_command.demo)
+app.command("init")(init.init)
 app.command("load")(load.load)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("run")(run.run)
+app.command("check-features")(check_features.check_features)
 app.command("embed")(embed.embed)
 app.command("score")(score.score)
 app.command("export-model")(export_model.export_model)
+app.command("sql")(sql_command.sql)
+app.command("doctor")(doctor.doctor)
+app.add_typer(models_command.models)
 
 
 def main() -> None:

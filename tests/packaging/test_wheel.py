@@ -2,87 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("cli", "udfs", "models_onnx", "dbt_project")
 LEFT_OUT = {"target", "logs", "dbt_packages", "__pycache__"}
 FILE_TYPES = {
-    "cli": {".py", ".sql"},
+    "cli": {".py", ".sql", ".yml", ""},
     "udfs": {".py"},
     "models_onnx": {".py", ".onnx", ".json"},
     "dbt_project": {".py", ".sql", ".yml"},
 }
 
 
-@dataclass(frozen=True)
-class Installed:
-    """A virtual environment with the wheel; the test environment lends it the dependencies."""
-
-    wheel: Path
-    python: Path
-    package: Path
-
-    def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        home = cwd / "home"
-        home.mkdir(exist_ok=True)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "DBT_"))}
-        return subprocess.run(
-            [str(self.python), *arguments],
-            cwd=cwd,
-            env={**kept, "HOME": str(home), "PATH": f"{self.python.parent}:/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in FOLDERS:  # a copy, so that nothing an earlier build left can slip in
-        shutil.copytree(ROOT / name, source / name)
-    for file in ("pyproject.toml", "LICENSE", "README.md"):
-        shutil.copy(ROOT / file, source / file)
-    (source / "dbt_project" / "target").mkdir(exist_ok=True)
-    (source / "dbt_project" / "target" / "compiled.sql").write_text("select 1")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
-    built = subprocess.run([*build, str(source)], capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = folder.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    python = folder / "venv" / "bin" / "python"
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)],
-        check=True,
-    )
-    site = Path(
-        subprocess.run(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    )
-    # Searched last, and the .pth files in it (our editable install) are not read.
-    lent = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "lent.pth").write_text("\n".join(lent), encoding="utf-8")
-    return Installed(wheel, python, site / "cva_sql")
-
-
-def test_the_wheel_holds_exactly_the_packages_files(installed: Installed) -> None:
+def test_the_wheel_holds_exactly_the_packages_files(installed: Any) -> None:
     expected = {
         f"cva_sql/{path.relative_to(ROOT).as_posix()}"
         for folder in FOLDERS
@@ -103,12 +41,14 @@ def test_the_wheel_holds_exactly_the_packages_files(installed: Installed) -> Non
         "cva_sql/models_onnx/artefacts/encoder/model.onnx",
         "cva_sql/models_onnx/artefacts/encoder/tokenizer.json",
         "cva_sql/cli/demo/review_phrases.sql",
+        "cva_sql/cli/init_templates/gitignore",
+        "cva_sql/cli/init_templates/profiles.yml",
     } <= ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
 def test_the_demo_runs_from_the_wheel_and_leaves_the_package_untouched(
-    installed: Installed, tmp_path: Path
+    installed: Any, tmp_path: Path
 ) -> None:
     def listing() -> dict[str, tuple[int, int]]:
         return {
@@ -129,7 +69,7 @@ def test_the_demo_runs_from_the_wheel_and_leaves_the_package_untouched(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cva_demo", "home"]
 
 
-def test_the_wheel_is_what_runs_and_it_needs_no_torch(installed: Installed, tmp_path: Path) -> None:
+def test_the_wheel_is_what_runs_and_it_needs_no_torch(installed: Any, tmp_path: Path) -> None:
     code = """
 import importlib, importlib.util, pkgutil, sys
 import cva_sql.cli, cva_sql.udfs, cva_sql.models_onnx, cva_sql.dbt_project
@@ -147,7 +87,7 @@ print(importlib.util.find_spec("torch") is None, importlib.metadata.version("cva
     assert version in installed.wheel.name
 
 
-def test_the_command_says_help_outside_any_checkout(installed: Installed, tmp_path: Path) -> None:
-    done: Any = installed.run(str(installed.python.parent / "cva"), "--help", cwd=tmp_path)
+def test_the_command_says_help_outside_any_checkout(installed: Any, tmp_path: Path) -> None:
+    done = installed.run(str(installed.python.parent / "cva"), "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "demo" in done.stdout

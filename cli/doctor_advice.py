@@ -1,0 +1,183 @@
+"""What to do next, as `cva doctor` says it: each with a command that can be copied."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from cva_sql.cli.dbt import Shop
+from cva_sql.cli.doctor_machine import ValueState
+from cva_sql.cli.doctor_tables import Findings, Table
+from cva_sql.cli.load_sql import literal
+
+MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt
+SOON_DAYS = 30  # a rule that won is not tried again before so many days of new facts
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something worth doing, and the command that does it."""
+
+    text: str
+    command: str
+
+
+def advise(shop: Shop, model: ValueState, findings: Findings) -> Iterator[Advice]:
+    """What to do next, the most urgent first; nothing where all is well."""
+    tables = {table.name: table for table in findings.tables}
+    if tables["orders"].relation is None:
+        yield _about_missing_orders(shop, findings)
+        return
+    if not tables["orders"].rows:
+        yield Advice("there are no orders yet", _cva(shop, "load orders FILE --append"))
+        return
+    if tables["orders"].problem:
+        return
+    newest = max((table.last for table in findings.tables if table.last), default=None)
+    yield from _about_statuses(shop, findings, tables["orders"])
+    yield from _about_outliers(shop, findings, tables["orders"])
+    yield from _about_rejects(shop, findings)
+    yield from _about_late_tables(shop, findings)
+    yield from _about_model(shop, model, newest)
+    yield from _about_build(shop, model, findings, newest)
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 order`, `2 orders`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _cva(shop: Shop, command: str, **variables: object) -> str:
+    """The command with the options that name the shop, its vars changed by `variables`.
+
+    In a dbt project the folder names the shop, to all but `cva load`.
+    """
+    name = command.split()[0]
+    own = shop.project
+    parts = [f"cva {command}"]
+    if own is None or name == "load":
+        parts.append(f"--db {shlex.quote(str(shop.db))}")
+    if name in ("run", "train"):
+        usual = own.models_dir if own else shop.db.parent / "cva_models"
+        if shop.models_dir != usual:
+            parts.append(f"--models-dir {shlex.quote(str(shop.models_dir))}")
+        known = own.vars if own else {}
+        settings = {k: v for k, v in {**shop.vars, **variables}.items() if known.get(k) != v}
+        if settings:
+            parts.append(f"--vars {shlex.quote(json.dumps(settings, ensure_ascii=False))}")
+    return " ".join(parts)
+
+
+def _query(shop: Shop, statement: str) -> str:
+    quoted = f'"{statement}"' if not set(statement) & set('"$`\\!') else shlex.quote(statement)
+    return _cva(shop, f"sql {quoted}")
+
+
+def _about_missing_orders(shop: Shop, findings: Findings) -> Advice:
+    if findings.build is not None:
+        return Advice(
+            "the tables were built from orders of another name; name them",
+            _cva(shop, "doctor") + " --vars '{cva_raw_schema: …, cva_orders_identifier: …}'",
+        )
+    if findings.foreign_tables:
+        return Advice(
+            f"no table of orders; {findings.foreign_tables:,} other tables may hold them",
+            f"cva init --scan {shlex.quote(str(shop.db))}",
+        )
+    return Advice("no table of orders; load one", _cva(shop, "load orders FILE"))
+
+
+def _about_statuses(shop: Shop, findings: Findings, orders: Table) -> Iterator[Advice]:
+    if not findings.doubtful_statuses:
+        return
+    named = [f"{status!r} ({n:,})" for status, n in findings.doubtful_statuses.items()]
+    status = (orders.columns or {})["status"]
+    listed = ", ".join(_dollars(name) for name in findings.doubtful_statuses)
+    mapped = f"case when trim({status}) in ({listed}) then $$cancelled$$ else {status} end"
+    columns = {**shop.vars.get("cva_orders_columns", {}), "status": mapped}
+    yield Advice(
+        f"orders of status {', '.join(named)} count; if that means cancelled, say so (in a dbt "
+        "project of your own, the macro default__is_cancelled does)",
+        _cva(shop, "run", cva_orders_columns=columns),
+    )
+
+
+def _dollars(text: str) -> str:
+    """A SQL string without the quotes that a shell would need more of."""
+    return literal(text) if "$" in text else f"$${text}$$"
+
+
+def _about_outliers(shop: Shop, findings: Findings, orders: Table) -> Iterator[Advice]:
+    outliers = findings.outliers
+    if outliers is None or not outliers.count:
+        return
+    column = (orders.columns or {})["order_id"]
+    column = "order_id" if column.lower() == '"order_id"' else column
+    ids = ", ".join(literal(order.order_id) for order in outliers.named)
+    yield Advice(
+        f"{count_of(outliers.count, 'order')} far larger than the others; correct mistakes at "
+        "the source",
+        _query(shop, f"from {orders.relation} where {column} in ({ids})"),
+    )
+
+
+def _about_rejects(shop: Shop, findings: Findings) -> Iterator[Advice]:
+    for table in findings.tables:
+        count = sum((table.rejects or {}).values())
+        if count <= MANY_REJECTS * table.rows:
+            continue
+        text = f"{count:,} of {table.rows:,} rows of {table.name} are not used; see why"
+        if findings.are_rejects_of_last_build:
+            built = f"{shop.schema}_cva.stg_cva__{table.name}"
+            yield Advice(
+                text, _query(shop, f"from {built} where reject_reason is not null limit 20")
+            )
+        else:
+            yield Advice(text, _query(shop, f"from {table.relation} limit 20"))
+
+
+def _about_late_tables(shop: Shop, findings: Findings) -> Iterator[Advice]:
+    late = [table for table in findings.tables if table.is_late]
+    if late:
+        named = ", ".join(f"{table.name} ({table.age_days} days)" for table in late)
+        yield Advice(
+            f"nothing new for far longer than usual: {named}; load what came since",
+            _cva(shop, f"load {late[0].name} FILE --append"),
+        )
+
+
+def _about_model(shop: Shop, model: ValueState, newest: str | None) -> Iterator[Advice]:
+    if model.problem or newest is None:
+        return
+    if model.trained_as_of is None:
+        yield Advice("no model was trained; the packaged rule scores", _cva(shop, "train"))
+        return
+    as_of = model.as_of or model.trained_as_of
+    age = (date.fromisoformat(newest) - date.fromisoformat(as_of)).days
+    if age > (model.horizon_days or SOON_DAYS):
+        yield Advice(
+            f"the model was trained {age} days before the newest fact; train it anew",
+            _cva(shop, "train"),
+        )
+
+
+def _about_build(
+    shop: Shop, model: ValueState, findings: Findings, newest: str | None
+) -> Iterator[Advice]:
+    build = findings.build
+    if build is None:
+        yield Advice("customer_value was not built yet", _cva(shop, "run"))
+    elif newest is not None and build.as_of <= newest:
+        yield Advice(
+            f"customer_value is as of {build.as_of}, the newest fact of {newest}; build it anew",
+            _cva(shop, "run"),
+        )
+    elif build.model_hashes and model.sha256 and build.model_hashes != (model.sha256,):
+        yield Advice(
+            f"customer_value was scored by {', '.join(build.model_versions)}, deployed is "
+            f"{model.version}; score anew",
+            _cva(shop, "run"),
+        )

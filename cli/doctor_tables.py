@@ -1,0 +1,269 @@
+"""What `cva doctor` reads from the database; it writes nothing but temporary views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.dbt import Shop
+from cva_sql.cli.load_sql import one_line, quoted
+from cva_sql.cli.package_sql import PackageSql
+from cva_sql.cli.project import canonical_tables
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LATE_GAPS = 3  # times the gap that 95 % of the past ones did not exceed
+DEVIATIONS = 8  # an amount this many robust deviations up in the logarithm is worth a look
+FACTOR = 10  # times the median, at the least: where prices hardly differ, deviations are tiny
+NAMED = 10  # outliers that are named
+MAY_BE_CANCELLED = (
+    "cancel|storn|annul|anul|void|declin|reject|refus|fail|abort|abandon|expir|fraud|charge.?back"
+    "|unpaid|iptal|отмен|取消|キャンセル"
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A canonical table as the database has it; `relation` is None where it has none.
+
+    `columns` maps canonical names to SQL; `missing` are optional ones without any. `first` and
+    `last` span the facts up to now, `usual_gap_days` is the 95th percentile of the gaps between
+    days that have one. `rejects` counts rows that are not used, by reason; None where unknown.
+    """
+
+    name: str
+    relation: str | None = None
+    rows: int = 0
+    columns: dict[str, str] | None = None
+    missing: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    age_days: int | None = None
+    usual_gap_days: float | None = None
+    rejects: dict[str, int] | None = None
+    problem: str | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the newest fact is older than the table's own rhythm explains."""
+        if self.age_days is None or self.usual_gap_days is None:
+            return False
+        return self.age_days > LATE_GAPS * max(self.usual_gap_days, 1)
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """An order whose amount is beyond the limit."""
+
+    order_id: str
+    customer_id: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Orders with log(amount) more than DEVIATIONS robust deviations above the median.
+
+    The deviation is 1.4826 × the median absolute deviation, where that is 0 (most amounts are the
+    same) 1.2533 × the mean one; the limit is at least FACTOR × the median. `named` are the largest.
+    """
+
+    count: int
+    limit: float
+    median: float
+    named: tuple[Outlier, ...]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the last build left: customer_value, who scored it, texts by status ('' is fine)."""
+
+    as_of: str
+    customers: int
+    statuses: dict[str, int]
+    model_hashes: tuple[str, ...]
+    model_versions: tuple[str, ...]
+    text_statuses: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the database says. `doubtful_statuses` may mean cancelled and still count."""
+
+    tables: tuple[Table, ...]
+    are_rejects_of_last_build: bool
+    outliers: Outliers | None
+    doubtful_statuses: dict[str, int]
+    build: Build | None
+    foreign_tables: int
+
+
+def look_at_database(con: DuckDBPyConnection, shop: Shop) -> Findings:
+    """Looks at every canonical table and at what was built."""
+    package = PackageSql(con, shop.vars, shop.project.root if shop.project else None)
+    tables = [_look_at_table(con, package, shop, name) for name in canonical_tables()]
+    rejects, of_last_build = _read_rejects(con, package, shop, tables)
+    if rejects is not None:
+        tables = [replace(table, rejects=rejects.get(table.name, {})) for table in tables]
+    has_orders = any(t.name == "orders" and t.relation and not t.problem for t in tables)
+    return Findings(
+        tuple(tables),
+        of_last_build,
+        _find_outliers(con, package) if has_orders else None,
+        _find_doubtful_statuses(con, package) if has_orders else {},
+        _read_build(con, package, shop),
+        _count_foreign_tables(con, shop, tables),
+    )
+
+
+def _look_at_table(con: DuckDBPyConnection, package: PackageSql, shop: Shop, name: str) -> Table:
+    import duckdb
+
+    schema = str(package.var("cva_raw_schema"))
+    relation = package.relation(schema, str(package.var(f"cva_{name}_identifier", name)))
+    if relation is None:
+        return Table(name)
+    table = Table(name, relation.replace('"', ""))
+    try:
+        rows = int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+        mapped = package.var(f"cva_{name}_columns", {})
+        present = {column.lower(): quoted(column) for column in package.columns(relation)}
+        expected = canonical_tables()[name]
+        known = {**present, **mapped}
+        columns = {column: str(known[column]) for column in expected if column in known}
+        missing = [c for c, (_, required) in expected.items() if c not in known and not required]
+        table = replace(table, rows=rows, columns=columns, missing=tuple(missing))
+        query = package.macro("source_or_empty", name)
+        times = [c for c in columns if expected[c][0] == "time"]
+        con.execute(f"create temp view {quoted(_view(name))} as {query}").fetchall()
+        if times:
+            return _add_times(con, package, table, times[0])
+        return table
+    except CvaError as error:
+        return replace(table, problem=str(error))
+    except duckdb.Error as error:
+        return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
+
+
+def _view(name: str) -> str:
+    """The name of the temporary view with the canonical columns."""
+    return f"doctor_{name}"
+
+
+def _add_times(con: DuckDBPyConnection, package: PackageSql, table: Table, column: str) -> Table:
+    now = package.macro("now")
+    first, last, age, gap = con.execute(
+        f"with days as (select distinct cast({column} as date) as day from {_view(table.name)} "
+        f"where {column} between timestamp '1970-01-01' and {now}), "
+        "gaps as (select day, day - lag(day) over (order by day) as gap from days) "
+        f"select min(day)::varchar, max(day)::varchar, cast({now} as date) - max(day), "
+        "quantile_cont(gap, .95) from gaps"
+    ).fetchall()[0]
+    return replace(table, first=first, last=last, age_days=age, usual_gap_days=gap)
+
+
+def _read_rejects(
+    con: DuckDBPyConnection, package: PackageSql, shop: Shop, tables: list[Table]
+) -> tuple[dict[str, dict[str, int]] | None, bool]:
+    """Table -> reason -> rows, and whether the last build counted them; else they are counted now.
+
+    None where they cannot be.
+    """
+    import duckdb
+
+    built = package.relation(f"{shop.schema}_cva", "cva_rejects")
+    found: dict[str, dict[str, int]] = {}
+    if built is None and any(table.problem for table in tables):
+        return None, False
+    try:
+        relation = built or package.model("cva_rejects")
+        rows = con.execute(
+            f"select table_name, reason, row_count from {relation} where row_count > 0 "
+            "and reason is not null order by table_name, row_count desc, reason"
+        ).fetchall()
+    except (CvaError, duckdb.Error):
+        return None, False
+    for table, reason, count in rows:
+        found.setdefault(table, {})[reason] = count
+    return found, built is not None
+
+
+def _find_outliers(con: DuckDBPyConnection, package: PackageSql) -> Outliers | None:
+    """None where no order can be used."""
+    rows = con.execute(
+        # Filters may run after a logarithm, which has none of 0.
+        "with orders as (select distinct order_id, customer_id, amount, "
+        "ln(greatest(cast(amount as double), 1e-4)) as size "
+        f"from {package.model('stg_cva__orders')} where reject_reason is null), "
+        "middle as (select median(size) as median from orders), "
+        "spread as (select median, 1.4826 * median(abs(size - median)) as robust, "
+        "1.2533 * avg(abs(size - median)) as mean from orders, middle group by median), "
+        f"line as (select median, median + greatest({DEVIATIONS} * if(robust > 0, robust, mean), "
+        f"ln({FACTOR})) as edge "
+        "from spread) "
+        "select exp(median), exp(edge), order_id, customer_id, cast(amount as double) "
+        "from line left join orders on size > edge + 1e-9 order by amount desc, order_id"
+    ).fetchall()
+    if not rows or rows[0][0] is None:
+        return None
+    named = [Outlier(*row[2:]) for row in rows if row[2] is not None]
+    return Outliers(len(named), rows[0][1], rows[0][0], tuple(named[:NAMED]))
+
+
+def _find_doubtful_statuses(con: DuckDBPyConnection, package: PackageSql) -> dict[str, int]:
+    rows = con.execute(
+        f"select status, count(*) from {_view('orders')} where not {package.macro('is_cancelled')} "
+        f"and regexp_matches(lower(status), '{MAY_BE_CANCELLED}') group by status "
+        "order by count(*) desc, status"
+    ).fetchall()
+    return dict(rows)
+
+
+def _read_build(con: DuckDBPyConnection, package: PackageSql, shop: Shop) -> Build | None:
+    """None where customer_value was not built."""
+    import duckdb
+
+    table = package.relation(shop.schema, "customer_value")
+    if table is None:
+        return None
+    try:
+        rows = con.execute(
+            "select max(as_of_date)::varchar, count(*), "
+            "list_sort(list(distinct model_hash) filter (model_hash is not null)), "
+            "list_sort(list(distinct model_version) filter (model_version is not null)) "
+            f"from {table}"
+        ).fetchall()
+        statuses = con.execute(
+            f"select score_status, count(*) from {table} group by 1 order by 1"
+        ).fetchall()
+    except duckdb.Error:
+        return None  # a table of that name that is not ours
+    as_of, customers, hashes, versions = rows[0]
+    texts = package.relation(f"{shop.schema}_cva", "cva_text_statuses")
+    read: list[Any] = []
+    if texts is not None:
+        read = con.execute(f"select status, review_count from {texts} order by 1").fetchall()
+    return Build(
+        str(as_of),
+        customers,
+        dict(statuses),
+        tuple(hashes or ()),
+        tuple(versions or ()),
+        dict(read),
+    )
+
+
+def _count_foreign_tables(con: DuckDBPyConnection, shop: Shop, tables: list[Table]) -> int:
+    """Tables of the database that are neither canonical nor of our making."""
+    known = [str(table.relation) for table in tables if table.relation]
+    rows = con.execute(
+        "select count(*) from information_schema.tables where table_catalog = current_database() "
+        "and table_schema || '.' || table_name not in (select unnest(?::varchar[])) "
+        "and not (table_schema = ? or starts_with(table_schema, 'cva_') "
+        "or starts_with(table_name, 'cva_') "
+        "or table_name in ('customer_value', 'customer_features'))",
+        [known, f"{shop.schema}_cva"],
+    ).fetchall()
+    return int(rows[0][0])

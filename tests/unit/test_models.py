@@ -1,0 +1,172 @@
+"""`cva models`: what it lists, and what it says of a file that was altered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cva_sql.cli.deploy import deploy, store_model
+from cva_sql.cli.models_command import info, list_models, value_models
+from cva_sql.udfs.errors import ModelError, UsageError
+from cva_sql.udfs.manifest import Feature, Manifest
+from cva_sql.udfs.projection import DIMENSION, TextProjection
+
+FIGURES = {
+    "d2_shape": 0.2,
+    "d2_tweedie": 0.18,
+    "ngini": 0.67,
+    "spearman": 0.47,
+    "mae": 28.3,
+    "r2": 0.1,
+    "bias": -0.1,
+}
+
+
+def stored(models_dir: Path, as_of: str, *, with_text: bool = False) -> str:
+    """A trained model's folder; its file is never run here. The version."""
+    data = f"model of {as_of}".encode()
+    digest = hashlib.sha256(data).hexdigest()
+    manifest = Manifest(
+        name="value",
+        version=f"{as_of.replace('-', '')}-h90-blend-{digest[:8]}",
+        sha256=digest,
+        features=(Feature("recency_days", "number"), Feature("country", "category")),
+        horizon_days=90,
+        is_baseline=False,
+        opset=17,
+        training={
+            "database": "shop.duckdb",
+            "as_of": as_of,
+            "kind": "blend",
+            "score_reference": [],
+        },
+        evaluation={
+            "validation_dates": ["2025-03-01"],
+            "scores": {"blend": FIGURES, "baseline": {**FIGURES, "ngini": 0.61}},
+            "verdict": "blend explains more",
+        },
+        text_projection=TextProjection(np.eye(3, DIMENSION), np.zeros(DIMENSION), "key-of-encoder")
+        if with_text
+        else None,
+    )
+    store_model(models_dir, data, manifest)
+    return manifest.version
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    return tmp_path / "cva_models"
+
+
+def test_without_training_the_packaged_rule_scores(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (rule,) = value_models(models_dir)
+    assert (rule.version, rule.kind, rule.is_deployed) == ("baseline-1", "rule", True)
+    list_models(db=models_dir.parent / "shop.duckdb")
+    said = capsys.readouterr().out
+    assert "* baseline-1" in said
+    assert "encoder" in said
+    assert not models_dir.exists()
+
+
+def test_the_newest_comes_first_and_the_deployed_one_is_marked(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = stored(models_dir, "2025-01-01"), stored(models_dir, "2025-06-01")
+    deploy(models_dir, old)
+    found = value_models(models_dir)
+    assert [model.version for model in found] == [new, old, "baseline-1"]
+    assert [model.is_deployed for model in found] == [False, True, False]
+    assert found[0].figures == {k: FIGURES[k] for k in ("ngini", "spearman", "mae", "d2_tweedie")}
+    list_models(models_dir=models_dir)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("*")] == [old, "encoder"]
+    assert "2025-01-01" in lines[2]
+
+
+def test_the_list_as_json(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    version = stored(models_dir, "2025-01-01")
+    list_models(models_dir=models_dir, as_json=True)
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["value"][0]["version"] == version
+    assert listed["value"][0]["bytes"] > 0
+    assert listed["encoder"]["dimension"] == DIMENSION
+    assert listed["encoder"]["is_own"] is False
+
+
+def test_a_folder_without_a_manifest_is_listed_with_its_reason(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models_dir / "value" / "broken").mkdir(parents=True)
+    list_models(models_dir=models_dir)
+    said = capsys.readouterr().out
+    assert "  broken" in said
+    assert "manifest.json is missing" in said
+
+
+def test_info_shows_the_manifest_and_that_the_file_is_its_file(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = stored(models_dir, "2025-01-01", with_text=True)
+    deploy(models_dir, version)
+    info(models_dir=models_dir)
+    said = capsys.readouterr().out
+    assert f"version: {version}" in said
+    assert "is_sha256_verified: yes" in said
+    assert "features: recency_days, country" in said
+    assert "components: 3" in said
+    assert "key-of-encoder" in said
+    assert "score_reference" not in said
+    assert "0.670" in said
+    assert "verdict: blend explains more" in said
+    info(version, models_dir=models_dir, as_json=True)
+    details = json.loads(capsys.readouterr().out)
+    assert details["is_deployed"] is True
+    assert details["text_projection"] == {"components": 3, "encoder_key": "key-of-encoder"}
+
+
+def test_info_of_a_model_without_text(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info(stored(models_dir, "2025-01-01"), models_dir=models_dir)
+    assert "text_projection: none" in capsys.readouterr().out
+
+
+def test_info_of_an_altered_file_fails_after_showing_it(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = stored(models_dir, "2025-01-01")
+    with (models_dir / "value" / version / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelError, match="its manifest says"):
+        info(version, models_dir=models_dir)
+    assert "is_sha256_verified: no" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", ["nope", "../../elsewhere", ""])
+def test_info_of_an_unknown_version_names_the_known(models_dir: Path, version: str) -> None:
+    known = stored(models_dir, "2025-01-01")
+    with pytest.raises(UsageError, match=f"there are: {known}, baseline-1, encoder") as error:
+        info(version, models_dir=models_dir)
+    assert error.value.exit_code == 2
+
+
+def test_info_of_the_rule_and_of_the_encoder(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info("baseline-1", models_dir=models_dir)
+    assert "horizon_days: any" in capsys.readouterr().out
+    info("encoder", models_dir=models_dir)
+    said = capsys.readouterr().out
+    assert "is_sha256_verified: yes" in said
+    assert "licence: Apache-2.0" in said
+
+
+def test_info_says_when_the_deployed_version_is_gone(models_dir: Path) -> None:
+    models_dir.mkdir()
+    deploy(models_dir, "20250101-h90-blend-00000000")
+    with pytest.raises(UsageError, match="no model 20250101-h90-blend-00000000"):
+        info(models_dir=models_dir)
