@@ -150,3 +150,9 @@ def test_a_text_of_100_kb_and_one_of_sql_are_read_as_texts(lines: Lines, rows: Q
     assert [review for review, _ in found] == ["long", "sql"]
     assert found[0][1] == "truncated"
     assert rows(lines.db, "select count(*) > 0 from raw.orders") == [(True,)]
+
+
+def test_doctor_names_the_outlier(lines: Lines, cva: Any) -> None:
+    done = cva("doctor", "--db", lines.db, "--vars", json.dumps(MAPPED))
+    assert "order_id huge" in done.stdout, done.stdout + done.stderr
+    assert "1,000,000,000" in done.stdout
