@@ -13,8 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 import typer.main
+import yaml
 
 from cva_sql.cli.app import app
+from cva_sql.cli.project import project_dir
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -82,3 +84,37 @@ def test_every_command_has_help_and_a_part_of_its_own(name: str) -> None:
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     assert command.help
     assert f"## cva {name}\n" in (DOCS / "commands.md").read_text(encoding="utf-8")
+
+
+def test_every_var_is_described() -> None:
+    """But those that the commands set themselves while training."""
+    settings = yaml.safe_load((project_dir() / "dbt_project.yml").read_text(encoding="utf-8"))
+    internal = {"cva_spine", "cva_training_dates", "cva_training_max_rows", "cva_text_vectors"}
+    text = (DOCS / "own_tables.md").read_text(encoding="utf-8")
+    missing = [name for name in settings["vars"] if f"`{name}`" not in text]
+    assert set(missing) <= internal
+
+
+def test_every_column_is_described_in_the_database(sample_shop: Any, rows: Any) -> None:
+    undescribed = rows(
+        sample_shop.db,
+        "select table_name, column_name from duckdb_columns() where not internal "
+        "and schema_name in ('main', 'main_cva') and comment is null "
+        "and table_name <> 'cva_model_metrics'",
+    )
+    assert undescribed == []
+
+
+def test_dbts_own_docs_build(sample_shop: Any, tmp_path: Path) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    arguments = ["docs", "generate", "--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "dbt.cli.main", *arguments],
+        cwd=project_dir(),
+        env={**os.environ, "CVA_DB": str(db)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "catalog.json").is_file()
