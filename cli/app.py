@@ -10,7 +10,6 @@ import typer
 from cva_sql.cli import (
     check_features,
     demo_command,
-    doctor,
     embed,
     evaluate,
     export_model,
@@ -22,6 +21,7 @@ from cva_sql.cli import (
     sql_command,
     train,
 )
+from cva_sql.cli.doctor import command as doctor_command
 from cva_sql.udfs.errors import CvaError
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ app.command("embed")(embed.embed)
 app.command("score")(score.score)
 app.command("export-model")(export_model.export_model)
 app.command("sql")(sql_command.sql)
-app.command("doctor")(doctor.doctor)
+app.command("doctor")(doctor_command.doctor)
 app.add_typer(models_command.models)
 
 

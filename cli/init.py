@@ -30,7 +30,7 @@ from cva_sql.cli.project import canonical_tables, project_dir
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
-    from cva_sql.cli.scan_match import Proposal
+    from cva_sql.cli.scan.match import Proposal
 
 COPY = "cva_package"
 ENTRY = {"local": COPY}
@@ -82,7 +82,7 @@ def init(
     """
     proposal = None
     if scan is not None:
-        from cva_sql.cli.scan import describe, scan_database
+        from cva_sql.cli.scan.proposal import describe, scan_database
 
         proposal = scan_database(scan)
         print(describe(proposal), end="\n\n")
@@ -148,7 +148,7 @@ def _write_project_file(folder: Path, proposal: Proposal | None, done: Written) 
     text = template(PROJECT_FILE).replace("__NAME__", name)
     text = text.replace("__VARS__", default_vars(proposal.tables if proposal else ()))
     if proposal is not None:
-        from cva_sql.cli.scan import vars_yaml
+        from cva_sql.cli.scan.proposal import vars_yaml
 
         found = vars_yaml(proposal)
         if (folder / PROJECT_FILE).exists():

@@ -16,11 +16,11 @@ import pytest
 import typer
 
 from cva_sql.cli.deploy import deploy
-from cva_sql.cli.doctor import Report, describe, doctor, examine
-from cva_sql.cli.doctor_machine import read_cpu
-from cva_sql.cli.doctor_tables import Table
+from cva_sql.cli.doctor.command import Report, describe, doctor, examine
+from cva_sql.cli.doctor.machine import read_cpu
+from cva_sql.cli.doctor.package_sql import PackageSql
+from cva_sql.cli.doctor.tables import Table
 from cva_sql.cli.options import parse_vars
-from cva_sql.cli.package_sql import PackageSql
 from cva_sql.cli.sql_command import find_shop
 from cva_sql.udfs.encoder import encoder_folder
 from cva_sql.udfs.errors import CvaError, UsageError

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.dbt import Shop
+from cva_sql.cli.doctor.package_sql import PackageSql
 from cva_sql.cli.load_sql import one_line, quoted
-from cva_sql.cli.package_sql import PackageSql
 from cva_sql.cli.project import canonical_tables
 from cva_sql.udfs.errors import CvaError
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.expressions import shortened
 from cva_sql.cli.load_sql import one_line
 from cva_sql.cli.project import canonical_tables
-from cva_sql.cli.scan_evidence import add_evidence, add_open_questions
-from cva_sql.cli.scan_lines import join_parts, sum_items
-from cva_sql.cli.scan_match import (
+from cva_sql.cli.scan.evidence import add_evidence, add_open_questions
+from cva_sql.cli.scan.lines import join_parts, sum_items
+from cva_sql.cli.scan.match import (
     PARENTS,
     POSSIBLE,
     SURE,
@@ -22,8 +22,8 @@ from cva_sql.cli.scan_match import (
     match_table,
     read_as,
 )
-from cva_sql.cli.scan_names import table_score
-from cva_sql.cli.scan_tables import READABLE, Table, list_tables, opened, overlap
+from cva_sql.cli.scan.names import table_score
+from cva_sql.cli.scan.tables import READABLE, Table, list_tables, opened, overlap
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cva_sql.cli import scan_names as names
 from cva_sql.cli.project import canonical_tables
-from cva_sql.cli.scan_tables import DATE_FORMATS, READABLE, Column, Table
+from cva_sql.cli.scan import names
+from cva_sql.cli.scan.tables import DATE_FORMATS, READABLE, Column, Table
 
 SURE = 0.7  # below it a table or column is left to the user, as a comment
 POSSIBLE = 0.5  # below it it is not worth a line

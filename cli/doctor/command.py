@@ -14,9 +14,9 @@ from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     from cva_sql.cli.dbt import Shop
-    from cva_sql.cli.doctor_advice import Advice
-    from cva_sql.cli.doctor_machine import EncoderState, Machine, ValueState
-    from cva_sql.cli.doctor_tables import Findings, Outliers, Table
+    from cva_sql.cli.doctor.advice import Advice
+    from cva_sql.cli.doctor.machine import EncoderState, Machine, ValueState
+    from cva_sql.cli.doctor.tables import Findings, Outliers, Table
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def doctor(
 
 def examine(shop: Shop) -> Report:
     """Everything there is to say of the shop."""
-    from cva_sql.cli.doctor_advice import advise
-    from cva_sql.cli.doctor_machine import (
+    from cva_sql.cli.doctor.advice import advise
+    from cva_sql.cli.doctor.machine import (
         look_at_encoder,
         look_at_machine,
         look_at_value_model,
@@ -91,7 +91,7 @@ def examine(shop: Shop) -> Report:
 def _look_at_database(shop: Shop) -> tuple[Findings | None, str | None]:
     import duckdb
 
-    from cva_sql.cli.doctor_tables import look_at_database
+    from cva_sql.cli.doctor.tables import look_at_database
     from cva_sql.cli.load_sql import one_line
     from cva_sql.cli.options import connect
 
@@ -192,8 +192,8 @@ def _describe_table(table: Table, counted: str) -> Iterator[str]:
 
 
 def _describe_outliers(outliers: Outliers) -> Iterator[str]:
-    from cva_sql.cli.doctor_advice import count_of
-    from cva_sql.cli.doctor_tables import DEVIATIONS, FACTOR
+    from cva_sql.cli.doctor.advice import count_of
+    from cva_sql.cli.doctor.tables import DEVIATIONS, FACTOR
 
     yield (
         f"outliers: {count_of(outliers.count, 'order')} above {outliers.limit:,.2f} (log amount "

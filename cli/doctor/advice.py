@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from cva_sql.cli.dbt import Shop
-from cva_sql.cli.doctor_machine import ValueState
-from cva_sql.cli.doctor_tables import Findings, Table
+from cva_sql.cli.doctor.machine import ValueState
+from cva_sql.cli.doctor.tables import Findings, Table
 from cva_sql.cli.load_sql import literal
 
 MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cva_sql.cli.doctor_tables import MAY_BE_CANCELLED
+from cva_sql.cli.doctor.tables import MAY_BE_CANCELLED
 from cva_sql.cli.expressions import shortened
 from cva_sql.cli.load_sql import listed, quoted
 from cva_sql.cli.project import canonical_tables, macro_value
-from cva_sql.cli.scan_match import KEYS, PARENTS, SURE, UNIQUE, Proposal, TableMatch
-from cva_sql.cli.scan_names import table_score
-from cva_sql.cli.scan_tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
+from cva_sql.cli.scan.match import KEYS, PARENTS, SURE, UNIQUE, Proposal, TableMatch
+from cva_sql.cli.scan.names import table_score
+from cva_sql.cli.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
 
 FEW = 0.5  # fewer ids than this found in the other table: they are of something else
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from cva_sql.cli.load_sql import literal, quoted
 from cva_sql.cli.project import canonical_tables
-from cva_sql.cli.scan_match import NEAR, Match, Proposal, TableMatch, match_columns, match_table
-from cva_sql.cli.scan_tables import SAMPLE_ROWS, Table, as_id, overlap
+from cva_sql.cli.scan.match import NEAR, Match, Proposal, TableMatch, match_columns, match_table
+from cva_sql.cli.scan.tables import SAMPLE_ROWS, Table, as_id, overlap
 
 CONSTANT = 0.95  # share of orders whose lines all have one amount: it is the order's, not a line's
 COPY = 0.95  # share of ids that another table has too: it is a copy, not a part

@@ -1,0 +1,1 @@
+"""`cva init --scan`: which table of a database is which canonical table, with the evidence."""
