@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import onnx
 import pytest
 
 READER = """
@@ -228,12 +231,30 @@ def test_a_kill_between_two_steps_of_publishing_leaves_a_whole_run(
     assert unfinished(db.parent) == []
 
 
+def predict_infinity(folder: Path) -> None:
+    """Turns a model into one whose predicted_value is infinite, with a manifest that fits."""
+    model = onnx.load(folder / "model.onnx")
+    for node in model.graph.node:
+        if node.output[0] == "predicted_value":
+            node.output[0] = "finite"
+    infinity = onnx.numpy_helper.from_array(np.array(np.inf), "infinity")
+    model.graph.initializer.append(infinity)
+    model.graph.node.append(
+        onnx.helper.make_node("Max", ["finite", "infinity"], ["predicted_value"])
+    )
+    data = model.SerializeToString()
+    (folder / "model.onnx").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_a_failing_gate_leaves_the_former_run(sample_shop: Any, cva: Any, tmp_path: Path) -> None:
     db = sample_shop.copy_to(tmp_path / "shop")
     former = read_published(db.parent)
-    # An infinite margin builds every table and fails the test of what they hold.
-    margin = {"cva_margin": "cast('infinity' as double)"}
-    failed = cva("run", "--db", db, "--vars", json.dumps(margin))
+    # It builds every table and fails the test of what they hold.
+    predict_infinity(db.parent / "cva_models" / "value" / sample_shop.model_folder.name)
+    failed = cva("run", "--db", db)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("cva: ")
     assert "cva__values_are_finite" in failed.stderr.splitlines()[-1]
