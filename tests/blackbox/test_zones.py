@@ -1,4 +1,4 @@
-"""The machine's time zone changes nothing, the shop's does."""
+"""The machine's time zone changes nothing; the shop's does, and so does its currency."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ create table raw.orders as
 select 'o' || n as order_id, 'c' || lpad((n % 40)::varchar, 2, '0') as customer_id,
     (date '2024-01-01' + (n * 7 % 700)::integer)::varchar
         || [' 23:30:00', ' 00:30:00', ' 23:30:00+00', ' 00:30:00+00'][1 + n % 4] as ordered_at,
-    (10 + n % 23)::decimal(18, 4) as amount
+    (10 + n % 23)::decimal(18, 4) as amount,
+    if(n % 5 = 0, 'USD', 'EUR') as currency
 from range(800) as numbers(n)"""
 RUNS = {
     "here": ("UTC", {}),
     "Shanghai": ("Asia/Shanghai", {}),
     "Los Angeles": ("America/Los_Angeles", {}),
     "a shop in Tokyo": ("UTC", {"cva_timezone": "Asia/Tokyo"}),
+    "a shop in dollars": ("UTC", {"cva_currency": "USD"}),
 }
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
 def ran(
-    cva: Any, together: Any, scored: Any, tmp_path_factory: pytest.TempPathFactory
+    cva: Any, together: Any, scored: Any, rows: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Tables]:
     folder = tmp_path_factory.mktemp("zones")
 
@@ -43,6 +45,7 @@ def ran(
         done = cva("run", "--db", db, "--vars", json.dumps(variables), env=environment)
         assert done.returncode == 0, done.stderr
         tables: Tables = scored(Path(db))
+        tables["historic_value"] = rows(db, "select historic_value from main.customer_value")
         return tables
 
     return dict(zip(RUNS, together([lambda n=name: run(n) for name in RUNS]), strict=True))
@@ -57,3 +60,14 @@ def test_the_machines_zone_changes_nothing(ran: dict[str, Tables], name: str, ta
 
 def test_the_shops_zone_moves_what_was_ordered_at_night(ran: dict[str, Tables]) -> None:
     assert ran["a shop in Tokyo"]["customer_features"] != ran["here"]["customer_features"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_dollars"), [("here", False), ("Shanghai", False), ("a shop in dollars", True)]
+)
+def test_orders_in_the_shops_currency_alone_count(
+    ran: dict[str, Tables], name: str, is_dollars: bool
+) -> None:
+    """By default that is the one that most orders have."""
+    expected = sum(10 + n % 23 for n in range(800) if (n % 5 == 0) == is_dollars)
+    assert sum(row[-1] for row in ran[name]["historic_value"]) == expected
