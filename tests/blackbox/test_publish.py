@@ -149,10 +149,10 @@ def try_while_locked(
     cva: Any, run: subprocess.Popen[str], db: Path
 ) -> subprocess.CompletedProcess[str]:
     """A second run, once the first one's dbt holds the database."""
+    log = db.parent / ".cva" / "logs" / "dbt.log"  # to look at the database would hold it
+    before = log.stat().st_mtime_ns
     while run.poll() is None:
-        try:
-            duckdb.connect(str(db), read_only=True).close()
-        except duckdb.IOException:
+        if log.stat().st_mtime_ns > before:
             result: subprocess.CompletedProcess[str] = cva("run", "--db", db)
             return result
         time.sleep(0.1)
