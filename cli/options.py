@@ -175,10 +175,9 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
         raise CvaError(f"{db} cannot be opened: {text}") from None
 
 
-def _require_orders(shop: Shop) -> None:
-    schema = str(shop.vars.get("cva_raw_schema", "raw"))
-    table = str(shop.vars.get("cva_orders_identifier", "orders"))
-    con = connect(shop.db)
+def has_table(db: Path, schema: str, table: str) -> bool:
+    """Whether the database has a table or view of this name, in whatever case."""
+    con = connect(db)
     try:
         found = con.execute(
             "select count(*) from information_schema.tables "
@@ -187,16 +186,23 @@ def _require_orders(shop: Shop) -> None:
         ).fetchall()
     finally:
         con.close()
-    if not found[0][0] and shop.project:
+    return bool(found[0][0])
+
+
+def _require_orders(shop: Shop) -> None:
+    schema = str(shop.vars.get("cva_raw_schema", "raw"))
+    table = str(shop.vars.get("cva_orders_identifier", "orders"))
+    if has_table(shop.db, schema, table):
+        return
+    if shop.project:
         raise CvaError(
             f"{shop.db} has no table {schema}.{table}; name yours in {PROJECT_FILE}, under vars: "
             "{cva: {cva_raw_schema: …, cva_orders_identifier: …}}"
         )
-    if not found[0][0]:
-        raise CvaError(
-            f"{shop.db} has no table {schema}.{table}; load it with: "
-            f"cva load orders FILE --db {shop.db}"
-        )
+    raise CvaError(
+        f"{shop.db} has no table {schema}.{table}; load it with: "
+        f"cva load orders FILE --db {shop.db}"
+    )
 
 
 def reason_of(error: Exception) -> str:

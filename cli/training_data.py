@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.dbt import Shop, run_dbt
-from cva_sql.cli.options import connect
+from cva_sql.cli.options import connect, has_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,19 +104,11 @@ def read_texts(shop: Shop, before: date) -> Texts:
 def _has_reviews(shop: Shop) -> bool:
     if "reviews" in (shop.vars.get("cva_families_off") or []):
         return False
-    con = connect(shop.db)
-    try:
-        found = con.execute(
-            "select count(*) from information_schema.tables "
-            "where lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
-            [
-                str(shop.vars.get("cva_raw_schema", "raw")),
-                str(shop.vars.get("cva_reviews_identifier", "reviews")),
-            ],
-        ).fetchall()
-    finally:
-        con.close()
-    return bool(found[0][0])
+    return has_table(
+        shop.db,
+        str(shop.vars.get("cva_raw_schema", "raw")),
+        str(shop.vars.get("cva_reviews_identifier", "reviews")),
+    )
 
 
 def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray[np.float32]:

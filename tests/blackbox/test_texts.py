@@ -134,10 +134,10 @@ def test_new_reviews_alone_are_read(copy: Path, cva: Any, rows: Any) -> None:
     assert (again["encoded"], again["texts"]) == (0, TEXTS + 3)
 
 
-def test_a_killed_run_reads_only_what_is_missing(texts: list[str], tmp_path: Path) -> None:
-    """What is in the journal at the kill is in the table after the rerun as it was."""
-    db = make_shop(tmp_path, texts)
-    command, environment = dbt_command(db, *UNTIL_VECTORS)
+def kill_while_reading(
+    db: Path, command: list[str], environment: dict[str, str]
+) -> tuple[Path, int]:
+    """Kills the command once a batch is in the journal: the journal, and the texts in it."""
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -147,8 +147,15 @@ def test_a_killed_run_reads_only_what_is_missing(texts: list[str], tmp_path: Pat
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (journal,) = (tmp_path / ".cva").glob(f"*{SUFFIX}")
-    kept = journal.stat().st_size // RECORD.itemsize
+    (journal,) = (db.parent / ".cva").glob(f"*{SUFFIX}")
+    return journal, journal.stat().st_size // RECORD.itemsize
+
+
+def test_a_killed_run_reads_only_what_is_missing(texts: list[str], tmp_path: Path) -> None:
+    """What is in the journal at the kill is in the table after the rerun as it was."""
+    db = make_shop(tmp_path, texts)
+    command, environment = dbt_command(db, *UNTIL_VECTORS)
+    journal, kept = kill_while_reading(db, command, environment)
     assert 64 <= kept < TEXTS
     mark_journal(journal)
     run_dbt(db, *UNTIL_VECTORS)
@@ -174,15 +181,7 @@ def test_a_killed_embed_goes_on_where_it_stopped(
 ) -> None:
     db = make_shop(tmp_path, texts)
     arguments = [sys.executable, "-m", "cva_sql.cli.app", "embed", "--db", str(db)]
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while journal_size(db) < 64 * RECORD.itemsize and time.monotonic() < deadline:
-        assert process.poll() is None, "it ended before it was killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    (journal,) = (tmp_path / ".cva").glob(f"*{SUFFIX}")
-    kept = journal.stat().st_size // RECORD.itemsize
+    _, kept = kill_while_reading(db, arguments, dict(os.environ))
     found = json.loads(cva("embed", "--db", db, "--json").stdout)
     assert (found["texts"], found["encoded"]) == (TEXTS, TEXTS - kept)
 
