@@ -36,14 +36,20 @@
 {% endmacro %}
 
 
-{#- customer_features: the spine with every family's columns beside it. -#}
+{#- customer_features: the purchases, which have every spine row, with the other families' columns beside
+    them. Those may leave out customers that they have nothing of, so that one the shop has no table for
+    costs no join: then what is counted is 0 and the rest null. -#}
 {% macro join_features() %}
+{%- set counted = [
+    'feat_cva__returns.returns_count', 'feat_cva__returns.refund_amount',
+    'feat_cva__reviews.reviews_count'
+] -%}
 {%- set families = {} -%}
 {%- for feature in cva.features_on() -%}
     {%- set model = feature.get('model', 'feat_cva__' ~ feature.family) -%}
     {%- do families.setdefault(model, []).append(feature) -%}
 {%- endfor -%}
-with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
+with
 {% for model in families %}
 {{ model }} as (
     select * from {{ ref('cva', model) if model.startswith('feat_cva__') else ref(model) }}
@@ -51,21 +57,23 @@ with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 {% endfor %}
 final as (
     select
-        spine.customer_id,
-        spine.as_of_date
+        feat_cva__purchases.customer_id,
+        feat_cva__purchases.as_of_date
         {%- for model, features in families.items() %}
-        {%- for feature in features %},
+        {%- for feature in features %}
+        {%- set column = model ~ '.' ~ feature.name %},
         cast(
-            {{- model }}.{{ feature.name }} as {{ 'string' if feature.kind == 'category' else 'double' -}}
+            {{- 'coalesce(' ~ column ~ ', 0)' if column in counted else column }}
+            {{- ' as string' if feature.kind == 'category' else ' as double' -}}
         ) as {{ feature.name }}
         {%- endfor %}
         {%- endfor %}
-    from spine
-    {%- for model in families %}
+    from feat_cva__purchases
+    {%- for model in families if model != 'feat_cva__purchases' %}
     left join {{ model }}
         on
-            spine.customer_id = {{ model }}.customer_id
-            and spine.as_of_date = {{ model }}.as_of_date
+            feat_cva__purchases.customer_id = {{ model }}.customer_id
+            and feat_cva__purchases.as_of_date = {{ model }}.as_of_date
     {%- endfor %}
 )
 

@@ -1,5 +1,5 @@
--- One row per spine row: what the shop knows of the customer on that date; of several versions the
--- one with the latest valid_from before it.
+-- One row per spine row with a customer record: what the shop knows of the customer on that date; of
+-- several versions the one with the latest valid_from before it.
 {{ config(materialized='view') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
@@ -32,25 +32,21 @@ versions as (
 
 final as (
     select
-        spine.customer_id,
-        spine.as_of_date,
-        {{ cva.days_between('cast(versions.signed_up_at as date)', 'spine.as_of_date') }}
+        customer_id,
+        as_of_date,
+        {{ cva.days_between('cast(signed_up_at as date)', 'as_of_date') }}
             as days_since_signup,
-        versions.country,
-        versions.acquisition_channel,
+        country,
+        acquisition_channel,
         case
-            when versions.marketing_consent then 1
-            when not versions.marketing_consent then 0
+            when marketing_consent then 1
+            when not marketing_consent then 0
         end as has_marketing_consent,
-        versions.age,
-        versions.gender,
-        versions.occupation
-    from spine
-    left join versions
-        on
-            spine.customer_id = versions.customer_id
-            and spine.as_of_date = versions.as_of_date
-            and versions.version_rank = 1
+        age,
+        gender,
+        occupation
+    from versions
+    where version_rank = 1
 )
 
 select * from final

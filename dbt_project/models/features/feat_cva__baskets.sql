@@ -1,4 +1,4 @@
--- One row per spine row: how broad the taste is. Null where no item of a valid order is known.
+-- One row per spine row with an item of a valid order: how broad the taste is.
 {{ config(materialized='view') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
@@ -68,8 +68,8 @@ categories as (
 
 final as (
     select
-        spine.customer_id,
-        spine.as_of_date,
+        totals.customer_id,
+        totals.as_of_date,
         totals.products_count,
         categories.categories_count,
         categories.top_category_rows / nullif(categories.category_rows, 0)
@@ -78,15 +78,11 @@ final as (
         totals.quantity / nullif(totals.orders_count, 0) as order_mean_quantity,
         totals.list_amount / nullif(totals.quantity, 0) as item_mean_price,
         1 - totals.cost_amount / nullif(totals.costed_amount, 0) as margin_rate
-    from spine
-    left join totals
-        on
-            spine.customer_id = totals.customer_id
-            and spine.as_of_date = totals.as_of_date
+    from totals
     left join categories
         on
-            spine.customer_id = categories.customer_id
-            and spine.as_of_date = categories.as_of_date
+            totals.customer_id = categories.customer_id
+            and totals.as_of_date = categories.as_of_date
 )
 
 select * from final

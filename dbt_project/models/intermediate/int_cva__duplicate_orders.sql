@@ -9,10 +9,7 @@ with orders as (
 repeated as (
     -- Over hashes, and all rows, usable or not: a candidate more costs nothing, long texts and a
     -- second reject rule do.
-    select {{ cva.hash_key('order_id') }} as order_key
-    from {{ ref('cva', 'stg_cva__orders') }}
-    group by {{ cva.hash_key('order_id') }}
-    having count(*) > 1
+    {{ cva.repeated_keys(ref('cva', 'stg_cva__orders'), 'order_id') }}
 ),
 
 numbered as (
@@ -25,7 +22,7 @@ numbered as (
                 orders.discount_amount, orders.channel
         ) as occurrence
     from orders
-    inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.order_key
+    inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.hashed_key
 ),
 
 final as (

@@ -1,0 +1,50 @@
+"""Customers that a family of features has nothing of: what is counted is 0, the rest null."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from cva_sql.cli.dbt import Shop, run_dbt
+
+# Returns of one customer of two; no reviews, no items, no customers.
+RAW = """
+create schema raw;
+create table raw.orders (
+    order_id varchar, customer_id varchar, ordered_at timestamp, amount decimal(18, 4)
+);
+insert into raw.orders values
+    ('o1', 'returns', '2024-01-01', 20), ('o2', 'keeps', '2024-01-02', 10),
+    ('o3', 'keeps', '2024-01-02', 30), ('o4', 'keeps', '2024-01-01', 50);
+create table raw.returns (order_id varchar, returned_at timestamp, refund_amount decimal(18, 4));
+insert into raw.returns values ('o1', '2024-01-03', 5);
+"""
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    folder = tmp_path_factory.mktemp("absent")
+    shop = Shop(folder / "shop.duckdb", folder / "models", {})
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute(RAW)
+    run_dbt(shop, "run", select=["+customer_features"])
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        yield con
+
+
+def test_counts_are_zero_and_the_rest_null_without_a_row(con: duckdb.DuckDBPyConnection) -> None:
+    query = """
+        select customer_id, returns_count, refund_amount, days_since_last_return, reviews_count,
+            rating_mean, products_count, days_since_signup
+        from customer_features order by 1"""
+    assert con.execute(query).fetchall() == [
+        ("keeps", 0, 0, None, 0, None, None, None),
+        ("returns", 1, 5, 1, 0, None, None, None),
+    ]
+
+
+def test_last_order_is_the_largest_of_the_last_day(con: duckdb.DuckDBPyConnection) -> None:
+    query = "select last_order_amount from customer_features where customer_id = 'keeps'"
+    assert con.execute(query).fetchall() == [(30,)]
