@@ -47,9 +47,11 @@ def dbt_groups(target: Path) -> dict[str, float]:
     results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))
     nodes = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
     for result in results["results"]:
-        node = nodes.get(result["unique_id"], {})
-        name = "dbt tests" if node.get("resource_type") == "test" else f"dbt {node['fqn'][1]}"
-        if node.get("name") == "int_cva__customer_scores":
+        node = nodes.get(result["unique_id"])
+        if node is None:  # unit tests stand elsewhere in the manifest
+            continue
+        name = "dbt tests" if node["resource_type"] == "test" else f"dbt {node['fqn'][1]}"
+        if node["name"] == "int_cva__customer_scores":
             name = "dbt scoring"
         groups[name] = groups.get(name, 0.0) + float(result["execution_time"])
     return groups

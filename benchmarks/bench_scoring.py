@@ -1,7 +1,8 @@
 """Rows a second of cva_predict in SQL against LightGBM's own predict on the same trees.
 
 Two yardsticks: predict alone, with its matrix ready in memory; and what a notebook does: fetch the
-features, build the matrix, predict, write the predictions back.
+features, add buy-till-you-die's columns, predict, write the predictions back. Both leave out the
+linear members, the level, chances, orders and quantiles that cva_predict gives as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from shop import make_shop
@@ -43,8 +45,8 @@ def prepare(db: Path) -> tuple[Any, Path]:
     if plan is None or history.first_order is None:
         raise SystemExit("the shop has too little history to train on")
     dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
-    data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=100_000)
-    model, choice = fit_model(data, plan, lambda text: None, kind="blend")
+    data = build_examples(shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=100_000)
+    model, choice = fit_model(data, plan, lambda text: None, kind="ensemble")
     if model is None:
         raise SystemExit("the shop has too few examples to train on")
     onnx = build_model(model)
@@ -70,14 +72,17 @@ def measure(customers: int) -> None:
         con = duckdb.connect(str(db), config={"threads": THREADS})
         register(con, models_dir=models_dir)
         members = model.members
-        names = ", ".join(f'cast("{n}" as float) as "{n}"' for n in members.preprocessing.numbers)
-        trees = (members.value_trees, members.probability_trees, members.orders_trees)
-        boosters = [t.booster for t in (*trees, *model.residual_trees)]
+        numbers = members.preparation.preprocessing.numbers
+        names = ", ".join(f'cast("{n}" as float) as "{n}"' for n in numbers)
+        boosters = [members.value_trees.booster, members.amount_trees.booster]
 
         def fetch() -> Any:
             columns = con.execute(f"select {names} from customer_features").fetchnumpy()
-            filled = [np.ma.filled(np.ma.asarray(column), np.nan) for column in columns.values()]
-            return np.column_stack(filled).astype(np.float32)
+            return {n: np.ma.filled(np.ma.asarray(c), np.nan) for n, c in columns.items()}
+
+        def make_matrix() -> Any:
+            rows = SimpleNamespace(numbers=fetch(), categories={})
+            return members.preparation.apply(rows).matrix
 
         def predict(matrix: Any) -> list[Any]:
             return [b.predict(matrix, raw_score=True, num_threads=THREADS) for b in boosters]
@@ -90,14 +95,14 @@ def measure(customers: int) -> None:
 
         def in_a_notebook() -> None:
             ids = con.execute("select customer_id from customer_features").fetchnumpy()
-            predictions = predict(fetch())
+            predictions = predict(make_matrix())
             predicted = pa.table(  # noqa: F841 - the query below reads it by name
                 {"customer_id": pa.array(ids["customer_id"])}
                 | {f"p{i}": pa.array(p) for i, p in enumerate(predictions)}
             )
             con.execute("create or replace temp table scores as from predicted").fetchall()
 
-        matrix = fetch()
+        matrix = make_matrix()
         ways: dict[str, Callable[[], object]] = {
             "cva_predict in SQL, all outputs": in_sql,
             "LightGBM predict, matrix ready": lambda: predict(matrix),

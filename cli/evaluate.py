@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,30 +31,28 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 3_000_000  # every customer of a mid-sized shop at every date
 DEFAULT_DATES = 3
-SHOWN = {  # metric -> (title, digits)
-    "spearman": ("Spearman", 3),
-    "ngini": ("nGini", 3),
-    "mae": ("MAE", 2),
-    "r2": ("R²", 3),
-    "decile_mape": ("dMAPE", 3),
-    "bias": ("bias", 3),
-    "abs_bias": ("|bias|", 3),
-    "auc": ("AUC", 3),
+METRIC_COLUMNS = {  # name -> (type, comment)
+    "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
+    "horizon_days": ("integer", "length of the forecast"),
+    "model": ("varchar", "model, member, peer or rule, or a difference of two"),
+    "metric": ("varchar", "name of the metric"),
+    "value": ("double", "the metric"),
+    "lower": ("double", "lower end of its 95 % bootstrap interval"),
+    "upper": ("double", "upper end of its 95 % bootstrap interval"),
 }
-SHOWN_BELOW = {  # what only a model with probabilities and quantiles has
-    "brier": ("Brier", 4),
-    "calibration_slope": ("calibration slope", 2),
-    "coverage_p10": ("y≤p10", 3),
-    "coverage_p50": ("y≤p50", 3),
-    "coverage_p90": ("y≤p90", 3),
+DECILE_COLUMNS = {
+    "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
+    "horizon_days": ("integer", "length of the forecast"),
+    "model": ("varchar", "model or peer"),
+    "decile": ("integer", "tenth of the customers by predicted value, 1 the best"),
+    "customers": ("integer", "customers in it"),
+    "predicted_value": ("double", "mean predicted spend"),
+    "actual_value": ("double", "mean actual spend"),
+    "lift": ("double", "mean actual spend over that of all customers"),
+    "capture": ("double", "share of all spend made by this tenth and those above it, 0 to 1"),
+    "purchase_probability": ("double", "mean predicted chance to buy; null without one"),
+    "buyers_rate": ("double", "share who bought, 0 to 1"),
 }
-COMPARED = {  # what the model is compared on with and without reviews
-    "spearman": ("Spearman", 4),
-    "ngini": ("nGini", 4),
-    "mae": ("MAE", 3),
-    "d2_tweedie": ("D²", 4),
-}
-WIDTH = 14
 
 
 def evaluate(
@@ -70,6 +69,10 @@ def evaluate(
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
+    ablation: Annotated[
+        bool,
+        typer.Option("--ablation", help="Also the ensemble without each of its ingredients."),
+    ] = False,
     table: Annotated[
         str | None, typer.Option("--table", help="Evaluate this table's predictions instead.")
     ] = None,
@@ -82,9 +85,11 @@ def evaluate(
 ) -> None:
     """Back-test on past dates: retrain as of each, compare with what came, beside simple rules.
 
-    Writes table cva_model_metrics. With --table, only measures a table that is already there.
+    Writes tables cva_model_metrics and cva_model_deciles. With --table, only measures a table that
+    is already there.
     """
     from cva_sql.cli.dbt import exclusive
+    from cva_sql.cli.evaluate_report import describe
 
     if (table, predicted, actual) != (None, None, None):
         if table is None or predicted is None or actual is None:
@@ -92,8 +97,8 @@ def evaluate(
                 "--table needs --predicted and --actual, e.g. --predicted p --actual y"
             )
         database = shop_database(db, project)
-        metrics = _evaluate_table(database, table, predicted, actual, replicates)
-        _print_metrics(metrics, as_json)
+        measured = _evaluate_table(database, table, predicted, actual, replicates)
+        _print_metrics(measured, as_json)
         return
     shop = open_shop(
         db,
@@ -104,17 +109,26 @@ def evaluate(
     )
     dates = [parse_date(text, "--as-of") for text in as_of or []]
     with exclusive(shop):
-        result = evaluate_shop(shop, dates, replicates)
-        rows = metric_rows(result)
-        _write_table(shop, rows)
+        result = evaluate_shop(shop, dates, replicates, is_ablated=ablation)
+        metrics, deciles = metric_rows(result), decile_rows(result)
+        _write_table(shop, "cva_model_metrics", METRIC_COLUMNS, metrics)
+        _write_table(shop, "cva_model_deciles", DECILE_COLUMNS, deciles)
     if as_json:
-        print(json.dumps([_plain(row) for row in rows], indent=2))
+        found = {
+            "metrics": [_plain(row) for row in metrics],
+            "deciles": [_plain(row) for row in deciles],
+            "verdicts": [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
+        }
+        print(json.dumps(found, indent=2))
         return
     print(describe(result))
     print(f"every metric with its interval: select * from {shop.schema}.cva_model_metrics")
+    print(f"every model's deciles: select * from {shop.schema}.cva_model_deciles")
 
 
-def evaluate_shop(shop: Shop, dates: list[date], replicates: int) -> Backtest:
+def evaluate_shop(
+    shop: Shop, dates: list[date], replicates: int, *, is_ablated: bool = False
+) -> Backtest:
     """Back-tests at these dates, or at the newest ones that leave a whole horizon to look at."""
     from cva_sql.cli.progress import say, step
     from cva_sql.cli.training_data import (
@@ -153,9 +167,18 @@ def evaluate_shop(shop: Shop, dates: list[date], replicates: int) -> Backtest:
         # One projection for all dates, so it may know no more than the earliest of them.
         texts = read_texts(shop, before=min(day for day, _ in wanted))
         with step(f"building examples of {len(set(wanted))} dates"):
-            data = build_examples(shop, wanted, EVALUATE_SCHEMA, max_rows=MAX_ROWS, texts=texts)
+            data = build_examples(
+                shop,
+                wanted,
+                EVALUATE_SCHEMA,
+                scored_on=[plan.as_of for plan in plans],
+                max_rows=MAX_ROWS,
+                texts=texts,
+            )
     with step("back-testing"):
-        return backtest(data, plans, replicates, lambda text: say(f"  {text}"))
+        return backtest(
+            data, plans, replicates, lambda text: say(f"  {text}"), is_ablated=is_ablated
+        )
 
 
 def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
@@ -174,9 +197,11 @@ def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
 def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     """One row per date (None for the mean over dates), model and metric.
 
-    What reviews add has rows of its own, of a model named as a difference.
+    Paired differences have rows of their own, of a model named as a difference: what reviews add,
+    `cva` less the best rule and less its peer, the ensemble without an ingredient less the whole.
     """
-    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
+    from cva_sql.models_onnx.value.backtest import MODEL, WITH, WITHOUT
+    from cva_sql.models_onnx.value.model import ENSEMBLE
 
     found = [
         (day, model, metric)
@@ -184,10 +209,10 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
         for day, metrics in [*zip(result.dates, by_date, strict=True), (None, means)]
         for metric in metrics.values()
     ]
-    if result.gain is not None:
-        found += [
-            (None, f"{WITH} less {WITHOUT}", metric) for metric in result.gain.differences.values()
-        ]
+    differences = {f"{WITH} less {WITHOUT}": result.gain.differences} if result.gain else {}
+    differences |= {f"{MODEL} less {name}": d for name, d in result.comparisons.items()}
+    differences |= {f"{ENSEMBLE} without {name}": d for name, d in result.ablation.items()}
+    found += [(None, name, metric) for name, d in differences.items() for metric in d.values()]
     return [
         {
             "as_of_date": day.isoformat() if day else None,
@@ -202,71 +227,16 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     ]
 
 
-def describe(result: Backtest) -> str:
-    """The table for a person: a block a date, one of the means, the verdict, what reviews add."""
-    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
-
-    lines = [
-        f"horizon {result.horizon_days} days; each model learned only from before its date; "
-        "± is half the width of the 95 % bootstrap interval"
+def decile_rows(result: Backtest) -> list[dict[str, Any]]:
+    """One row per date (None for the mean over dates), model and decile."""
+    return [
+        {
+            **decile.__dict__,
+            "as_of_date": decile.as_of_date.isoformat() if decile.as_of_date else None,
+            "horizon_days": result.horizon_days,
+        }
+        for decile in result.deciles
     ]
-    shown_models = {m: r for m, r in result.metrics.items() if m not in (WITH, WITHOUT)}
-    blocks: list[tuple[str, dict[str, dict[str, Metric]]]] = [
-        (f"{day} ({size:,} customers)", {m: r[0][i] for m, r in shown_models.items()})
-        for i, (day, size) in enumerate(zip(result.dates, result.customers, strict=True))
-    ]
-    if len(result.dates) > 1:
-        blocks.append(("mean over the dates", {m: r[1] for m, r in shown_models.items()}))
-    for title, models in blocks:
-        lines += ["", title]
-        shown = [name for name in SHOWN if any(name in m for m in models.values())]
-        lines.append(f"{'':<{WIDTH}}" + "".join(f"{SHOWN[n][0]:>{WIDTH}}" for n in shown))
-        for model, metrics in models.items():
-            cells = "".join(f"{_cell(metrics[n], SHOWN[n][1]):>{WIDTH}}" for n in shown)
-            lines.append(f"{model:<{WIDTH}}{cells}")
-        for model, metrics in models.items():
-            more = [
-                f"{label} {_cell(metrics[name], digits)}"
-                for name, (label, digits) in SHOWN_BELOW.items()
-                if name in metrics
-            ]
-            if more:
-                lines.append(f"{model}: {', '.join(more)}")
-    return "\n".join([*lines, "", *result.verdicts, *_gain_lines(result)])
-
-
-def _gain_lines(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.backtest import WITH, WITHOUT
-    from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY
-
-    if result.gain is None:
-        return []
-    full, lean = result.metrics[WITH][1], result.metrics[WITHOUT][1]
-    title = f"what {OPTIONAL_FAMILY} add" + (
-        ", mean over the dates" if len(result.dates) > 1 else ""
-    )
-    lines = [
-        "",
-        title,
-        f"{'':<{WIDTH}}{'with':>{WIDTH}}{'without':>{WIDTH}}{'difference':>{WIDTH}}",
-    ]
-    for name, (label, digits) in COMPARED.items():
-        gain = result.gain.differences[name]
-        cells = [f"{m[name].value:.{digits}f}" for m in (full, lean)]
-        cells.append(f"{gain.value:+.{digits}f}")
-        row = f"{label:<{WIDTH}}" + "".join(f"{cell:>{WIDTH}}" for cell in cells)
-        if math.isfinite(gain.lower):
-            row += f"   {gain.lower:+.{digits}f} .. {gain.upper:+.{digits}f}"
-        lines.append(row)
-    return [*lines, result.gain.verdict]
-
-
-def _cell(metric: Metric, digits: int) -> str:
-    if not math.isfinite(metric.value):
-        return "–"
-    half = (metric.upper - metric.lower) / 2
-    text = f"{metric.value:.{digits}f}"
-    return f"{text} ±{half:.{digits}f}" if math.isfinite(half) else text
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -274,28 +244,31 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
-def _write_table(shop: Shop, rows: list[dict[str, Any]]) -> None:
+def _write_table(
+    shop: Shop, name: str, columns: Mapping[str, tuple[str, str]], rows: list[dict[str, Any]]
+) -> None:
+    """Replaces a table of the target schema; `columns` are name -> (type, comment)."""
     import pyarrow as pa
 
     from cva_sql.cli.options import connect
 
-    types = {"as_of_date": pa.string(), "horizon_days": pa.int32()}
-    names = list(rows[0])
-    values = {n: [_plain(row)[n] for row in rows] for n in names}
-    metrics = pa.table(  # noqa: F841 - the query below reads it by name
+    arrow = {"double": pa.float64(), "integer": pa.int32()}  # dates are cast from text
+    added = pa.table(  # noqa: F841 - the query below reads it by name
         {
-            n: pa.array(
-                values[n], types.get(n, pa.string() if n in ("model", "metric") else pa.float64())
-            )
-            for n in names
+            column: pa.array([_plain(row)[column] for row in rows], arrow.get(kind, pa.string()))
+            for column, (kind, _) in columns.items()
         }
     )
+    schema = '"{}"'.format(shop.schema.replace('"', '""'))
+    table = f'{schema}."{name}"'
+    casts = [f'cast("{column}" as {kind}) as "{column}"' for column, (kind, _) in columns.items()]
+    query = f"create or replace table {table} as select {', '.join(casts)} from added"
     con = connect(shop.db)
     try:
-        con.execute(
-            f"create or replace table {shop.schema}.cva_model_metrics as "
-            "select * replace (cast(as_of_date as date) as as_of_date) from metrics"
-        ).fetchall()
+        con.execute(f"create schema if not exists {schema}").fetchall()
+        con.execute(query).fetchall()
+        for column, (_, comment) in columns.items():
+            con.execute(f"comment on column {table}.\"{column}\" is '{comment}'").fetchall()
     finally:
         con.close()
 

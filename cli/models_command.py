@@ -142,7 +142,7 @@ def _read(folder: Path, deployed: Path | None) -> Model:
         manifest.training.get("as_of"),
         manifest.horizon_days,
         is_deployed,
-        {name: figures[name] for name in FIGURES if name in figures},
+        {name: figures[name] for name in FIGURES if figures.get(name) is not None},
         size,
         str(folder),
     )

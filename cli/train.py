@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.options import (
     AsOf,
@@ -19,13 +22,20 @@ from cva_sql.cli.options import (
 
 if TYPE_CHECKING:
     from cva_sql.cli.dbt import Shop
+    from cva_sql.models_onnx.value.fit import Choice
+    from cva_sql.models_onnx.value.origins import Plan
+    from cva_sql.udfs.manifest import Manifest
 
 MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What `cva train` found. `version` is None where nothing could be fitted."""
+    """What `cva train` found. `version` is None where nothing could be fitted.
+
+    `level` is the forecast of the total as in the manifest, `outliers` the customers left out of
+    learning.
+    """
 
     version: str | None
     is_deployed: bool
@@ -34,6 +44,8 @@ class Trained:
     validation_dates: tuple[str, ...]
     parity: float | None
     examples: int
+    level: dict[str, Any] | None = None
+    outliers: tuple[dict[str, Any], ...] = ()
 
 
 def train(
@@ -63,7 +75,9 @@ def train(
     with exclusive(shop):
         trained = train_shop(shop)
     if as_json:
-        print(json.dumps(trained.__dict__, indent=2))
+        from cva_sql.udfs.manifest import plain
+
+        print(json.dumps(plain(trained.__dict__), indent=2))
         return
     print(describe(trained, shop))
 
@@ -91,7 +105,16 @@ def train_shop(shop: Shop) -> Trained:
     with step(
         f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
     ):
-        data = build_examples(shop, dates, TRAIN_SCHEMA, max_rows=MAX_ROWS, texts=texts)
+        data = build_examples(
+            shop,
+            dates,
+            TRAIN_SCHEMA,
+            scored_on=[plan.as_of],
+            max_rows=MAX_ROWS,
+            texts=texts,
+        )
+    past = data.shops.get(plan.as_of)
+    outliers = past.outliers if past else ()
     with step("fitting"):
         (rows, (model, choice)), *others = fit_both_ways(data, plan, lambda text: say(f"  {text}"))
         if others:
@@ -99,8 +122,8 @@ def train_shop(shop: Shop) -> Trained:
             say(f"  the model {word} {OPTIONAL_FAMILY} did better")
     if model is None:
         withdraw(shop.models_dir)
-        reason = f"{len(data):,} examples are too few to learn from"
-        return Trained(None, False, reason, {}, (), None, len(data))
+        _record(shop, plan, choice, None)
+        return Trained(None, False, choice.reason, {}, (), None, len(data))
     with step("exporting"):
         onnx = build_model(model)
         manifest = build_manifest(
@@ -111,6 +134,7 @@ def train_shop(shop: Shop) -> Trained:
             history.first_order,
             shop.db.name,
             texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
+            outliers,
         )
         parity = check_parity(model, onnx, manifest, rows.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)
@@ -118,6 +142,7 @@ def train_shop(shop: Shop) -> Trained:
         deploy(shop.models_dir, manifest.version)
     else:
         withdraw(shop.models_dir)
+    _record(shop, plan, choice, manifest)
     return Trained(
         manifest.version,
         choice.is_better,
@@ -126,7 +151,23 @@ def train_shop(shop: Shop) -> Trained:
         tuple(day.isoformat() for day in choice.dates),
         parity.worst,
         len(data),
+        manifest.training["level"],
+        tuple(manifest.training["outliers"]),
     )
+
+
+def _record(shop: Shop, plan: Plan, choice: Choice, manifest: Manifest | None) -> None:
+    """Adds the training to table cva_training_runs."""
+    from cva_sql.cli.options import connect
+    from cva_sql.models_onnx.value.training_runs import Run, append_training_run, training_entries
+
+    version = manifest.version if manifest else None
+    run = Run(datetime.now(UTC), version, plan, choice.is_better, choice.reason)
+    con = connect(shop.db)
+    try:
+        append_training_run(con, shop.schema, run, training_entries(manifest, choice))
+    finally:
+        con.close()
 
 
 def describe(trained: Trained, shop: Shop) -> str:
@@ -135,6 +176,10 @@ def describe(trained: Trained, shop: Shop) -> str:
     if trained.scores:
         lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
         lines += score_table(trained.scores)
+    if trained.level and trained.is_deployed:
+        lines.append(describe_level(trained.level))
+    if trained.outliers:
+        lines.append(describe_outliers(trained.outliers, shop))
     if trained.is_deployed:
         lines.append(f"deployed {trained.version}: {trained.reason}")
         lines.append(f"ONNX file and fitted model agree within {trained.parity:.0e}")
@@ -144,14 +189,47 @@ def describe(trained: Trained, shop: Shop) -> str:
     return "\n".join(lines)
 
 
-def score_table(scores: dict[str, dict[str, float]]) -> list[str]:
-    """One line a candidate or rule, the best deviance first."""
+def describe_level(level: dict[str, Any]) -> str:
+    """What all but the outliers are forecast to spend together, how sure, how wrong before."""
+    text = (
+        f"level: {level['total']:,.2f} expected of {level['customers']:,} customers together, "
+        f"{level['from']} .. {level['to']}, within a factor of "
+        f"{math.exp(level['spread']):.2f} two times out of three"
+    )
+    errors = level["backtest_log_errors"]
+    if errors:
+        missed = ", ".join(f"{math.exp(-error) - 1:+.0%}" for error in errors)
+        text += f"; on the validation dates it missed by {missed}"
+    return text
+
+
+def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: Shop) -> str:
+    """Who was left out of learning, and where to look."""
+    named = ", ".join(f"{o['customer_id']} ({o['spend']:,.2f})" for o in outliers[:3])
+    more = f" and {len(outliers) - 3} more" if len(outliers) > 3 else ""
+    return (
+        f"left out of learning, spend far above all others: {named}{more}; "
+        f"look at them with: cva doctor{shop.naming}"
+    )
+
+
+def score_table(scores: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """One line a candidate or rule, the best deviance first; – where a figure is not defined."""
     columns = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
+
+    def figure(name: str, column: str) -> float:
+        value = scores[name].get(column)
+        return math.nan if value is None else value
+
+    def cell(value: float, digits: int) -> str:
+        return f"{value:>12.{digits}f}" if math.isfinite(value) else f"{'–':>12}"
+
+    def order(name: str) -> float:
+        value = figure(name, columns[0])
+        return -value if math.isfinite(value) else math.inf
+
     lines = [f"  {'':<14}" + "".join(f"{name:>12}" for name in columns)]
-    for name in sorted(scores, key=lambda n: -scores[n]["d2_shape"]):
-        cells = "".join(
-            f"{scores[name][c]:>12.2f}" if c == "mae" else f"{scores[name][c]:>12.3f}"
-            for c in columns
-        )
+    for name in sorted(scores, key=order):
+        cells = "".join(cell(figure(name, c), 2 if c == "mae" else 3) for c in columns)
         lines.append(f"  {name:<14}{cells}")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -134,11 +134,16 @@ def build_examples(
     dates: Iterable[tuple[date, int]],
     schema: str,
     *,
+    scored_on: Iterable[date],
     max_rows: int,
     texts: Texts = NO_TEXTS,
 ) -> Dataset:
-    """The examples of (date, label length) pairs; above `max_rows` a sample of customers."""
+    """The examples of (date, label length) pairs; above `max_rows` a sample of customers.
+
+    `scored_on` are the dates for which models are made: the shop's past is read as of each.
+    """
     from cva_sql.models_onnx.value.dataset import read_dataset
+    from cva_sql.models_onnx.value.shop_past import read_shop_past
     from cva_sql.udfs.projection import empty_projection
     from cva_sql.udfs.text import PROJECTION_VARIABLE
 
@@ -165,9 +170,11 @@ def build_examples(
     )
     con = connect(shop.db)
     try:
-        return read_dataset(con, schema)
+        data = read_dataset(con, schema)
+        pasts = {day: read_shop_past(con, schema, day) for day in scored_on}
     finally:
         con.close()
+    return replace(data, shops={day: past for day, past in pasts.items() if past is not None})
 
 
 @contextmanager

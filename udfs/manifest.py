@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,7 +64,16 @@ class Manifest:
         del raw["text_projection"]
         if self.text_projection is not None:
             raw["text_projection"] = self.text_projection.to_dict()
-        return json.dumps(raw, indent=2, sort_keys=True) + "\n"
+        return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """NaN and infinity are not JSON: null stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def read_manifest(folder: Path) -> Manifest:

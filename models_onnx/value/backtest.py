@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from types import MappingProxyType
 
 import numpy as np
 
-from cva_sql.models_onnx.value import metrics
+from cva_sql.models_onnx.value.ablation import FIGURES, ablate
 from cva_sql.models_onnx.value.bootstrap import (
-    INTERVAL,
     Metric,
     Sample,
     evaluate_dates,
-    paired_difference,
+    mean_differences,
 )
-from cva_sql.models_onnx.value.candidates import Floats
 from cva_sql.models_onnx.value.dataset import Dataset
+from cva_sql.models_onnx.value.deciles import Decile, mean_deciles, measure_deciles
 from cva_sql.models_onnx.value.fit import (
     OPTIONAL_FAMILY as FAMILY,
 )
 from cva_sql.models_onnx.value.fit import (
     RULE,
-    Fit,
+    Choice,
+    Fold,
     Report,
-    fit_both_ways,
+    choose,
+    finish_model,
     has_family,
     reference_predictions,
+    validate,
+    validated,
 )
 from cva_sql.models_onnx.value.graph import Q_LEVELS
+from cva_sql.models_onnx.value.learning import (
+    Learning,
+    fit_members,
+    is_enough,
+    prepare_learning,
+)
+from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel, Members
 from cva_sql.models_onnx.value.origins import Plan
+from cva_sql.models_onnx.value.peers import PEERS, predict_peers
+from cva_sql.models_onnx.value.verdicts import (
+    figure,
+    figures_verdict,
+    gain_verdict,
+    ranking_verdict,
+)
 
 MODEL = "cva"
 WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
-# On which figures the models with and without the family are compared.
-COMPARED: Mapping[str, metrics.PairMetric] = MappingProxyType(
-    {
-        "spearman": metrics.spearman,
-        "ngini": metrics.ngini,
-        "mae": metrics.mae,
-        "d2_tweedie": metrics.d2_tweedie,
-    }
-)
-DECISIVE = "ngini"  # fixed beforehand: of four figures one differs by luck too often
+PEER = "mbgnbd"  # what MODEL has to rank above to be worth its members
+LEVELLED = "mbgnbd_levelled"  # the member, beside the peer `mbgnbd` that has its own level
+MEMBERS = tuple(LEVELLED if kind == "mbgnbd" else kind for kind in KINDS)
+# On which figures two models are compared; the first of them decides, fixed beforehand: of four
+# figures one differs by luck too often.
+DECISIVE = "ngini"
+COMPARED = ("spearman", DECISIVE, "mae", "d2_tweedie")
+
+Outputs = dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,12 @@ class Gain:
 
 @dataclass(frozen=True)
 class Backtest:
-    """`metrics` is model -> (one dict of metrics a date, their means); `verdicts` are sentences."""
+    """`metrics` is model -> (one dict of metrics a date, their means); `verdicts` are sentences.
+
+    A member or peer that could not be fitted on every date is left out. `comparisons` are paired
+    differences of MODEL less another, by the other's name; `ablation` those of the ensemble without
+    an ingredient less the whole, by ingredient: both means over the dates.
+    """
 
     horizon_days: int
     dates: tuple[date, ...]
@@ -69,132 +89,200 @@ class Backtest:
     metrics: dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]
     verdicts: tuple[str, ...]
     gain: Gain | None = None  # None in a shop without the family's data
+    deciles: tuple[Decile, ...] = ()
+    comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules among the models."""
+        ours = {MODEL, WITH, WITHOUT, *MEMBERS, *PEERS}
+        return tuple(name for name in self.metrics if name not in ours)
 
 
-def backtest(data: Dataset, plans: Sequence[Plan], replicates: int, report: Report) -> Backtest:
-    """Evaluates what would have been deployed on each plan's date, beside the rules.
+@dataclass(frozen=True)
+class _Variant:
+    """All that is fitted as of one date on one set of features; no members with too few rows."""
+
+    learning: Learning
+    folds: list[Fold]
+    members: Members | None
+    choice: Choice
+    ensemble: FittedModel | None
+
+    def deployed(self, test: Dataset, rules: dict[str, Floats]) -> tuple[Outputs, str]:
+        """The outputs of what would have scored on the date, and why it would have."""
+        if self.ensemble is None:
+            return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
+        if not self.choice.is_better:
+            return {"predicted_value": rules[RULE]}, f"the rule scores: {self.choice.reason}"
+        return self.ensemble.predict(test), self.choice.reason
+
+
+@dataclass(frozen=True)
+class _Date:
+    """One date's samples by model, those of the ensemble less an ingredient, and the verdict."""
+
+    samples: dict[str, Sample]
+    lean: dict[str, Sample]
+    verdict: str
+
+
+def backtest(
+    data: Dataset,
+    plans: Sequence[Plan],
+    replicates: int,
+    report: Report,
+    *,
+    is_ablated: bool = False,
+) -> Backtest:
+    """Evaluates what would have been deployed on each plan's date, its members, peers and rules.
 
     Where the family `reviews` has data, also what would have been deployed with and without it.
     """
-    samples: dict[str, list[Sample]] = {}
-    is_compared = has_family(data, FAMILY)
-    verdicts, customers = [], []
-    for plan in plans:
-        test = data.at([plan.as_of], plan.horizon_days)
-        customers.append(len(test))
-        rules = reference_predictions(test, plan.horizon_days)
-        report(f"as of {plan.as_of}")
-        fits = fit_both_ways(data, plan, report)
-        predictions, verdict = _as_of(fits[0][1], test, rules)
-        if is_compared:
-            verdict += f"; {'without' if fits[0][0] is not data else 'with'} {FAMILY}"
-        verdicts.append(f"{plan.as_of}: {verdict}")
-        samples.setdefault(MODEL, []).append(_model_sample(test, predictions))
-        for examples, fit in fits if is_compared else ():
-            name = WITH if examples is data else WITHOUT
-            one, _ = _as_of(fit, test, rules)
-            samples.setdefault(name, []).append(_model_sample(test, one))
-        for name, predicted in rules.items():
-            samples.setdefault(name, []).append(
-                Sample(test.label_value, predicted, customer_id=test.customer_id)
-            )
-        difference = paired_difference(
-            metrics.ngini,
-            test.label_value,
-            predictions["predicted_value"],
-            rules[RULE],
-            replicates=replicates,
-        )
-        verdicts.append(
-            f"  nGini above the rule's by {difference.value:+.4f} "
-            f"({difference.lower:+.4f} .. {difference.upper:+.4f})"
-        )
+    dates = [_evaluate_date(data, plan, report, is_ablated) for plan in plans]
     report("bootstrapping")
+    names = [n for n in dates[0].samples if all(n in one.samples for one in dates)]
+    samples = {name: [one.samples[name] for one in dates] for name in names}
+    found = _measure(samples, replicates)
+    rules = [name for name in names if name not in (MODEL, WITH, WITHOUT, *MEMBERS, *PEERS)]
+    best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
+    others = [best, *(name for name in (PEER,) if name in samples)]
+    compared = {name: _less(samples[MODEL], samples[name], replicates) for name in others}
+    verdicts = _date_verdicts(plans, dates, replicates)
+    verdicts += [
+        ranking_verdict(MODEL, name, differences[DECISIVE], is_rule=name in rules)
+        for name, differences in compared.items()
+    ]
+    means = {name: mean for name, (_, mean) in found.items()}
+    for kind, names in (("rule", rules), ("peer", [name for name in PEERS if name in means])):
+        verdicts += [figures_verdict(MODEL, means, names, kind)] if names else []
     return Backtest(
         plans[0].horizon_days,
         tuple(plan.as_of for plan in plans),
-        tuple(customers),
-        {name: evaluate_dates(rows, replicates=replicates) for name, rows in samples.items()},
+        tuple(len(data.at([plan.as_of], plan.horizon_days)) for plan in plans),
+        found,
         tuple(verdicts),
-        _gain(samples[WITH], samples[WITHOUT], replicates) if is_compared else None,
+        _gain(samples[WITH], samples[WITHOUT], replicates) if WITH in samples else None,
+        tuple(_deciles(plans, samples)),
+        compared,
+        _ablation(samples, dates, replicates) if is_ablated else {},
     )
+
+
+def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) -> _Date:
+    report(f"as of {plan.as_of}")
+    test = data.at([plan.as_of], plan.horizon_days)
+    rules = reference_predictions(test, plan.horizon_days)
+    variants = {WITH: _fit_variant(data, plan, report)}
+    if has_family(data, FAMILY):
+        report(f"without {FAMILY}")
+        variants[WITHOUT] = _fit_variant(data.without_family(FAMILY), plan, report)
+    best = max(variants, key=lambda name: validated(variants[name].choice))  # the first if equal
+    outputs, verdict = variants[best].deployed(test, rules)
+    samples = {MODEL: _sample(test, outputs)}
+    lean: dict[str, Sample] = {}
+    chosen = variants[best]
+    if chosen.members is not None and chosen.ensemble is not None:
+        report("members and peers")
+        for kind, name in sorted(zip(KINDS, MEMBERS, strict=True), key=lambda k: k[0] != ENSEMBLE):
+            if kind == ENSEMBLE and chosen.choice.is_better:
+                samples[name] = samples[MODEL]  # the same object is measured once
+                continue
+            model = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
+            samples[name] = _sample(test, model.predict(test))
+        spread = chosen.ensemble.level.spread
+        peers = predict_peers(chosen.learning, chosen.members, chosen.folds, test, spread)
+        samples |= {name: _sample(test, peer) for name, peer in peers.items()}
+        if is_ablated:
+            outcomes = ablate(chosen.learning, chosen.members, chosen.folds, test, report)
+            lean = {name: _sample(test, outcome) for name, outcome in outcomes.items()}
+    samples |= {name: _sample(test, {"predicted_value": value}) for name, value in rules.items()}
+    if len(variants) > 1:
+        verdict += f"; {'with' if best == WITH else 'without'} {FAMILY}"
+        for name, variant in variants.items():
+            own = samples[MODEL]
+            samples[name] = own if name == best else _sample(test, variant.deployed(test, rules)[0])
+    return _Date(samples, lean, verdict)
+
+
+def _fit_variant(data: Dataset, plan: Plan, report: Report) -> _Variant:
+    """As fit.fit_model does, keeping folds and members."""
+    learning = prepare_learning(data, plan)
+    rows = learning.at(plan.origins)
+    if not is_enough(rows):
+        return _Variant(learning, [], None, choose([]), None)
+    folds = validate(learning, report)
+    report(f"fitting on {len(rows):,} examples of {len(plan.origins)} dates")
+    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    ensemble = finish_model(learning, members, folds, ENSEMBLE)
+    return _Variant(learning, folds, members, choose(folds), ensemble)
+
+
+def _sample(test: Dataset, outputs: Mapping[str, Floats]) -> Sample:
+    names = {level: f"predicted_value_p{round(level * 100)}" for level in Q_LEVELS}
+    return Sample(
+        test.label_value,
+        outputs["predicted_value"],
+        probability=outputs.get("purchase_probability"),
+        quantiles={level: outputs[name] for level, name in names.items() if name in outputs},
+        customer_id=test.customer_id,
+    )
+
+
+def _measure(
+    samples: Mapping[str, Sequence[Sample]], replicates: int
+) -> dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]:
+    found, known = {}, {}
+    for name, rows in samples.items():
+        key = tuple(id(sample) for sample in rows)
+        if key not in known:
+            known[key] = evaluate_dates(rows, replicates=replicates)
+        found[name] = known[key]
+    return found
+
+
+def _less(first: Sequence[Sample], second: Sequence[Sample], replicates: int) -> dict[str, Metric]:
+    found = mean_differences(second, {MODEL: first}, COMPARED, replicates=replicates)
+    return found[MODEL]
+
+
+def _date_verdicts(plans: Sequence[Plan], dates: Sequence[_Date], replicates: int) -> list[str]:
+    verdicts = []
+    for plan, one in zip(plans, dates, strict=True):
+        verdicts.append(f"{plan.as_of}: {one.verdict}")
+        pair = {MODEL: [one.samples[MODEL]]}
+        rule = [one.samples[RULE]]
+        found = mean_differences(rule, pair, [DECISIVE], replicates=replicates)[MODEL][DECISIVE]
+        verdicts.append(f"  nGini less the rule's: {figure(found)}")
+    return verdicts
 
 
 def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
-    differences = {name: mean_difference(name, full, lean, replicates) for name in COMPARED}
+    differences = _less(full, lean, replicates)
     if all(sample.probability is None for sample in (*full, *lean)):
         where = "on every date" if len(full) > 1 else "here"
         return Gain(differences, f"{FAMILY} add nothing: the rule scores {where}, with or without")
-    return Gain(differences, _verdict(differences[DECISIVE]))
+    return Gain(differences, gain_verdict(FAMILY, differences[DECISIVE]))
 
 
-def _verdict(gain: Metric) -> str:
-    figure = f"{gain.value:+.4f} nGini"
-    if not math.isfinite(gain.lower):
-        return f"{FAMILY}: {figure}; whether that is chance, only bootstrap replicates tell"
-    interval = f"95 % interval {gain.lower:+.4f} .. {gain.upper:+.4f}"
-    if gain.lower > 0:
-        return f"{FAMILY} add {figure} ({interval})"
-    if gain.upper < 0:
-        return f"{FAMILY} make the ranking worse, by {figure} ({interval})"
-    return f"{FAMILY} add nothing that can be told from chance here ({figure}, {interval})"
+def _deciles(plans: Sequence[Plan], samples: Mapping[str, Sequence[Sample]]) -> list[Decile]:
+    """Those of MODEL and the peers on each date, then their means over the dates."""
+    found: list[Decile] = []
+    for name in (MODEL, *PEERS):
+        for plan, sample in zip(plans, samples.get(name, ()), strict=False):
+            chance = None if sample.probability is None else np.asarray(sample.probability)
+            actual, predicted = np.asarray(sample.actual), np.asarray(sample.predicted)
+            ids = np.asarray(sample.customer_id)
+            found += measure_deciles(plan.as_of, name, ids, actual, predicted, chance)
+    return found + mean_deciles(found)
 
 
-def mean_difference(
-    name: str, first: Sequence[Sample], second: Sequence[Sample], replicates: int, seed: int = 0
-) -> Metric:
-    """The mean over the dates of `first`'s figure less `second`'s, with its 95 % interval.
-
-    As `paired_difference`, but a customer is drawn with all their dates, as in `evaluate_dates`:
-    rows of one customer are no independent witnesses.
-    """
-    metric = COMPARED[name]
-    columns = [
-        (metrics.column(a.actual), metrics.column(a.predicted), metrics.column(b.predicted))
-        for a, b in zip(first, second, strict=True)
-    ]
-    ids = [np.asarray(sample.customer_id, dtype=str) for sample in first]
-    distinct, inverse = np.unique(np.concatenate(ids), return_inverse=True)
-    codes = np.split(inverse, np.cumsum([len(part) for part in ids])[:-1])
-
-    def difference(counts: Floats | None) -> float:
-        gains = []
-        for (actual, one, other), code in zip(columns, codes, strict=True):
-            weights = None if counts is None else counts[code]
-            gains.append(metric(actual, one, weights) - metric(actual, other, weights))
-        return float(np.mean(gains))
-
-    rng = np.random.default_rng(seed)
-    size = len(distinct)
-    drawn = [
-        difference(np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64))
-        for _ in range(replicates if size else 0)
-    ]
-    defined = [value for value in drawn if math.isfinite(value)]
-    lower, upper = np.percentile(defined, INTERVAL) if defined else (math.nan, math.nan)
-    return Metric(f"{name}_difference", difference(None), float(lower), float(upper))
-
-
-def _as_of(fit: Fit, test: Dataset, rules: dict[str, Floats]) -> tuple[dict[str, Floats], str]:
-    """The predictions of what would have scored on the plan's date, and why it would have."""
-    model, choice = fit
-    if model is None:
-        return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
-    if not choice.is_better:
-        return {"predicted_value": rules[RULE]}, f"the rule scores: {choice.reason}"
-    return model.predict(test), choice.reason
-
-
-def _model_sample(test: Dataset, predictions: dict[str, Floats]) -> Sample:
-    quantiles = {
-        level: predictions[f"predicted_value_p{round(level * 100)}"]
-        for level in Q_LEVELS
-        if f"predicted_value_p{round(level * 100)}" in predictions
-    }
-    return Sample(
-        test.label_value,
-        predictions["predicted_value"],
-        probability=predictions.get("purchase_probability"),
-        quantiles=quantiles,
-        customer_id=test.customer_id,
-    )
+def _ablation(
+    samples: Mapping[str, Sequence[Sample]], dates: Sequence[_Date], replicates: int
+) -> dict[str, dict[str, Metric]]:
+    if ENSEMBLE not in samples:
+        return {}
+    names = [n for n in dates[0].lean if all(n in one.lean for one in dates)]
+    lean = {name: [one.lean[name] for one in dates] for name in names}
+    return mean_differences(samples[ENSEMBLE], lean, FIGURES, replicates=replicates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cva_sql.models_onnx.value.shop_past import ShopPast
 from cva_sql.udfs.manifest import Feature
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Dataset:
 
     `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
     row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
-    a feature to its family in the catalogue.
+    a feature to its family in the catalogue, `shops` a date to score on to the shop's past then.
     """
 
     customer_id: NDArray[Any]
@@ -45,6 +46,7 @@ class Dataset:
     label_orders: NDArray[np.float64]
     rules: dict[str, NDArray[np.float64]]
     families: dict[str, str] = field(default_factory=dict)
+    shops: dict[date, ShopPast] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -61,6 +63,7 @@ class Dataset:
             self.label_orders[mask],
             {name: column[mask] for name, column in self.rules.items()},
             self.families,
+            self.shops,
         )
 
     def of_family(self, family: str) -> Dataset:
@@ -80,6 +83,12 @@ class Dataset:
             numbers={n: column for n, column in self.numbers.items() if n in names},
             categories={n: column for n, column in self.categories.items() if n in names},
         )
+
+    def without_customers(self, ids: Collection[str]) -> Dataset:
+        """The rows of all other customers."""
+        if not ids:
+            return self
+        return self.select(~np.isin(self.customer_id.astype(str), np.array(sorted(ids))))
 
     def at(self, dates: Sequence[date], label_days: int) -> Dataset:
         """The rows of these dates with labels of this length."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from cva_sql.models_onnx.value.candidates import LOWEST_LINE, RESIDUAL_LEVELS, Glm
+from cva_sql.models_onnx.value.candidates import Linear, Trees
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.fit import Choice
 from cva_sql.models_onnx.value.graph import (
@@ -22,17 +23,20 @@ from cva_sql.models_onnx.value.graph import (
     output_quantiles,
 )
 from cva_sql.models_onnx.value.model import (
-    BLEND,
-    DECAYED,
-    DECAYED_FLOOR,
-    LARGEST_PROBABILITY,
+    CHANCES,
+    ENSEMBLE,
+    LARGEST_LOGIT,
     MIN_STEP,
     NUDGE,
-    SMALLEST_PROBABILITY,
+    RESIDUAL_LEVELS,
+    WEIGHTS,
     FittedModel,
+    Members,
 )
 from cva_sql.models_onnx.value.origins import Plan
-from cva_sql.models_onnx.value.preprocessing import CLIP, Preprocessing
+from cva_sql.models_onnx.value.preprocessing import CLIP, LogScale
+from cva_sql.models_onnx.value.rows_graph import Rows, add_rows
+from cva_sql.models_onnx.value.shop_past import SHOWN_OUTLIERS, Outlier
 from cva_sql.models_onnx.value.trees_graph import add_steps, add_trees
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
@@ -47,84 +51,110 @@ PARITY_ROWS = 5000
 def build_model(model: FittedModel) -> bytes:
     """The ONNX file of a fitted model."""
     graph = Graph()
-    members = model.members
-    matrix = _add_matrix(graph, members.preprocessing)
-    trees = [
-        members.value_trees,
-        members.probability_trees,
-        members.orders_trees,
-        *model.residual_trees,
-    ]
-    value, p, orders, *residuals = [add_trees(graph, matrix, t.booster) for t in trees]
-    value = graph.op("Mul", graph.op("Exp", value), members.value_trees.scale)
-    value = _add_value(graph, matrix, value, model)
-    value = graph.op("Mul", value, model.level * model.stretch)
-
-    p = graph.clip(graph.op("Sigmoid", p), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
-    nobody = graph.op("Pow", graph.op("Sub", 1.0, p), model.stretch)
-    probability = graph.op("Sub", 1.0, nobody)
-    orders = graph.op("Mul", graph.op("Exp", orders), members.orders_trees.scale * model.stretch)
+    rows = add_rows(graph, model.members.preparation)
+    lines = _Lines(graph, model.members, rows)
+    line = graph.op("Mul", lines.spend(model.kind), model.slope)
+    line = graph.op("Min", graph.op("Add", line, model.log_level), model.log_highest)
+    value = graph.op("Exp", line)
+    chance = graph.op("Add", lines.purchase(model.kind), model.logit_level)
+    probability = graph.chance(graph.op("Sigmoid", chance))
 
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)
-    graph.output("predicted_orders", graph.op("Max", orders, probability))
+    graph.output("predicted_orders", _add_orders(graph, model, rows, probability))
     zero = graph.op("Mul", value, 0.0)
     graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
     graph.output("score", _add_score(graph, value, model.reference))
-    _add_quantiles(graph, model, residuals, value, probability)
+    _add_quantiles(graph, model, value, probability)
     return graph.to_bytes(f"cva value model, {model.kind}")
 
 
-def _add_matrix(graph: Graph, preprocessing: Preprocessing) -> str:
-    columns = [graph.number_input(name) for name in preprocessing.numbers]
-    for name, values in preprocessing.categories:
-        text = graph.category_input(name)
-        for value in values:
-            columns.append(
-                graph.op(
-                    "LabelEncoder",
-                    text,
-                    domain="ai.onnx.ml",
-                    keys_strings=[value],
-                    values_floats=[1.0],
-                    default_float=0.0,
-                )
+class _Lines:
+    """The members of one model as graph values, each written only where a kind needs it."""
+
+    def __init__(self, graph: Graph, members: Members, rows: Rows) -> None:
+        self.graph, self.members, self.rows = graph, members, rows
+        self._z = ""
+
+    def spend(self, kind: str) -> str:
+        """See `Members.spend_line`; what is linear in the same columns is added up beforehand."""
+        graph, rows, weights = self.graph, self.rows, WEIGHTS[kind]
+        own = weights.get("mbgnbd", 0.0) + weights.get("glm_offset", 0.0)
+        terms = [graph.op("Mul", rows.log_spend, own)] if own else []
+        linear = [
+            (weights[name], part)
+            for name, part in (
+                ("glm_offset", self.members.glm_offset),
+                ("glm_plain", self.members.glm_plain),
             )
-    return graph.whole_blocks(columns)
+            if name in weights
+        ]
+        terms += [self._linear(linear)] if linear else []
+        others: dict[str, Callable[[], str]] = {
+            "lightgbm": lambda: self._trees(self.members.value_trees),
+            "hurdle": self._hurdle,
+            "decayed": lambda: rows.log_decayed,
+        }
+        for name, write in others.items():
+            if name in weights:
+                terms.append(graph.op("Mul", write(), weights[name]))
+        return graph.sum([*terms, *rows.spend_stretch])
+
+    def purchase(self, kind: str) -> str:
+        """See `Members.purchase_line`."""
+        return self.graph.sum([self._logit(kind), *self.rows.purchase_stretch])
+
+    def _logit(self, kind: str) -> str:
+        own, with_offset, plain = CHANCES[kind]
+        line = self.graph.op("Mul", self.rows.logit_purchase, own)
+        if not with_offset and not plain:
+            return line
+        members = self.members
+        linear = [(with_offset, members.logit_offset), (plain, members.logit_plain)]
+        return self.graph.op("Add", line, self._linear(linear))
+
+    def _linear(self, parts: Sequence[tuple[float, Linear]]) -> str:
+        """Σ weight · (coefficients · z + intercept), as one sum along the row."""
+        if not self._z:
+            self._z = _add_z(self.graph, self.rows, self.members.log_scale)
+        # z is clipped but not yet standardised: that is left to the coefficients.
+        mean, deviation = self.members.log_scale.mean, self.members.log_scale.deviation
+        slopes = np.sum([weight * part.coefficients for weight, part in parts], axis=0) / deviation
+        intercept = sum(weight * part.intercept for weight, part in parts)
+        products = self.graph.op("Mul", self._z, self.graph.const(slopes))
+        total = self.graph.row_sum(products, len(slopes))
+        return self.graph.op("Add", total, intercept - float(np.sum(slopes * mean)))
+
+    def _trees(self, trees: Trees) -> str:
+        raw = add_trees(self.graph, self.rows.matrix, trees.booster)
+        return self.graph.op("Add", raw, float(np.log(trees.scale)))
+
+    def _hurdle(self) -> str:
+        # Not the Log of Sigmoid, which has no digits left below a logit of −30.
+        graph = self.graph
+        logit = graph.clip(self._logit(ENSEMBLE), -LARGEST_LOGIT, LARGEST_LOGIT)
+        never = graph.log(graph.op("Add", graph.op("Exp", graph.op("Neg", logit)), 1.0))
+        return graph.op("Sub", self._trees(self.members.amount_trees), never)
 
 
-def _add_value(graph: Graph, matrix: str, trees: str, model: FittedModel) -> str:
-    members = model.members
-    if model.kind == "lightgbm":
-        return trees
-    if model.kind == "glm":
-        return _add_glm(graph, matrix, members.glm)
-    place = members.preprocessing.numbers.index(DECAYED)
-    decayed = graph.op("Mul", graph.columns(matrix, place, place + 1), members.decayed_unit)
-    decayed = graph.op("Add", decayed, DECAYED_FLOOR * members.glm.unit)
-    parts = (_add_glm(graph, matrix, members.glm), trees, decayed)
-    logs = [
-        graph.op("Mul", graph.op("Log", part), share)
-        for part, share in zip(parts, BLEND, strict=True)
-    ]
-    return graph.op("Exp", graph.op("Add", graph.op("Add", logs[0], logs[1]), logs[2]))
-
-
-def _add_glm(graph: Graph, matrix: str, glm: Glm) -> str:
-    scaled = graph.op("Mul", matrix, graph.const(1 / glm.log_scale.scale))
+def _add_z(graph: Graph, rows: Rows, log_scale: LogScale) -> str:
+    """See `LogScale.transform`, before it is standardised."""
+    scaled = graph.op("Mul", rows.features, graph.const(1 / log_scale.scale))
     size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
-    z = graph.op("Mul", graph.op("Sign", scaled), size)
-    z = graph.op("Where", graph.op("IsNaN", scaled), graph.const(glm.log_scale.fill), z)
-    # Clipping before standardising is the same and leaves one product for the coefficients.
-    mean, deviation = glm.log_scale.mean, glm.log_scale.deviation
+    z = graph.op("Concat", graph.op("Mul", graph.op("Sign", scaled), size), rows.logs, axis=1)
+    z = graph.op("Where", graph.op("IsNaN", z), graph.const(log_scale.fill), z)
+    mean, deviation = log_scale.mean, log_scale.deviation
     z = graph.op("Max", z, graph.const(mean - CLIP * deviation))
-    z = graph.op("Min", z, graph.const(mean + CLIP * deviation))
-    slopes = glm.coefficients / deviation
-    products = graph.op("Mul", z, graph.const(slopes))
-    total = graph.row_sum(products, len(slopes))
-    line = graph.op("Add", total, glm.intercept - float(np.sum(slopes * mean)))
-    line = graph.clip(line, LOWEST_LINE, glm.highest)
-    return graph.op("Mul", graph.op("Exp", line), glm.unit)
+    return graph.op("Min", z, graph.const(mean + CLIP * deviation))
+
+
+def _add_orders(graph: Graph, model: FittedModel, rows: Rows, probability: str) -> str:
+    own = graph.sum([rows.logit_purchase, *rows.purchase_stretch])
+    own = graph.chance(graph.op("Sigmoid", own))
+    rates = [graph.op("Log", graph.op("Sub", 1.0, chance)) for chance in (probability, own)]
+    orders = graph.op("Exp", graph.sum([rows.log_orders, *rows.orders_stretch]))
+    orders = graph.op("Mul", graph.op("Mul", orders, graph.op("Div", *rates)), model.orders_factor)
+    return graph.op("Max", orders, probability)
 
 
 def _add_score(graph: Graph, value: str, reference: Any) -> str:
@@ -139,17 +169,17 @@ def _add_score(graph: Graph, value: str, reference: Any) -> str:
     return graph.op("Add", step, graph.clip(inside, 0.0, 1.0))
 
 
-def _add_quantiles(
-    graph: Graph, model: FittedModel, residuals: list[str], value: str, probability: str
-) -> None:
+def _add_quantiles(graph: Graph, model: FittedModel, value: str, probability: str) -> None:
     knots = [float(np.log(q / (1 - q))) for q in RESIDUAL_LEVELS]
-    for k in range(1, len(residuals)):
-        residuals[k] = graph.op("Max", residuals[k - 1], residuals[k])
-    if not residuals:
-        residuals = [graph.const([[float(r)]]) for r in model.residual_quantiles]
+    residuals, width = model.residuals, model.residuals.high_at - model.residuals.low_at
+    x = graph.clip(graph.op("Log", probability), residuals.low_at, residuals.high_at)
+    share = graph.op("Mul", graph.op("Sub", x, residuals.low_at), 1 / max(width, MIN_STEP))
+    rise = graph.op("Mul", share, graph.const([residuals.high - residuals.low]))
+    levels = graph.op("Add", rise, graph.const([residuals.low]))
+    columns = [graph.columns(levels, k, k + 1) for k in range(len(knots))]
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
     u, is_zero = add_shares_among_buyers(graph, probability)
-    line = add_piecewise_line(graph, add_logit(graph, u), knots, residuals)
+    line = add_piecewise_line(graph, add_logit(graph, u), knots, columns)
     output_quantiles(graph, graph.op("Mul", mean_if_purchase, graph.op("Exp", line)), is_zero)
 
 
@@ -161,14 +191,16 @@ def build_manifest(
     first_order: date,
     database: str | None = None,
     text_projection: TextProjection | None = None,
+    outliers: Sequence[Outlier] = (),
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: the level of money does not travel between shops.
-    `text_projection` made the text features that the model was trained on.
+    `text_projection` made the text features that the model was trained on; the `outliers` were left
+    out.
     """
     digest = hashlib.sha256(data).hexdigest()
-    preprocessing = model.members.preprocessing
+    preprocessing = model.members.preparation.preprocessing
     features = [Feature(name, "number") for name in preprocessing.numbers]
     features += [Feature(name, "category") for name, _ in preprocessing.categories]
     return Manifest(
@@ -186,8 +218,10 @@ def build_manifest(
             "label_days": plan.label_days,
             "origins": [origin.isoformat() for origin in plan.origins],
             "kind": model.kind,
-            "level": model.level,
-            "stretch": model.stretch,
+            "outliers": [asdict(outlier) for outlier in outliers[:SHOWN_OUTLIERS]],
+            "level": _level_facts(model, choice),
+            "lifetimes": _lifetime_facts(model),
+            "slope": model.slope,
             "retention_rate": model.retention_rate,
             "score_reference": [float(value) for value in model.reference],
         },
@@ -198,6 +232,26 @@ def build_manifest(
         },
         text_projection=text_projection,
     )
+
+
+def _level_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
+    """The level's forecast, the days it is good for, and its errors where it could be tested."""
+    level = model.level
+    return {
+        "customers": model.level_customers,
+        **{name: value for name, value in asdict(level).items() if name != "as_of"},
+        "from": level.as_of.isoformat(),
+        "to": (level.as_of + timedelta(days=level.days)).isoformat(),
+        "backtest_log_errors": list(choice.level_errors),
+    }
+
+
+def _lifetime_facts(model: FittedModel) -> dict[str, Any]:
+    """What the customers of the scoring date were fitted by, with the report of each fit."""
+    lifetimes = model.members.preparation.lifetimes
+    dropout = {k: v for k, v in asdict(lifetimes.dropout).items() if k != "loglik"}
+    spend = {k: v for k, v in asdict(lifetimes.spend).items() if k != "loglik"}
+    return {"dropout": dropout, "spend": spend, "largest_order": lifetimes.largest_order}
 
 
 @dataclass(frozen=True)
@@ -216,7 +270,7 @@ def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Data
     result depends on its batch at all.
     """
     loaded = ValueModel(manifest, open_session(data))
-    step = max(1, len(rows) // PARITY_ROWS)
+    step = max(1, -(-len(rows) // PARITY_ROWS))
     sample = rows.select(np.arange(len(rows)) % step == 0)
     inputs: dict[str, Any] = {}
     for feature in manifest.features:

@@ -3,60 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.bootstrap import paired_difference
-from cva_sql.models_onnx.value.candidates import (
-    KINDS,
-    RESIDUAL_LEVELS,
-    Floats,
-    fit_glm,
-    fit_orders_trees,
-    fit_probability_trees,
-    fit_residual_trees,
-    fit_value_trees,
+from cva_sql.models_onnx.value.calibration import (
+    Outcome,
+    fit_orders_factor,
+    fit_residuals,
+    fit_slope,
+    logit_shift,
+    mean_chance,
 )
+from cva_sql.models_onnx.value.candidates import (
+    sigmoid,
+)
+from cva_sql.models_onnx.value.curves import CurvePoint, boosting_curves
 from cva_sql.models_onnx.value.dataset import Dataset
-from cva_sql.models_onnx.value.model import FittedModel, Members
+from cva_sql.models_onnx.value.learning import (
+    MIN_ROWS,
+    Learning,
+    fit_members,
+    forecast_from,
+    is_enough,
+    prepare_learning,
+)
+from cva_sql.models_onnx.value.level import Level
+from cva_sql.models_onnx.value.lifetimes import expect
+from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.model import (
+    ENSEMBLE,
+    KINDS,
+    FittedModel,
+    Members,
+)
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.rules import DECAY_DAYS, rule_predictions
+from cva_sql.models_onnx.value.rules import rule_predictions
 
 VALIDATION_DATES = 3
-MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
 NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 24,000 customers
 RULE = "baseline"
-# Without buyers to learn from: a log-logistic spread of .8, as int_cva__shop_stats has it.
-FIXED_QUANTILES = (
-    0.8 * np.sqrt(3) / np.pi * np.log(np.array(RESIDUAL_LEVELS) / (1 - np.array(RESIDUAL_LEVELS)))
-)
-
 OPTIONAL_FAMILY = "reviews"  # costs a reading of every text, so it has to show what it is for
+HIGHEST = 1.0  # in logs above the largest spend seen in a label
 
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One validation date: what was spent from it on and what was predicted, per customer."""
+    """One validation date: what was spent from it on and what was predicted, per customer.
+
+    `predictions` have the level that could be forecast on that date, `outcomes` what each kind
+    said before any level was set. `curves` are those of the newest date alone.
+    """
 
     origin: date
     actual: Floats
     predictions: dict[str, Floats]
-    probability: Floats
+    outcomes: dict[str, Outcome]
+    level: Level
+    curves: tuple[CurvePoint, ...] = ()
 
 
 @dataclass(frozen=True)
 class Choice:
     """How the candidates and rules did on the validation dates, and what follows.
 
-    `scores` is name -> metric -> mean over the dates; `kind` the best candidate; `reason` says in a
-    sentence why it is deployed or not.
+    `scores` is name -> metric -> mean over the dates; `reason` says in a sentence why the model of
+    `kind` is deployed or not; `level_errors` are log(actual / forecast total) by date,
+    `curves` the losses of LightGBM's members on the newest date.
     """
 
     kind: str
@@ -64,74 +83,64 @@ class Choice:
     reason: str
     scores: dict[str, dict[str, float]]
     dates: tuple[date, ...]
+    level_errors: tuple[float, ...] = ()
+    curves: tuple[CurvePoint, ...] = ()
 
 
 Fit = tuple[FittedModel | None, Choice]
 
 
-def fit_members(rows: Dataset, plan: Plan) -> Members:
-    """All members on these rows; newer examples weigh more."""
-    preprocessing = fit_preprocessing(rows.numbers, rows.categories)
-    matrix = preprocessing.matrix(rows.numbers, rows.categories)
-    weight = example_weights(rows, plan)
-    return Members(
-        preprocessing,
-        fit_glm(matrix, rows.label_value, weight),
-        fit_value_trees(matrix, rows.label_value, weight),
-        fit_probability_trees(matrix, rows.label_value, weight),
-        fit_orders_trees(matrix, rows.label_orders, weight),
-        plan.label_days / DECAY_DAYS,
-    )
-
-
-def example_weights(rows: Dataset, plan: Plan) -> Floats:
-    """.5^(age / two label lengths): last season matters more than the one before."""
-    age = (np.datetime64(plan.as_of, "D") - rows.as_of_date).astype(np.float64)
-    return np.asarray(0.5 ** (age / (2.0 * plan.label_days)))
-
-
-def validate(data: Dataset, plan: Plan, report: Report) -> list[Fold]:
+def validate(learning: Learning, report: Report) -> list[Fold]:
     """Forward-chained folds, newest first: each learns only from what was known on its date."""
+    plan = learning.plan
     folds: list[Fold] = []
     for origin in plan.origins:
         if len(folds) == VALIDATION_DATES:
             break
         known = plan.trained_before(origin)
-        rows = data.at(known, plan.label_days)
-        test = data.at([origin], plan.label_days)
+        rows, test = learning.at(known), learning.at([origin])
         if not is_enough(rows) or not is_enough(test):
             continue
         report(
             f"validating on {origin}: learning from {len(rows):,} examples of {len(known)} dates"
         )
-        members = fit_members(rows, plan)
-        matrix = members.matrix(test)
-        rules = reference_predictions(test, plan.label_days)
-        predictions = {}
-        for kind in KINDS:
-            values = members.values(matrix, kind)
-            predictions[kind] = values * level_to(rules[RULE], values)
-        predictions |= rules
-        folds.append(
-            Fold(
-                origin,
-                test.label_value,
-                predictions,
-                members.probability_trees.probability(matrix),
-            )
-        )
+        members = fit_members(learning, known, origin, plan.label_days)
+        folds.append(_fold(learning, members, origin, test, is_newest=not folds))
     return folds
 
 
-def is_enough(rows: Dataset) -> bool:
-    """Whether these rows are enough to learn from or to judge by."""
-    buyers = int((rows.label_value > 0).sum())
-    return len(rows) >= MIN_ROWS and buyers >= MIN_ROWS // 10
+def _fold(
+    learning: Learning, members: Members, origin: date, test: Dataset, *, is_newest: bool
+) -> Fold:
+    days = learning.plan.label_days
+    prepared = members.preparation.apply(test)
+    own = expect(learning.lifetimes[origin], test.numbers, days)
+    level = forecast_from(learning, origin, days, float(np.nansum(own.spend)))
+    outcomes = {
+        kind: Outcome(
+            test.label_value,
+            test.label_orders,
+            members.spend_line(prepared, kind),
+            members.purchase_line(prepared, kind),
+            np.exp(prepared.log_orders),
+            sigmoid(prepared.logit_purchase),
+        )
+        for kind in KINDS
+    }
+    predictions = {kind: _levelled(outcome.line, level) for kind, outcome in outcomes.items()}
+    return Fold(
+        origin,
+        test.label_value,
+        predictions | reference_predictions(test, days),
+        outcomes,
+        level,
+        boosting_curves(members, prepared, test.label_value) if is_newest else (),
+    )
 
 
-def level_to(rule: Floats, values: Floats) -> float:
-    """The factor that gives `values` the rule's total, 1 where either total is 0."""
-    return float(rule.sum() / values.sum()) if rule.sum() > 0 and values.sum() > 0 else 1.0
+def _levelled(line: Floats, level: Level) -> Floats:
+    spend = np.exp(line - line.max())
+    return np.asarray(spend * (level.total / spend.sum()))
 
 
 def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]:
@@ -142,8 +151,8 @@ def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]
     return {RULE: rules["decayed_spend"] * level, **rules}
 
 
-def choose(folds: Sequence[Fold]) -> Choice:
-    """The best candidate, and whether it beats every rule.
+def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
+    """Whether the model of this kind beats every rule.
 
     It does where on average over the dates it explains more deviance than any rule once all totals
     are right (who spends how much is one problem, the season of the shop another, and one date's
@@ -152,15 +161,18 @@ def choose(folds: Sequence[Fold]) -> Choice:
     """
     dates = tuple(fold.origin for fold in folds)
     if not folds:
-        reason = "there is too little history to test a model forward in time"
-        return Choice(KINDS[0], False, reason, {}, dates)
+        reason = "too few customers or dates to test a model forward in time"
+        return Choice(kind, False, reason, {}, dates)
     scores: dict[str, dict[str, float]] = {}
     for name in folds[0].predictions:
         rows = [_fold_scores(fold.actual, fold.predictions[name]) for fold in folds]
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    kind = max(KINDS, key=lambda name: scores[name]["d2_shape"])
     is_better, reason = _verdict(kind, folds, scores)
-    return Choice(kind, is_better, reason, scores, dates)
+    errors = tuple(
+        float(np.log(fold.actual.sum() / fold.level.total)) if fold.level.total > 0 else 0.0
+        for fold in folds
+    )
+    return Choice(kind, is_better, reason, scores, dates, errors, folds[0].curves)
 
 
 def _fold_scores(actual: Floats, predicted: Floats) -> dict[str, float]:
@@ -180,6 +192,8 @@ def _fold_scores(actual: Floats, predicted: Floats) -> dict[str, float]:
 def _verdict(
     kind: str, folds: Sequence[Fold], scores: dict[str, dict[str, float]]
 ) -> tuple[bool, str]:
+    if not np.isfinite(scores[kind]["d2_shape"]):
+        return False, "on a validation date all customers spent alike, so there is nothing to rank"
     rules = [name for name in scores if name not in KINDS]
     by_deviance = max(rules, key=lambda name: scores[name]["d2_shape"])
     by_rank = max(rules, key=lambda name: scores[name]["ngini"])
@@ -211,39 +225,60 @@ def _verdict(
     )
 
 
-def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fit:
-    """The chosen candidate fitted on every origin, None where there is too little to learn from.
+def fit_model(data: Dataset, plan: Plan, report: Report, kind: str = ENSEMBLE) -> Fit:
+    """The model of this kind fitted on every origin, None where there is too little to learn from.
 
     `data` also has the rows of the plan's own date, for the level and the score's reference.
-    `kind` takes a candidate without asking which is best.
     """
-    rows = data.at(plan.origins, plan.label_days)
+    learning = prepare_learning(data, plan)
+    rows = learning.at(plan.origins)
     if not is_enough(rows):
-        return None, choose([])
-    folds = validate(data, plan, report)
-    choice = choose(folds)
-    kind = kind or choice.kind
+        buyers = int((rows.label_value > 0).sum())
+        reason = (
+            f"{len(rows):,} examples with {buyers:,} buyers are too few to learn from "
+            f"({MIN_ROWS} and {MIN_ROWS // 10} are needed)"
+        )
+        return None, Choice(kind, False, reason, {}, ())
+    folds = validate(learning, report)
     report(f"fitting {kind} on {len(rows):,} examples of {len(plan.origins)} dates")
-    members = fit_members(rows, plan)
-    now = data.seen_from(plan.as_of)
-    values = members.values(members.matrix(now), kind) * plan.stretch
-    level = level_to(reference_predictions(now, plan.horizon_days)[RULE], values)
-    matrix, residuals = _buyers_residuals(folds, kind, rows, members)
-    trees = fit_residual_trees(matrix, residuals, np.ones(len(residuals)))
-    quantiles = np.quantile(residuals, RESIDUAL_LEVELS) if len(residuals) >= 30 else FIXED_QUANTILES
+    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    return finish_model(learning, members, folds, kind), choose(folds, kind)
+
+
+def finish_model(
+    learning: Learning, members: Members, folds: Sequence[Fold], kind: str
+) -> FittedModel:
+    """Sets slope, level, chances, intervals and the score's reference of fitted members."""
+    plan, now = learning.plan, learning.rows.seen_from(learning.plan.as_of)
+    prepared = members.preparation.apply(now)
+    own = expect(learning.lifetimes[plan.as_of], now.numbers, plan.horizon_days)
+    level = forecast_from(learning, plan.as_of, plan.horizon_days, float(np.nansum(own.spend)))
+    outcomes = [fold.outcomes[kind] for fold in folds]
+    slope = fit_slope(outcomes)
+    line = slope * members.spend_line(prepared, kind)
+    top = float(line.max(initial=0.0))
+    total = float(np.exp(line - top).sum())
+    log_level = np.log(level.total / total) - top if level.total > 0 and total > 0 else 0.0
+    own_chance = sigmoid(prepared.logit_purchase + prepared.purchase_stretch)
+    largest = float(learning.at(plan.origins).label_value.max(initial=0.0)) * plan.stretch
     model = FittedModel(
         kind=kind,
         members=members,
         level=level,
-        stretch=plan.stretch,
-        residual_trees=trees,
-        residual_quantiles=quantiles,
+        slope=slope,
+        log_level=float(log_level),
+        log_highest=float(np.log(max(largest, 1.0))) + HIGHEST,
+        logit_level=logit_shift(
+            members.purchase_line(prepared, kind), mean_chance(own_chance, level)
+        ),
+        orders_factor=fit_orders_factor(outcomes),
+        residuals=fit_residuals(outcomes, slope, level.spread),
         reference=np.zeros(101),
         retention_rate=float(np.median(now.rules["shop_retention_rate"])),
+        level_customers=len(now),
     )
     predicted = model.predict(now)["predicted_value"]
-    reference = np.quantile(predicted, np.linspace(0, 1, 101))
-    return FittedModel(**{**model.__dict__, "reference": reference}), choice
+    return replace(model, reference=np.quantile(predicted, np.linspace(0, 1, 101)))
 
 
 def has_family(data: Dataset, family: str) -> bool:
@@ -256,35 +291,16 @@ def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Datas
     """Fits with everything, and where there are reviews also without them; the better one first.
 
     More features are not always better: in a small shop their noise can cost more than they tell.
-    The candidate that explained more deviance on the validation dates is taken.
+    The model that explained more deviance on the validation dates is taken.
     """
     fits = [(data, fit_model(data, plan, report))]
     if has_family(data, OPTIONAL_FAMILY):
         report(f"without {OPTIONAL_FAMILY}")
         lean = data.without_family(OPTIONAL_FAMILY)
         fits.append((lean, fit_model(lean, plan, report)))
-    return sorted(fits, key=lambda fit: -_validated(fit[1][1]))
+    return sorted(fits, key=lambda fit: -validated(fit[1][1]))
 
 
-def _validated(choice: Choice) -> float:
+def validated(choice: Choice) -> float:
+    """The deviance that a choice's model explained on the validation dates; −inf without any."""
     return choice.scores[choice.kind]["d2_shape"] if choice.scores else -np.inf
-
-
-def _buyers_residuals(
-    folds: Sequence[Fold], kind: str, rows: Dataset, members: Members
-) -> tuple[NDArray[np.float32], Floats]:
-    """log(spend / expected spend) of the buyers, out of sample, with the matrix to explain it.
-
-    The folds' matrices can differ in columns from the final one (a category may be missing in an
-    early fold), so they are taken from the final preprocessing over the same rows.
-    """
-    matrices, residuals = [], []
-    for fold in folds:
-        test = rows.at([fold.origin], int(rows.label_days[0]))
-        expected = fold.predictions[kind] / np.maximum(fold.probability, 1e-6)
-        buyers = (fold.actual > 0) & (expected > 0)
-        matrices.append(members.matrix(test)[buyers])
-        residuals.append(np.log(fold.actual[buyers] / expected[buyers]))
-    if not residuals:
-        return np.empty((0, members.preprocessing.width), dtype=np.float32), np.empty(0)
-    return np.concatenate(matrices), np.concatenate(residuals)

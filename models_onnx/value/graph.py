@@ -15,6 +15,8 @@ ML_OPSET = 5  # TreeEnsemble, which unlike its forerunner hands out double; onnx
 IR_VERSION = 10
 BLOCK = 16  # rows; a multiple of every vector width
 Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
+SMALLEST_PROBABILITY = 1e-6
+LARGEST_PROBABILITY = 1 - 1e-6
 
 
 class Graph:
@@ -68,6 +70,21 @@ class Graph:
     def clip(self, value: str, low: float, high: float) -> str:
         """`value` held between two constants."""
         return self.op("Min", self.op("Max", value, low), high)
+
+    def chance(self, value: str) -> str:
+        """A probability held where its logarithms are finite."""
+        return self.clip(value, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+
+    def log(self, value: str) -> str:
+        """The natural logarithm."""
+        return self.op("Log", value)
+
+    def sum(self, terms: Sequence[str]) -> str:
+        """The sum of at least one term, from the left."""
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.op("Add", total, term)
+        return total
 
     def whole_blocks(self, columns: Sequence[str]) -> str:
         """The input columns side by side as double, filled with zeros up to a multiple of BLOCK."""

@@ -39,7 +39,7 @@ def plan_origins(first_order: date | None, as_of: date, horizon_days: int) -> Pl
     if first_order is None or first_order >= as_of:
         return None
     label_days = min(horizon_days, (as_of - first_order).days // 3)
-    if label_days < MIN_LABEL_DAYS:
+    if label_days < min(MIN_LABEL_DAYS, horizon_days):
         return None
     step = max(7, round(label_days / 3))
     earliest = first_order + timedelta(days=max(label_days // 2, MIN_HISTORY_DAYS))

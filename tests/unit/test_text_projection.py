@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cva_sql.cli import training_data
 from cva_sql.cli.dbt import Shop
 from cva_sql.cli.training_data import NO_TEXTS, Texts, build_examples, read_texts
+from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -264,10 +265,11 @@ def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
     monkeypatch: pytest.MonkeyPatch,
     make: Callable[[], Texts],
 ) -> None:
-    monkeypatch.setattr("cva_sql.models_onnx.value.dataset.read_dataset", lambda *_: None)
+    no_rows = Dataset(*(np.empty(0) for _ in range(3)), {}, {}, np.empty(0), np.empty(0), {})
+    monkeypatch.setattr("cva_sql.models_onnx.value.dataset.read_dataset", lambda *_: no_rows)
     given_texts = make()
     dates = [(date(2025, 1, 1), 90)]
-    build_examples(shop, dates, "cva_train", max_rows=100, texts=given_texts)
+    build_examples(shop, dates, "cva_train", scored_on=[], max_rows=100, texts=given_texts)
     ((_, options),) = dbt_calls
     assert options["variables"]["cva_text_vectors"] == given_texts.vectors
     handed_over = read_projection(Path(options["environment"]["CVA_TEXT_PROJECTION"]))

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.fit import Choice, fit_model
 from cva_sql.models_onnx.value.model import FittedModel
 from cva_sql.models_onnx.value.origins import MIN_LABEL_DAYS, Plan, plan_origins
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
+from cva_sql.models_onnx.value.shop_past import Outlier, ShopPast, steady_sales
 
 AS_OF = date(2025, 1, 1)
 CUSTOMERS = 500
@@ -77,23 +79,42 @@ def test_preprocessing_drops_constants_and_keeps_frequent_categories() -> None:
 
 
 def make_examples(plan: Plan) -> Dataset:
-    """Customers with a taste of their own, which the rules do not know and feature `taste` does."""
+    """Customers with a taste of their own, which the rules do not know and feature `taste` does.
+
+    Every tenth has no order yet.
+    """
     random = np.random.default_rng(7)
     taste = random.normal(size=CUSTOMERS)
+    is_cold = np.arange(CUSTOMERS) % 10 == 0
     parts = []
     for day in (*plan.origins, plan.as_of):
-        decayed = random.gamma(1.0, 40.0, CUSTOMERS)
+        decayed = np.where(is_cold, 0.0, random.gamma(1.0, 40.0, CUSTOMERS))
         rate = np.exp(0.9 * taste) * (0.3 + decayed / 100)
         orders = random.poisson(rate * 0.5)
         value = orders * random.gamma(4.0, 8.0, CUSTOMERS)
+        days = np.where(is_cold, 0, 1 + random.poisson(rate * 2))
+        t_days = random.integers(100, 600, CUSTOMERS).astype(float)
+        recency = np.where(days > 1, np.floor(t_days * random.random(CUSTOMERS)), 0.0)
+        order_mean = random.gamma(4.0, 8.0, CUSTOMERS)
         rules = {name: decayed for name in RULE_COLUMNS} | {
-            "days_since_last_order": random.integers(1, 200, CUSTOMERS).astype(float),
-            "order_days_count": random.integers(1, 9, CUSTOMERS).astype(float),
+            "days_since_last_order": np.where(is_cold, np.nan, t_days - recency),
+            "order_days_count": days.astype(float),
             "shop_spend_level": np.ones(CUSTOMERS),
             "shop_retention_rate": np.full(CUSTOMERS, 0.8),
             "shop_history_days": np.full(CUSTOMERS, 700.0),
         }
-        numbers = {"taste": taste, "decayed_spend": decayed, "noise": random.normal(size=CUSTOMERS)}
+        numbers = {
+            "taste": taste,
+            "decayed_spend": decayed,
+            "noise": random.normal(size=CUSTOMERS),
+            "frequency": np.maximum(days - 1.0, 0.0),
+            "recency_days": np.where(is_cold, np.nan, recency),
+            "t_days": np.where(is_cold, np.nan, t_days),
+            "order_days_count": days.astype(float),
+            "orders_count": days.astype(float),
+            "historic_value": days * order_mean,
+            "order_max_amount": np.where(is_cold, np.nan, 1.5 * order_mean),
+        }
         parts.append((day, value, orders, rules, numbers))
     columns = {name: np.concatenate([p[4][name] for p in parts]) for name in parts[0][4]}
     rows = len(parts) * CUSTOMERS
@@ -182,11 +203,58 @@ def test_score_runs_from_0_to_100_and_never_falls_as_the_value_rises() -> None:
     assert np.median(now) == pytest.approx(50, abs=1)
 
 
-def test_half_the_horizon_of_labels_is_stretched() -> None:
+def test_labels_of_half_the_horizon_are_stretched_by_what_lifetimes_expect() -> None:
     data, _, _ = fitted()
     stretched, _ = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None)
     assert stretched is not None
-    assert stretched.stretch == 2
     outputs, plain = stretched.predict(data), fitted()[1].predict(data)
-    assert outputs["predicted_value"].sum() > 1.5 * plain["predicted_value"].sum()
+    total, shorter = outputs["predicted_value"].sum(), plain["predicted_value"].sum()
+    assert 1.3 * shorter < total < 2.5 * shorter
     assert (outputs["purchase_probability"] > plain["purchase_probability"] - 1e-9).all()
+
+
+def test_the_total_is_the_level_that_was_forecast() -> None:
+    data, model, _ = fitted()
+    total = model.predict(data.seen_from(AS_OF))["predicted_value"].sum()
+    assert total == pytest.approx(model.level.total, rel=1e-6)
+
+
+def test_customers_without_an_order_get_the_mean_of_their_kind() -> None:
+    data, model, _ = fitted()
+    now = data.seen_from(AS_OF)
+    is_cold = np.isnan(now.numbers["t_days"])
+    predicted = model.predict(now)["predicted_value"]
+    assert np.isfinite(predicted).all()
+    assert predicted[is_cold].mean() == pytest.approx(
+        model.members.preparation.constants.cold_spend, rel=0.5
+    )
+
+
+def with_outlier(data: Dataset, customer: str, spend: float) -> Dataset:
+    """The same rows, one customer's spend, orders and labels blown up."""
+    is_one = data.customer_id.astype(str) == customer
+    numbers = dict(data.numbers)
+    for name in ("historic_value", "order_max_amount", "decayed_spend"):
+        numbers[name] = np.where(is_one, np.float32(spend), numbers[name])
+    past = ShopPast(steady_sales(PLAN.origins[-1], AS_OF), (Outlier(customer, spend),))
+    return replace(
+        data,
+        numbers=numbers,
+        label_value=np.where(is_one, spend, data.label_value),
+        shops={AS_OF: past},
+    )
+
+
+def test_an_outlier_is_scored_and_moves_nobody_else() -> None:
+    data, model, _ = fitted()
+    spoilt = with_outlier(data, "c11", 1e9)
+    robust, _ = fit_model(spoilt, PLAN, lambda _: None)
+    assert robust is not None
+    now = spoilt.seen_from(AS_OF)
+    others = now.customer_id.astype(str) != "c11"
+    clean = model.predict(data.seen_from(AS_OF))["predicted_value"]
+    scored = robust.predict(now)["predicted_value"]
+    assert np.isfinite(scored).all()
+    assert scored[others].sum() == pytest.approx(clean[others].sum(), rel=0.02)
+    assert metrics.spearman(clean[others], scored[others]) > 0.99
+    assert scored[~others][0] < 1e6

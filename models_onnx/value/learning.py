@@ -1,0 +1,170 @@
+"""From rows of past dates to fitted members: what is learned from, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from cva_sql.models_onnx.value.calibration import logit_shift
+from cva_sql.models_onnx.value.candidates import (
+    Linear,
+    fit_amount_trees,
+    fit_logit_linear,
+    fit_spend_linear,
+    fit_value_trees,
+    logit,
+)
+from cva_sql.models_onnx.value.dataset import Dataset
+from cva_sql.models_onnx.value.level import Level, PastWindow, forecast_level
+from cva_sql.models_onnx.value.lifetimes import COLUMNS, INPUTS, Lifetimes, expect, fit_lifetimes
+from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.model import (
+    DECAYED,
+    SPEND_FLOOR,
+    Constants,
+    Members,
+    Preparation,
+    Prepared,
+    concatenate,
+)
+from cva_sql.models_onnx.value.origins import Plan
+from cva_sql.models_onnx.value.preprocessing import fit_log_scale, fit_preprocessing
+from cva_sql.models_onnx.value.shop_past import OUTLIER_TIMES, ShopPast, steady_sales
+
+MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
+MIN_COLD_ROWS = 50  # fewer customers without an order, and a guess serves
+COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how often one buys
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Rows to learn from with what was fitted to the customers of each date.
+
+    `rows` are those of the plan's origins and date, outliers left out. `prepare` makes the
+    preparation of rows, for a back-test that takes something away from it.
+    """
+
+    rows: Dataset
+    plan: Plan
+    shop: ShopPast
+    lifetimes: Mapping[date, Lifetimes]
+    prepare: Callable[..., Preparation] = Preparation
+
+    def at(self, dates: Sequence[date]) -> Dataset:
+        """The examples of these dates."""
+        return self.rows.at(dates, self.plan.label_days)
+
+
+def prepare_learning(data: Dataset, plan: Plan) -> Learning:
+    """Leaves the outliers out and fits buy-till-you-die to the customers of each date."""
+    shop = data.shops.get(plan.as_of) or ShopPast(steady_sales(plan.origins[-1], plan.as_of))
+    rows = data.without_customers([outlier.customer_id for outlier in shop.outliers])
+    lifetimes = {
+        day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.origins)
+    }
+    return Learning(rows, plan, shop, lifetimes)
+
+
+def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon: int) -> Members:
+    """All members on the examples of these dates, for rows of `as_of`; newer ones weigh more."""
+    rows = learning.at(dates)
+    preprocessing = fit_preprocessing(rows.numbers, rows.categories, (*INPUTS, DECAYED))
+    constants = _constants(rows, learning.plan.label_days)
+    preparation = learning.prepare(
+        preprocessing, learning.lifetimes[as_of], constants, learning.plan.label_days
+    )
+    parts = [(day, learning.at([day])) for day in dates]
+    prepared = concatenate(
+        [replace(preparation, lifetimes=learning.lifetimes[day]).apply(part) for day, part in parts]
+    )
+    value = np.concatenate([part.label_value for _, part in parts])
+    age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
+    weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
+    sizes = [len(part) for _, part in parts]
+    return _fit_members(replace(preparation, horizon_days=horizon), prepared, value, weight, sizes)
+
+
+def _fit_members(
+    preparation: Preparation,
+    rows: Prepared,
+    value: Floats,
+    weight: Floats,
+    sizes: Sequence[int],
+) -> Members:
+    """`sizes` are the numbers of rows by date, in order: a date's level is no member's task."""
+    bought = (value > 0).astype(np.float64)
+    ends = np.cumsum(sizes)[:-1]
+    unit = preparation.constants.mean_spend
+    spend_offset, spend_mean, chance_offset, chance_mean = [], [], [], []
+    for y, buys, line, chance in zip(
+        *(np.split(c, ends) for c in (value, bought, rows.log_spend, rows.logit_purchase)),
+        strict=True,
+    ):
+        level = np.log(max(float(y.mean()), SPEND_FLOOR * unit))
+        spend_offset.append(line + (level - np.log(np.exp(line).mean())))
+        spend_mean.append(np.full(len(y), level))
+        rate = float(np.clip(buys.mean(), 0.5 / len(y), 1 - 0.5 / len(y)))
+        chance_offset.append(chance + logit_shift(chance, rate))
+        chance_mean.append(np.full(len(y), float(logit(np.array(rate)))))
+    log_scale = fit_log_scale(rows.matrix, weight, logs=len(COLUMNS))
+    z = log_scale.transform(rows.matrix)
+    return Members(
+        preparation,
+        log_scale,
+        fit_spend_linear(z, value, weight, np.concatenate(spend_offset)),
+        _raised(
+            fit_spend_linear(z, value, weight, np.concatenate(spend_mean)), float(np.log(unit))
+        ),
+        fit_logit_linear(z, bought, weight, np.concatenate(chance_offset)),
+        _raised(
+            fit_logit_linear(z, bought, weight, np.concatenate(chance_mean)),
+            float(np.average(np.concatenate(chance_mean), weights=weight)),
+        ),
+        fit_value_trees(rows.matrix, value, weight),
+        fit_amount_trees(rows.matrix, value, weight),
+    )
+
+
+def _raised(linear: Linear, by: float) -> Linear:
+    return replace(linear, intercept=linear.intercept + by)
+
+
+def _constants(rows: Dataset, label_days: int) -> Constants:
+    is_cold = np.isnan(rows.numbers["t_days"])
+    warm_mean = float(rows.label_value[~is_cold].mean()) if (~is_cold).any() else 0.0
+    warm_rate = float((rows.label_value[~is_cold] > 0).mean()) if (~is_cold).any() else 0.0
+    spend, rate = COLD_SHARE * warm_mean, COLD_SHARE * warm_rate
+    if is_cold.sum() >= MIN_COLD_ROWS:
+        spend = float(rows.label_value[is_cold].mean())
+        rate = float((rows.label_value[is_cold] > 0).mean())
+    newest = rows.as_of_date == rows.as_of_date.max()  # each customer once
+    largest = np.sort(rows.numbers[DECAYED][newest].astype(np.float64))[::-1]
+    place = min(len(largest), max(3, -(-len(largest) // 10_000))) - 1
+    return Constants(
+        label_days=label_days,
+        mean_spend=float(rows.label_value.mean()) or 1.0,
+        cold_spend=spend,
+        cold_probability=float(np.clip(rate, 0.001, 0.999)),
+        decayed_cap=OUTLIER_TIMES * float(largest[place]),
+    )
+
+
+def forecast_from(learning: Learning, as_of: date, horizon: int, expected: float) -> Level:
+    """The total of the customers known on `as_of`, by what was known then."""
+    past = []
+    for origin in learning.plan.trained_before(as_of):
+        rows = learning.at([origin])
+        own = expect(learning.lifetimes[origin], rows.numbers, learning.plan.label_days).spend
+        past.append(PastWindow(origin, float(rows.label_value.sum()), float(np.nansum(own))))
+    return forecast_level(
+        as_of, learning.plan.label_days, horizon, expected, learning.shop.sales, past
+    )
+
+
+def is_enough(rows: Dataset) -> bool:
+    """Whether these rows are enough to learn from or to judge by."""
+    buyers = int((rows.label_value > 0).sum())
+    return len(rows) >= MIN_ROWS and buyers >= MIN_ROWS // 10

@@ -1,0 +1,152 @@
+"""Rows as the members see them, inside the graph: the same as `model.Preparation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cva_sql.models_onnx.value.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.graph import SMALLEST_PROBABILITY, Graph
+from cva_sql.models_onnx.value.lifetimes import INPUTS, TINY, Lifetimes
+from cva_sql.models_onnx.value.model import (
+    DECAYED,
+    DECAYED_FLOOR,
+    SPEND_FLOOR,
+    Constants,
+    Preparation,
+)
+from cva_sql.models_onnx.value.preprocessing import Preprocessing
+from cva_sql.models_onnx.value.rules import DECAY_DAYS
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The graph's counterparts of `model.Prepared`; `matrix` is `features` beside `logs`.
+
+    A stretch is empty where label and horizon are the same, else holds one value.
+    """
+
+    features: str
+    logs: str
+    matrix: str
+    log_spend: str
+    logit_purchase: str
+    log_orders: str
+    log_decayed: str
+    spend_stretch: tuple[str, ...]
+    purchase_stretch: tuple[str, ...]
+    orders_stretch: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What is expected in a number of days, as in `lifetimes.Expectation`."""
+
+    orders: str
+    alive: str
+    probability: str
+    order_value: str
+    spend: str
+
+
+def add_rows(graph: Graph, preparation: Preparation) -> Rows:
+    """The inputs of the graph, and what the members need of them."""
+    preprocessing, fixed = preparation.preprocessing, preparation.constants
+    features = _add_features(graph, preprocessing)
+    x = {
+        name: graph.columns(features, place, place + 1)
+        for place, name in enumerate(preprocessing.numbers)
+        if name in (*INPUTS, DECAYED)
+    }
+    near = _add_expected(graph, x, preparation.lifetimes, fixed.label_days)
+    is_cold = graph.op("IsNaN", near.spend)
+    logs = _add_logs(graph, near)
+    own = _add_known(graph, near, is_cold, fixed)
+    stretches: list[tuple[str, ...]] = [(), (), ()]
+    if preparation.horizon_days != fixed.label_days:
+        far = _add_expected(graph, x, preparation.lifetimes, preparation.horizon_days)
+        later = _add_known(graph, far, is_cold, fixed)
+        stretches = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
+    decayed = graph.op("Min", x[DECAYED], fixed.decayed_cap)
+    decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
+    decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
+    return Rows(
+        features,
+        logs,
+        graph.op("Concat", features, logs, axis=1),
+        *own,
+        graph.log(graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
+        *stretches,
+    )
+
+
+def _add_features(graph: Graph, preprocessing: Preprocessing) -> str:
+    columns = [graph.number_input(name) for name in preprocessing.numbers]
+    for name, values in preprocessing.categories:
+        text = graph.category_input(name)
+        for value in values:
+            columns.append(
+                graph.op(
+                    "LabelEncoder",
+                    text,
+                    domain="ai.onnx.ml",
+                    keys_strings=[value],
+                    values_floats=[1.0],
+                    default_float=0.0,
+                )
+            )
+    return graph.whole_blocks(columns)
+
+
+def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: float) -> _Expected:
+    """See `lifetimes.expect`."""
+    orders, alive, probability = add_dropout(
+        graph, x["frequency"], x["recency_days"], x["t_days"], lifetimes.dropout, days
+    )
+    excess = graph.op("Sub", x["order_max_amount"], lifetimes.largest_order)
+    total = graph.op("Sub", x["historic_value"], graph.op("Max", excess, 0.0))
+    count = x["order_days_count"]
+    mean = graph.op("Div", graph.op("Max", total, 0.0), graph.op("Max", count, 1.0))
+    order_value = add_expected_mean(graph, count, mean, lifetimes.spend)
+    return _Expected(
+        orders,
+        graph.clip(alive, TINY, 1 - TINY),
+        graph.clip(probability, TINY, 1 - TINY),
+        order_value,
+        graph.op("Mul", orders, order_value),
+    )
+
+
+def _add_logs(graph: Graph, expected: _Expected) -> str:
+    """See `lifetimes.Expectation.columns`."""
+    orders = graph.log(graph.op("Add", expected.orders, TINY))
+    order_value = graph.log(expected.order_value)
+    return graph.op(
+        "Concat",
+        orders,
+        _add_logit(graph, expected.alive),
+        _add_logit(graph, expected.probability),
+        order_value,
+        graph.op("Add", orders, order_value),
+        axis=1,
+    )
+
+
+def _add_known(
+    graph: Graph, expected: _Expected, is_cold: str, fixed: Constants
+) -> tuple[str, str, str]:
+    """See `model.Preparation`: log spend, logit of the chance and log orders, none NaN."""
+    spend = graph.op("Where", is_cold, fixed.cold_spend, expected.spend)
+    chance = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
+    cold_orders = float(-np.log(1 - fixed.cold_probability))
+    orders = graph.op("Where", is_cold, cold_orders, expected.orders)
+    return (
+        graph.log(graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),
+        _add_logit(graph, chance),
+        graph.log(graph.op("Add", orders, SMALLEST_PROBABILITY)),
+    )
+
+
+def _add_logit(graph: Graph, p: str) -> str:
+    return graph.log(graph.op("Div", p, graph.op("Sub", 1.0, p)))
