@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # largest of CDNOW and Online Retail II have twice that, a mistyped order a thousand times.
 OUTLIER_TIMES = 5.0
 SHOWN_OUTLIERS = 20  # named in the manifest; a shop with more has another problem
-HALF_YEAR = 182
 YEAR = 365
 
 
@@ -44,10 +43,14 @@ class ShopSales:
         return float(self.amount[max(0, first) : max(0, first + days)].sum())
 
     def late_share_of_new(self, day: date) -> float:
-        """Of the customers won in the year before `day`, the share won in its last half."""
+        """Of the customers won in the year before `day`, the share won in its last half.
+
+        Where less is on record, all of it is halved: a cohort that closed in spring is not open.
+        """
         end = max(0, (day - self.first).days)
-        year = int(self.new_customers[max(0, end - YEAR) : end].sum())
-        late = int(self.new_customers[max(0, end - HALF_YEAR) : end].sum())
+        start = max(0, end - YEAR)
+        year = int(self.new_customers[start:end].sum())
+        late = int(self.new_customers[(start + end) // 2 : end].sum())
         return late / year if year else 0.0
 
 
