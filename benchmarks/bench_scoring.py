@@ -46,7 +46,8 @@ def prepare(db: Path) -> tuple[Any, Path]:
         raise SystemExit("the shop has too little history to train on")
     dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
     data = build_examples(shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=100_000)
-    model, choice = fit_model(data, plan, lambda text: None, kind="ensemble")
+    fitting = fit_model(data, plan, lambda text: None)
+    model, choice = fitting.model, fitting.choice
     if model is None:
         raise SystemExit("the shop has too few examples to train on")
     onnx = build_model(model)

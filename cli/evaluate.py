@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -90,6 +89,7 @@ def evaluate(
     """
     from cva_sql.cli.dbt import exclusive
     from cva_sql.cli.evaluate_report import describe
+    from cva_sql.udfs.manifest import plain
 
     if (table, predicted, actual) != (None, None, None):
         if table is None or predicted is None or actual is None:
@@ -115,11 +115,11 @@ def evaluate(
         _write_table(shop, "cva_model_deciles", DECILE_COLUMNS, deciles)
     if as_json:
         found = {
-            "metrics": [_plain(row) for row in metrics],
-            "deciles": [_plain(row) for row in deciles],
+            "metrics": metrics,
+            "deciles": deciles,
             "verdicts": [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
         }
-        print(json.dumps(found, indent=2))
+        print(json.dumps(plain(found), indent=2))
         return
     print(describe(result))
     print(f"every metric with its interval: select * from {shop.schema}.cva_model_metrics")
@@ -239,11 +239,6 @@ def decile_rows(result: Backtest) -> list[dict[str, Any]]:
     ]
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """NaN is not JSON."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-
-
 def _write_table(
     shop: Shop, name: str, columns: Mapping[str, tuple[str, str]], rows: list[dict[str, Any]]
 ) -> None:
@@ -251,11 +246,12 @@ def _write_table(
     import pyarrow as pa
 
     from cva_sql.cli.options import connect
+    from cva_sql.udfs.manifest import plain
 
     arrow = {"double": pa.float64(), "integer": pa.int32()}  # dates are cast from text
     added = pa.table(  # noqa: F841 - the query below reads it by name
         {
-            column: pa.array([_plain(row)[column] for row in rows], arrow.get(kind, pa.string()))
+            column: pa.array([plain(row[column]) for row in rows], arrow.get(kind, pa.string()))
             for column, (kind, _) in columns.items()
         }
     )
@@ -309,7 +305,9 @@ def _evaluate_table(
 
 def _print_metrics(metrics: dict[str, Metric], as_json: bool) -> None:
     if as_json:
-        print(json.dumps([_plain(dict(m.__dict__)) for m in metrics.values()], indent=2))
+        from cva_sql.udfs.manifest import plain
+
+        print(json.dumps(plain([m.__dict__ for m in metrics.values()]), indent=2))
         return
     for metric in metrics.values():
         print(f"{metric.name:<20} {metric.value:>12.4f}   {metric.lower:.4f} .. {metric.upper:.4f}")

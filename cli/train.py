@@ -116,7 +116,8 @@ def train_shop(shop: Shop) -> Trained:
     past = data.shops.get(plan.as_of)
     outliers = past.outliers if past else ()
     with step("fitting"):
-        (rows, (model, choice)), *others = fit_both_ways(data, plan, lambda text: say(f"  {text}"))
+        (rows, best), *others = fit_both_ways(data, plan, lambda text: say(f"  {text}"))
+        model, choice = best.model, best.choice
         if others:
             word = "with" if has_family(rows, OPTIONAL_FAMILY) else "without"
             say(f"  the model {word} {OPTIONAL_FAMILY} did better")

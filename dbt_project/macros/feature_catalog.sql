@@ -1,7 +1,8 @@
 {#- One line a feature: name, family (the model feat_cva__<family> that has the column), reason_family,
     kind (number or category), unit, direction (1: more is worth more, -1: less is, 0: no fixed sign),
-    label for reasons, is_model_input. Age, gender and occupation are read for auditing; they are inputs
-    only with `cva_use_demographics`. The shop family feeds the packaged rule alone. -#}
+    label for reasons, is_model_input, and where it is not null what stands for customers that the family
+    has no row of. Age, gender and occupation are read for auditing; they are inputs only with
+    `cva_use_demographics`. The shop family feeds the packaged rule alone. -#}
 {% macro feature_catalog() %}
 {% set people = cva.setting('cva_use_demographics') %}
 {% set lines = [
@@ -52,10 +53,10 @@
     ['order_mean_quantity', 'baskets', 'spend', 'number', 'count', 1, "items per order", true],
     ['item_mean_price', 'baskets', 'spend', 'number', 'money', 1, "mean price of an item", true],
     ['margin_rate', 'baskets', 'spend', 'number', 'rate', 0, "margin on what was bought", true],
-    ['returns_count', 'returns', 'spend', 'number', 'count', 0, "returns", true],
-    ['refund_amount', 'returns', 'spend', 'number', 'money', 0, "refunds", true],
+    ['returns_count', 'returns', 'spend', 'number', 'count', 0, "returns", true, 0],
+    ['refund_amount', 'returns', 'spend', 'number', 'money', 0, "refunds", true, 0],
     ['days_since_last_return', 'returns', 'recency', 'number', 'days', 0, "days since the last return", true],
-    ['reviews_count', 'reviews', 'reviews', 'number', 'count', 0, "reviews", true],
+    ['reviews_count', 'reviews', 'reviews', 'number', 'count', 0, "reviews", true, 0],
     ['days_since_last_review', 'reviews', 'reviews', 'number', 'days', 0, "days since the last review", true],
     ['rating_mean', 'reviews', 'reviews', 'number', 'rating', 1, "mean rating", true],
     ['rating_last', 'reviews', 'reviews', 'number', 'rating', 1, "last rating", true],
@@ -103,7 +104,8 @@
 {% for line in lines %}
     {% do features.append({
         'name': line[0], 'family': line[1], 'reason_family': line[2], 'kind': line[3], 'unit': line[4],
-        'direction': line[5], 'label': line[6], 'is_model_input': line[7]
+        'direction': line[5], 'label': line[6], 'is_model_input': line[7],
+        'if_absent': line[8] if line | length > 8 else none
     }) %}
 {% endfor %}
 {{ return(features) }}

@@ -38,12 +38,8 @@
 
 {#- customer_features: the purchases, which have every spine row, with the other families' columns beside
     them. Those may leave out customers that they have nothing of, so that one the shop has no table for
-    costs no join: then what is counted is 0 and the rest null. -#}
+    costs no join: the catalogue says what stands for them then. -#}
 {% macro join_features() %}
-{%- set counted = [
-    'feat_cva__returns.returns_count', 'feat_cva__returns.refund_amount',
-    'feat_cva__reviews.reviews_count'
-] -%}
 {%- set families = {} -%}
 {%- for feature in cva.features_on() -%}
     {%- set model = feature.get('model', 'feat_cva__' ~ feature.family) -%}
@@ -61,9 +57,10 @@ final as (
         feat_cva__purchases.as_of_date
         {%- for model, features in families.items() %}
         {%- for feature in features %}
-        {%- set column = model ~ '.' ~ feature.name %},
+        {%- set column = model ~ '.' ~ feature.name %}
+        {%- set absent = feature.get('if_absent') %},
         cast(
-            {{- 'coalesce(' ~ column ~ ', 0)' if column in counted else column }}
+            {{- column if absent is none else 'coalesce(' ~ column ~ ', ' ~ absent ~ ')' }}
             {{- ' as string' if feature.kind == 'category' else ' as double' -}}
         ) as {{ feature.name }}
         {%- endfor %}

@@ -7,19 +7,19 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from cva_sql.models_onnx.value.calibration import fit_residuals, logit_shift, mean_chance
-from cva_sql.models_onnx.value.candidates import sigmoid
+from cva_sql.models_onnx.value.calibration import fit_residuals
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.fit import (
     RULE,
     Fold,
     Report,
     finish_model,
+    log_level,
+    logit_level,
     reference_predictions,
     validate,
 )
 from cva_sql.models_onnx.value.learning import Learning, fit_members
-from cva_sql.models_onnx.value.level import Level
 from cva_sql.models_onnx.value.lifetimes import COLUMNS
 from cva_sql.models_onnx.value.metrics import Floats
 from cva_sql.models_onnx.value.model import (
@@ -104,15 +104,19 @@ class Blank(Preparation):
 
 
 def ablate(
-    learning: Learning, members: Members, folds: Sequence[Fold], test: Dataset, report: Report
+    learning: Learning,
+    members: Members,
+    folds: Sequence[Fold],
+    whole: FittedModel,
+    test: Dataset,
+    report: Report,
 ) -> dict[str, Outputs]:
-    """Predictions for `test` by what the ensemble lacks.
+    """Predictions for `test` by what the ensemble lacks; `whole` is the model of all members.
 
     What is only a weight or a number is taken out of the fitted members; for features all of them
     are fitted again, forward in time as well.
     """
     report("ablation: weights and levels")
-    whole = finish_model(learning, members, folds, ENSEMBLE)
     found = {
         f"member {part}": _lean(learning, members, folds, part).predict(test)
         for part in (*PARTS, REST)
@@ -164,29 +168,22 @@ def _at_level(learning: Learning, model: FittedModel, total: float) -> FittedMod
         model,
         level=level,
         log_level=model.log_level + float(np.log(total / model.level.total)),
-        logit_level=_logit_level(learning, model, level),
+        logit_level=logit_level(model.members, _now(learning, model), model.kind, level),
     )
 
 
-def _logit_level(learning: Learning, model: FittedModel, level: Level) -> float:
-    rows = model.members.preparation.apply(learning.rows.seen_from(learning.plan.as_of))
-    own = sigmoid(rows.logit_purchase + rows.purchase_stretch)
-    return logit_shift(model.members.purchase_line(rows, model.kind), mean_chance(own, level))
+def _now(learning: Learning, model: FittedModel) -> Prepared:
+    return model.members.preparation.apply(learning.rows.seen_from(learning.plan.as_of))
 
 
 def _straight(learning: Learning, model: FittedModel, folds: Sequence[Fold]) -> FittedModel:
     """The same total with a slope of 1."""
-    now = learning.rows.seen_from(learning.plan.as_of)
-    line = model.members.spend_line(model.members.preparation.apply(now), model.kind)
-    top = float(line.max(initial=0.0))
-    total = float(np.exp(line - top).sum())
-    if not (total > 0 and model.level.total > 0):
-        return model
+    line = model.members.spend_line(_now(learning, model), model.kind)
     outcomes = [fold.outcomes[model.kind] for fold in folds]
     return replace(
         model,
         slope=1.0,
-        log_level=float(np.log(model.level.total / total)) - top,
+        log_level=log_level(line, model.level),
         residuals=fit_residuals(outcomes, 1.0, model.level.spread),
     )
 

@@ -22,25 +22,15 @@ from cva_sql.models_onnx.value.fit import (
 )
 from cva_sql.models_onnx.value.fit import (
     RULE,
-    Choice,
-    Fold,
+    Fitting,
     Report,
-    choose,
     finish_model,
-    has_family,
+    fit_both_ways,
     reference_predictions,
-    validate,
-    validated,
 )
 from cva_sql.models_onnx.value.graph import Q_LEVELS
-from cva_sql.models_onnx.value.learning import (
-    Learning,
-    fit_members,
-    is_enough,
-    prepare_learning,
-)
 from cva_sql.models_onnx.value.metrics import Floats
-from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel, Members
+from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.peers import PEERS, predict_peers
 from cva_sql.models_onnx.value.verdicts import (
@@ -101,25 +91,6 @@ class Backtest:
 
 
 @dataclass(frozen=True)
-class _Variant:
-    """All that is fitted as of one date on one set of features; no members with too few rows."""
-
-    learning: Learning
-    folds: list[Fold]
-    members: Members | None
-    choice: Choice
-    ensemble: FittedModel | None
-
-    def deployed(self, test: Dataset, rules: dict[str, Floats]) -> tuple[Outputs, str]:
-        """The outputs of what would have scored on the date, and why it would have."""
-        if self.ensemble is None:
-            return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
-        if not self.choice.is_better:
-            return {"predicted_value": rules[RULE]}, f"the rule scores: {self.choice.reason}"
-        return self.ensemble.predict(test), self.choice.reason
-
-
-@dataclass(frozen=True)
 class _Date:
     """One date's samples by model, those of the ensemble less an ingredient, and the verdict."""
 
@@ -174,49 +145,48 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
     report(f"as of {plan.as_of}")
     test = data.at([plan.as_of], plan.horizon_days)
     rules = reference_predictions(test, plan.horizon_days)
-    variants = {WITH: _fit_variant(data, plan, report)}
-    if has_family(data, FAMILY):
-        report(f"without {FAMILY}")
-        variants[WITHOUT] = _fit_variant(data.without_family(FAMILY), plan, report)
-    best = max(variants, key=lambda name: validated(variants[name].choice))  # the first if equal
-    outputs, verdict = variants[best].deployed(test, rules)
+    fits = fit_both_ways(data, plan, report)
+    chosen = fits[0][1]
+    outputs, verdict = _deployed(chosen, test, rules)
     samples = {MODEL: _sample(test, outputs)}
     lean: dict[str, Sample] = {}
-    chosen = variants[best]
-    if chosen.members is not None and chosen.ensemble is not None:
+    if chosen.members is not None and chosen.model is not None:
         report("members and peers")
         for kind, name in sorted(zip(KINDS, MEMBERS, strict=True), key=lambda k: k[0] != ENSEMBLE):
             if kind == ENSEMBLE and chosen.choice.is_better:
                 samples[name] = samples[MODEL]  # the same object is measured once
                 continue
-            model = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
+            model = chosen.model
+            if kind != ENSEMBLE:
+                model = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
             samples[name] = _sample(test, model.predict(test))
-        spread = chosen.ensemble.level.spread
+        spread = chosen.model.level.spread
         peers = predict_peers(chosen.learning, chosen.members, chosen.folds, test, spread)
         samples |= {name: _sample(test, peer) for name, peer in peers.items()}
         if is_ablated:
-            outcomes = ablate(chosen.learning, chosen.members, chosen.folds, test, report)
+            outcomes = ablate(
+                chosen.learning, chosen.members, chosen.folds, chosen.model, test, report
+            )
             lean = {name: _sample(test, outcome) for name, outcome in outcomes.items()}
     samples |= {name: _sample(test, {"predicted_value": value}) for name, value in rules.items()}
-    if len(variants) > 1:
-        verdict += f"; {'with' if best == WITH else 'without'} {FAMILY}"
-        for name, variant in variants.items():
+    if len(fits) > 1:
+        verdict += f"; {'with' if fits[0][0] is data else 'without'} {FAMILY}"
+        for rows, fitting in sorted(fits, key=lambda fit: fit[0] is not data):
+            name = WITH if rows is data else WITHOUT
             own = samples[MODEL]
-            samples[name] = own if name == best else _sample(test, variant.deployed(test, rules)[0])
+            samples[name] = (
+                own if fitting is chosen else _sample(test, _deployed(fitting, test, rules)[0])
+            )
     return _Date(samples, lean, verdict)
 
 
-def _fit_variant(data: Dataset, plan: Plan, report: Report) -> _Variant:
-    """As fit.fit_model does, keeping folds and members."""
-    learning = prepare_learning(data, plan)
-    rows = learning.at(plan.origins)
-    if not is_enough(rows):
-        return _Variant(learning, [], None, choose([]), None)
-    folds = validate(learning, report)
-    report(f"fitting on {len(rows):,} examples of {len(plan.origins)} dates")
-    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
-    ensemble = finish_model(learning, members, folds, ENSEMBLE)
-    return _Variant(learning, folds, members, choose(folds), ensemble)
+def _deployed(fitting: Fitting, test: Dataset, rules: dict[str, Floats]) -> tuple[Outputs, str]:
+    """The outputs of what would have scored on the date, and why it would have."""
+    if fitting.model is None:
+        return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
+    if not fitting.choice.is_better:
+        return {"predicted_value": rules[RULE]}, f"the rule scores: {fitting.choice.reason}"
+    return fitting.model.predict(test), fitting.choice.reason
 
 
 def _sample(test: Dataset, outputs: Mapping[str, Floats]) -> Sample:

@@ -248,14 +248,6 @@ def _mean_of(
     return float(np.mean(values))
 
 
-def mean_difference(
-    name: str, first: Sequence[Sample], second: Sequence[Sample], replicates: int, seed: int = 0
-) -> Metric:
-    """The mean over the dates of `first`'s figure less `second`'s, with its 95 % interval."""
-    found = mean_differences(second, {"first": first}, [name], replicates=replicates, seed=seed)
-    return found["first"][name]
-
-
 def evaluate(sample: Sample, *, replicates: int = 200, seed: int = 0) -> dict[str, Metric]:
     """All metrics of one date by name, with 95 % bootstrap intervals."""
     return evaluate_dates([sample], replicates=replicates, seed=seed)[0][0]

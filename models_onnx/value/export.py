@@ -133,7 +133,7 @@ class _Lines:
         # Not the Log of Sigmoid, which has no digits left below a logit of −30.
         graph = self.graph
         logit = graph.clip(self._logit(ENSEMBLE), -LARGEST_LOGIT, LARGEST_LOGIT)
-        never = graph.log(graph.op("Add", graph.op("Exp", graph.op("Neg", logit)), 1.0))
+        never = graph.op("Log", graph.op("Add", graph.op("Exp", graph.op("Neg", logit)), 1.0))
         return graph.op("Sub", self._trees(self.members.amount_trees), never)
 
 

@@ -18,28 +18,21 @@ from cva_sql.models_onnx.value.calibration import (
     logit_shift,
     mean_chance,
 )
-from cva_sql.models_onnx.value.candidates import (
-    sigmoid,
-)
+from cva_sql.models_onnx.value.candidates import sigmoid
 from cva_sql.models_onnx.value.curves import CurvePoint, boosting_curves
 from cva_sql.models_onnx.value.dataset import Dataset
 from cva_sql.models_onnx.value.learning import (
     MIN_ROWS,
     Learning,
     fit_members,
-    forecast_from,
+    forecast_at,
+    forecast_now,
     is_enough,
     prepare_learning,
 )
 from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.lifetimes import expect
 from cva_sql.models_onnx.value.metrics import Floats
-from cva_sql.models_onnx.value.model import (
-    ENSEMBLE,
-    KINDS,
-    FittedModel,
-    Members,
-)
+from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel, Members, Prepared
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.rules import rule_predictions
@@ -87,7 +80,15 @@ class Choice:
     curves: tuple[CurvePoint, ...] = ()
 
 
-Fit = tuple[FittedModel | None, Choice]
+@dataclass(frozen=True)
+class Fitting:
+    """All that was fitted as of one plan's date; no members and no model with too few rows."""
+
+    learning: Learning
+    folds: list[Fold]
+    members: Members | None
+    model: FittedModel | None
+    choice: Choice
 
 
 def validate(learning: Learning, report: Report) -> list[Fold]:
@@ -114,8 +115,7 @@ def _fold(
 ) -> Fold:
     days = learning.plan.label_days
     prepared = members.preparation.apply(test)
-    own = expect(learning.lifetimes[origin], test.numbers, days)
-    level = forecast_from(learning, origin, days, float(np.nansum(own.spend)))
+    level = forecast_at(learning, origin)
     outcomes = {
         kind: Outcome(
             test.label_value,
@@ -225,8 +225,8 @@ def _verdict(
     )
 
 
-def fit_model(data: Dataset, plan: Plan, report: Report, kind: str = ENSEMBLE) -> Fit:
-    """The model of this kind fitted on every origin, None where there is too little to learn from.
+def fit_model(data: Dataset, plan: Plan, report: Report, kind: str = ENSEMBLE) -> Fitting:
+    """The model of this kind fitted on every origin, with the folds and members behind it.
 
     `data` also has the rows of the plan's own date, for the level and the score's reference.
     """
@@ -238,11 +238,12 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str = ENSEMBLE) -
             f"{len(rows):,} examples with {buyers:,} buyers are too few to learn from "
             f"({MIN_ROWS} and {MIN_ROWS // 10} are needed)"
         )
-        return None, Choice(kind, False, reason, {}, ())
+        return Fitting(learning, [], None, None, Choice(kind, False, reason, {}, ()))
     folds = validate(learning, report)
     report(f"fitting {kind} on {len(rows):,} examples of {len(plan.origins)} dates")
     members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
-    return finish_model(learning, members, folds, kind), choose(folds, kind)
+    model = finish_model(learning, members, folds, kind)
+    return Fitting(learning, folds, members, model, choose(folds, kind))
 
 
 def finish_model(
@@ -251,26 +252,19 @@ def finish_model(
     """Sets slope, level, chances, intervals and the score's reference of fitted members."""
     plan, now = learning.plan, learning.rows.seen_from(learning.plan.as_of)
     prepared = members.preparation.apply(now)
-    own = expect(learning.lifetimes[plan.as_of], now.numbers, plan.horizon_days)
-    level = forecast_from(learning, plan.as_of, plan.horizon_days, float(np.nansum(own.spend)))
+    level = forecast_now(learning)
     outcomes = [fold.outcomes[kind] for fold in folds]
     slope = fit_slope(outcomes)
     line = slope * members.spend_line(prepared, kind)
-    top = float(line.max(initial=0.0))
-    total = float(np.exp(line - top).sum())
-    log_level = np.log(level.total / total) - top if level.total > 0 and total > 0 else 0.0
-    own_chance = sigmoid(prepared.logit_purchase + prepared.purchase_stretch)
     largest = float(learning.at(plan.origins).label_value.max(initial=0.0)) * plan.stretch
     model = FittedModel(
         kind=kind,
         members=members,
         level=level,
         slope=slope,
-        log_level=float(log_level),
+        log_level=log_level(line, level),
         log_highest=float(np.log(max(largest, 1.0))) + HIGHEST,
-        logit_level=logit_shift(
-            members.purchase_line(prepared, kind), mean_chance(own_chance, level)
-        ),
+        logit_level=logit_level(members, prepared, kind, level),
         orders_factor=fit_orders_factor(outcomes),
         residuals=fit_residuals(outcomes, slope, level.spread),
         reference=np.zeros(101),
@@ -281,13 +275,28 @@ def finish_model(
     return replace(model, reference=np.quantile(predicted, np.linspace(0, 1, 101)))
 
 
+def log_level(line: Floats, level: Level) -> float:
+    """What to add to log spend so that the total is the level's; 0 where either total is 0."""
+    top = float(line.max(initial=0.0))
+    total = float(np.exp(line - top).sum())
+    if not (total > 0 and level.total > 0):
+        return 0.0
+    return float(np.log(level.total / total)) - top
+
+
+def logit_level(members: Members, rows: Prepared, kind: str, level: Level) -> float:
+    """What to add to the logits of a kind so that their mean chance follows the level."""
+    own = sigmoid(rows.logit_purchase + rows.purchase_stretch)
+    return logit_shift(members.purchase_line(rows, kind), mean_chance(own, level))
+
+
 def has_family(data: Dataset, family: str) -> bool:
     """Whether any feature of this family varies, so that a model could learn from it."""
     rows = data.of_family(family)
     return fit_preprocessing(rows.numbers, rows.categories).width > 0
 
 
-def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Dataset, Fit]]:
+def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Dataset, Fitting]]:
     """Fits with everything, and where there are reviews also without them; the better one first.
 
     More features are not always better: in a small shop their noise can cost more than they tell.
@@ -298,9 +307,9 @@ def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Datas
         report(f"without {OPTIONAL_FAMILY}")
         lean = data.without_family(OPTIONAL_FAMILY)
         fits.append((lean, fit_model(lean, plan, report)))
-    return sorted(fits, key=lambda fit: -validated(fit[1][1]))
+    return sorted(fits, key=lambda fit: -_validated(fit[1].choice))
 
 
-def validated(choice: Choice) -> float:
+def _validated(choice: Choice) -> float:
     """The deviance that a choice's model explained on the validation dates; −inf without any."""
     return choice.scores[choice.kind]["d2_shape"] if choice.scores else -np.inf

@@ -75,10 +75,6 @@ class Graph:
         """A probability held where its logarithms are finite."""
         return self.clip(value, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
 
-    def log(self, value: str) -> str:
-        """The natural logarithm."""
-        return self.op("Log", value)
-
     def sum(self, terms: Sequence[str]) -> str:
         """The sum of at least one term, from the left."""
         total = terms[0]

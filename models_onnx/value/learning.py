@@ -32,7 +32,12 @@ from cva_sql.models_onnx.value.model import (
 )
 from cva_sql.models_onnx.value.origins import Plan
 from cva_sql.models_onnx.value.preprocessing import fit_log_scale, fit_preprocessing
-from cva_sql.models_onnx.value.shop_past import OUTLIER_TIMES, ShopPast, steady_sales
+from cva_sql.models_onnx.value.shop_past import (
+    OUTLIER_TIMES,
+    ShopPast,
+    outlier_place,
+    steady_sales,
+)
 
 MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
 MIN_COLD_ROWS = 50  # fewer customers without an order, and a guess serves
@@ -43,19 +48,27 @@ COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how of
 class Learning:
     """Rows to learn from with what was fitted to the customers of each date.
 
-    `rows` are those of the plan's origins and date, outliers left out. `prepare` makes the
-    preparation of rows, for a back-test that takes something away from it.
+    `rows` are those of the plan's origins and date, outliers left out; `windows` what the label
+    after each origin brought. `prepare` makes the preparation of rows, for a back-test that takes
+    something away from it.
     """
 
     rows: Dataset
     plan: Plan
     shop: ShopPast
     lifetimes: Mapping[date, Lifetimes]
+    windows: Mapping[date, PastWindow]
     prepare: Callable[..., Preparation] = Preparation
 
     def at(self, dates: Sequence[date]) -> Dataset:
         """The examples of these dates."""
         return self.rows.at(dates, self.plan.label_days)
+
+    def stack(self, preparation: Preparation, parts: Sequence[tuple[date, Dataset]]) -> Prepared:
+        """Rows of several dates as the members see them, each by the lifetimes of its date."""
+        return concatenate(
+            [replace(preparation, lifetimes=self.lifetimes[day]).apply(rows) for day, rows in parts]
+        )
 
 
 def prepare_learning(data: Dataset, plan: Plan) -> Learning:
@@ -65,7 +78,16 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     lifetimes = {
         day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.origins)
     }
-    return Learning(rows, plan, shop, lifetimes)
+    windows = {}
+    for origin in plan.origins:
+        seen = rows.at([origin], plan.label_days)
+        expected = _expected_total(lifetimes[origin], seen, plan.label_days)
+        windows[origin] = PastWindow(origin, float(seen.label_value.sum()), expected)
+    return Learning(rows, plan, shop, lifetimes, windows)
+
+
+def _expected_total(lifetimes: Lifetimes, rows: Dataset, days: int) -> float:
+    return float(np.nansum(expect(lifetimes, rows.numbers, days).spend))
 
 
 def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon: int) -> Members:
@@ -77,9 +99,7 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
         preprocessing, learning.lifetimes[as_of], constants, learning.plan.label_days
     )
     parts = [(day, learning.at([day])) for day in dates]
-    prepared = concatenate(
-        [replace(preparation, lifetimes=learning.lifetimes[day]).apply(part) for day, part in parts]
-    )
+    prepared = learning.stack(preparation, parts)
     value = np.concatenate([part.label_value for _, part in parts])
     age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
     weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
@@ -142,7 +162,7 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
         rate = float((rows.label_value[is_cold] > 0).mean())
     newest = rows.as_of_date == rows.as_of_date.max()  # each customer once
     largest = np.sort(rows.numbers[DECAYED][newest].astype(np.float64))[::-1]
-    place = min(len(largest), max(3, -(-len(largest) // 10_000))) - 1
+    place = min(len(largest), outlier_place(len(largest))) - 1
     return Constants(
         label_days=label_days,
         mean_spend=float(rows.label_value.mean()) or 1.0,
@@ -152,16 +172,24 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
     )
 
 
-def forecast_from(learning: Learning, as_of: date, horizon: int, expected: float) -> Level:
-    """The total of the customers known on `as_of`, by what was known then."""
-    past = []
-    for origin in learning.plan.trained_before(as_of):
-        rows = learning.at([origin])
-        own = expect(learning.lifetimes[origin], rows.numbers, learning.plan.label_days).spend
-        past.append(PastWindow(origin, float(rows.label_value.sum()), float(np.nansum(own))))
-    return forecast_level(
-        as_of, learning.plan.label_days, horizon, expected, learning.shop.sales, past
-    )
+def forecast_at(learning: Learning, origin: date) -> Level:
+    """The total of the customers known on an origin for its label, by what was known then."""
+    expected = learning.windows[origin].expected
+    return _forecast(learning, origin, learning.plan.label_days, expected)
+
+
+def forecast_now(learning: Learning) -> Level:
+    """The total of today's customers for the horizon."""
+    plan = learning.plan
+    now = learning.rows.seen_from(plan.as_of)
+    expected = _expected_total(learning.lifetimes[plan.as_of], now, plan.horizon_days)
+    return _forecast(learning, plan.as_of, plan.horizon_days, expected)
+
+
+def _forecast(learning: Learning, day: date, days: int, expected: float) -> Level:
+    plan = learning.plan
+    past = [learning.windows[origin] for origin in plan.trained_before(day)]
+    return forecast_level(day, plan.label_days, days, expected, learning.shop.sales, past)
 
 
 def is_enough(rows: Dataset) -> bool:

@@ -15,6 +15,7 @@ from cva_sql.models_onnx.value.btyd import (
     p_alive,
     purchase_probability,
 )
+from cva_sql.models_onnx.value.candidates import logit
 from cva_sql.models_onnx.value.gamma_gamma import SpendModel, expected_mean, fit_spend
 from cva_sql.models_onnx.value.metrics import Floats
 
@@ -65,8 +66,8 @@ class Expectation:
         return np.column_stack(
             [
                 np.log(self.orders + TINY),
-                np.log(self.alive / (1 - self.alive)),
-                np.log(self.probability / (1 - self.probability)),
+                logit(self.alive),
+                logit(self.probability),
                 np.log(self.order_value),
                 np.log(self.orders + TINY) + np.log(self.order_value),
             ]

@@ -25,7 +25,7 @@ from cva_sql.models_onnx.value.graph import (
 from cva_sql.models_onnx.value.learning import Learning
 from cva_sql.models_onnx.value.lifetimes import TINY, Lifetimes, expect
 from cva_sql.models_onnx.value.metrics import Floats
-from cva_sql.models_onnx.value.model import Members, concatenate, spend_quantile
+from cva_sql.models_onnx.value.model import Members, spend_quantile
 
 LIFETIMES: tuple[Kind, ...] = ("mbgnbd", "bgnbd")
 PEERS = (*LIFETIMES, "ridge", "random_forest")
@@ -115,9 +115,7 @@ def _training_rows(learning: Learning, members: Members) -> tuple[Matrix, Matrix
     step = -(-sum(len(part) for _, part in parts) // MAX_ROWS)
     parts = [(day, part.select(np.arange(len(part)) % step == 0)) for day, part in parts]
     near = replace(members.preparation, horizon_days=plan.label_days)
-    rows = concatenate(
-        [replace(near, lifetimes=learning.lifetimes[day]).apply(part) for day, part in parts]
-    )
+    rows = learning.stack(near, parts)
     value = np.concatenate([part.label_value for _, part in parts])
     return rows.matrix, members.log_scale.transform(rows.matrix), value
 

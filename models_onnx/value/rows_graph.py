@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cva_sql.models_onnx.value.btyd_graph import add_dropout, add_expected_mean
-from cva_sql.models_onnx.value.graph import SMALLEST_PROBABILITY, Graph
+from cva_sql.models_onnx.value.graph import SMALLEST_PROBABILITY, Graph, add_logit
 from cva_sql.models_onnx.value.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.model import (
     DECAYED,
@@ -76,7 +76,7 @@ def add_rows(graph: Graph, preparation: Preparation) -> Rows:
         logs,
         graph.op("Concat", features, logs, axis=1),
         *own,
-        graph.log(graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
+        graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
         *stretches,
     )
 
@@ -120,13 +120,13 @@ def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: f
 
 def _add_logs(graph: Graph, expected: _Expected) -> str:
     """See `lifetimes.Expectation.columns`."""
-    orders = graph.log(graph.op("Add", expected.orders, TINY))
-    order_value = graph.log(expected.order_value)
+    orders = graph.op("Log", graph.op("Add", expected.orders, TINY))
+    order_value = graph.op("Log", expected.order_value)
     return graph.op(
         "Concat",
         orders,
-        _add_logit(graph, expected.alive),
-        _add_logit(graph, expected.probability),
+        add_logit(graph, expected.alive),
+        add_logit(graph, expected.probability),
         order_value,
         graph.op("Add", orders, order_value),
         axis=1,
@@ -142,11 +142,7 @@ def _add_known(
     cold_orders = float(-np.log(1 - fixed.cold_probability))
     orders = graph.op("Where", is_cold, cold_orders, expected.orders)
     return (
-        graph.log(graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),
-        _add_logit(graph, chance),
-        graph.log(graph.op("Add", orders, SMALLEST_PROBABILITY)),
+        graph.op("Log", graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),
+        add_logit(graph, chance),
+        graph.op("Log", graph.op("Add", orders, SMALLEST_PROBABILITY)),
     )
-
-
-def _add_logit(graph: Graph, p: str) -> str:
-    return graph.log(graph.op("Div", p, graph.op("Sub", 1.0, p)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Times the spend of the shop's third-largest customer, or of the one at its largest 10,000th. The
 # largest of CDNOW and Online Retail II have twice that, a mistyped order a thousand times.
 OUTLIER_TIMES = 5.0
+LEAST_PLACE, CUSTOMERS_A_PLACE = 3, 10_000
 SHOWN_OUTLIERS = 20  # named in the manifest; a shop with more has another problem
 YEAR = 365
 
@@ -70,6 +71,11 @@ class ShopPast:
     outliers: tuple[Outlier, ...] = ()
 
 
+def outlier_place(customers: int) -> int:
+    """The place, by spend, of the customer by whom outliers are told."""
+    return max(LEAST_PLACE, -(-customers // CUSTOMERS_A_PLACE))
+
+
 def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPast | None:
     """What the shop sold before a date; None where it sold nothing."""
     orders = (
@@ -81,9 +87,14 @@ def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPa
         "with ranked as (select *, row_number() over (order by spend desc, customer_id) as place, "
         f"count(*) over () as customers from {spends}) "
         "select customer_id, cast(spend as double) from ranked where spend > $times * ("
-        "select min(spend) from ranked where place <= greatest(3, ceil(customers / 10000.0))) "
-        "order by place",
-        {"day": before, "times": OUTLIER_TIMES},
+        "select min(spend) from ranked "
+        "where place <= greatest($least, ceil(customers / $a_place))) order by place",
+        {
+            "day": before,
+            "times": OUTLIER_TIMES,
+            "least": LEAST_PLACE,
+            "a_place": float(CUSTOMERS_A_PLACE),
+        },
     ).fetchall()
     outliers = tuple(Outlier(str(customer), spend) for customer, spend in largest)
     days = con.execute(
@@ -106,5 +117,5 @@ def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPa
 
 def steady_sales(first: date, before: date) -> ShopSales:
     """Equal sales every day and no new customers: what is taken where sales are not known."""
-    days = max(1, (before - first) // timedelta(days=1))
+    days = max(1, (before - first).days)
     return ShopSales(first, np.ones(days), np.zeros(days, dtype=np.int64))

@@ -161,7 +161,8 @@ def test_every_candidate_exports_to_a_file_that_says_the_same(
     first_order = date(2023, 7, 1)
     plan = plan_origins(first_order, date(2026, 1, 1), 90)
     assert plan is not None
-    model, choice = fit.fit_model(examples, plan, lambda _: None, kind=kind)
+    fitting = fit.fit_model(examples, plan, lambda _: None, kind=kind)
+    model, choice = fitting.model, fitting.choice
     assert model is not None
     assert model.kind == kind
     data = build_model(model)

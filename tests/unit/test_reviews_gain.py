@@ -21,7 +21,7 @@ from cva_sql.models_onnx.value.backtest import (
     Backtest,
     backtest,
 )
-from cva_sql.models_onnx.value.bootstrap import Sample, mean_difference, paired_difference
+from cva_sql.models_onnx.value.bootstrap import Sample, mean_differences, paired_difference
 from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.fit import has_family
 from cva_sql.models_onnx.value.origins import Plan
@@ -196,10 +196,12 @@ def test_on_one_date_the_difference_is_the_paired_one() -> None:
     actual = random.gamma(1.0, 30.0, 300) * (random.random(300) < 0.3)
     first, second = actual + random.normal(0, 20, 300), random.normal(0, 20, 300)
     ids = np.array([f"c{i:03}" for i in range(300)], dtype=object)
-    found = mean_difference(
-        "ngini",
-        [Sample(actual, first, customer_id=ids)],
+    found = mean_differences(
         [Sample(actual, second, customer_id=ids)],
-        50,
+        {"first": [Sample(actual, first, customer_id=ids)]},
+        ["ngini"],
+        replicates=50,
     )
-    assert found == paired_difference(metrics.ngini, actual, first, second, replicates=50)
+    assert found["first"]["ngini"] == paired_difference(
+        metrics.ngini, actual, first, second, replicates=50
+    )

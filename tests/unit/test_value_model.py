@@ -136,7 +136,8 @@ PLAN = Plan(AS_OF, 90, 90, tuple(AS_OF - timedelta(days=90 + 30 * k) for k in ra
 @lru_cache(maxsize=1)
 def fitted() -> tuple[Dataset, FittedModel, Choice]:
     data = make_examples(PLAN)
-    model, choice = fit_model(data, PLAN, lambda _: None)
+    fitting = fit_model(data, PLAN, lambda _: None)
+    model, choice = fitting.model, fitting.choice
     assert model is not None
     return data, model, choice
 
@@ -154,14 +155,15 @@ def test_shuffled_labels_leave_the_rule() -> None:
     shuffled = replace(
         data, label_value=data.label_value[order], label_orders=data.label_orders[order]
     )
-    _, choice = fit_model(shuffled, PLAN, lambda _: None)
+    choice = fit_model(shuffled, PLAN, lambda _: None).choice
     assert not choice.is_better
 
 
 def test_too_few_examples_give_no_model() -> None:
     data, _, _ = fitted()
     few = data.select(np.char.startswith(data.customer_id.astype(str), "c49"))
-    model, choice = fit_model(few, PLAN, lambda _: None)
+    fitting = fit_model(few, PLAN, lambda _: None)
+    model, choice = fitting.model, fitting.choice
     assert model is None
     assert not choice.is_better
 
@@ -169,9 +171,10 @@ def test_too_few_examples_give_no_model() -> None:
 def test_labels_that_are_all_zero_give_no_model() -> None:
     data, _, _ = fitted()
     nothing = np.zeros(len(data))
-    model, choice = fit_model(
+    fitting = fit_model(
         replace(data, label_value=nothing, label_orders=nothing), PLAN, lambda _: None
     )
+    model, choice = fitting.model, fitting.choice
     assert model is None
     assert not choice.is_better
 
@@ -205,7 +208,7 @@ def test_score_runs_from_0_to_100_and_never_falls_as_the_value_rises() -> None:
 
 def test_labels_of_half_the_horizon_are_stretched_by_what_lifetimes_expect() -> None:
     data, _, _ = fitted()
-    stretched, _ = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None)
+    stretched = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None).model
     assert stretched is not None
     outputs, plain = stretched.predict(data), fitted()[1].predict(data)
     total, shorter = outputs["predicted_value"].sum(), plain["predicted_value"].sum()
@@ -248,7 +251,7 @@ def with_outlier(data: Dataset, customer: str, spend: float) -> Dataset:
 def test_an_outlier_is_scored_and_moves_nobody_else() -> None:
     data, model, _ = fitted()
     spoilt = with_outlier(data, "c11", 1e9)
-    robust, _ = fit_model(spoilt, PLAN, lambda _: None)
+    robust = fit_model(spoilt, PLAN, lambda _: None).model
     assert robust is not None
     now = spoilt.seen_from(AS_OF)
     others = now.customer_id.astype(str) != "c11"
