@@ -83,7 +83,7 @@ def measure(customers: int) -> None:
 
         def make_matrix() -> Any:
             rows = SimpleNamespace(numbers=fetch(), categories={})
-            return members.preparation.apply(rows).matrix
+            return members.preparation.apply(rows).features
 
         def predict(matrix: Any) -> list[Any]:
             return [b.predict(matrix, raw_score=True, num_threads=THREADS) for b in boosters]

@@ -189,7 +189,9 @@ def _customer_codes(samples: Sequence[Sample]) -> tuple[list[NDArray[np.intp]], 
 def _mean_over_dates(dates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     if not dates:
         return {}
-    means = {name: float(np.mean([date[name] for date in dates])) for name in dates[0]}
+    # A date on which a rule scores has no figures of chances.
+    names = [name for name in dates[0] if all(name in date for date in dates)]
+    means = {name: float(np.mean([date[name] for date in dates])) for name in names}
     means["abs_bias"] = float(np.mean([abs(date["bias"]) for date in dates]))
     return means
 

@@ -28,8 +28,8 @@ def boosting_curves(members: Members, rows: Prepared, actual: Floats) -> tuple[C
     """The loss by round: Tweedie deviance of spend, gamma deviance of what buyers spent."""
     bought = actual > 0
     return (
-        *_curve("lightgbm", members.value_trees, rows.matrix, actual),
-        *_curve("hurdle", members.amount_trees, rows.matrix[bought], actual[bought]),
+        *_curve("lightgbm", members.value_trees, rows.features, actual),
+        *_curve("hurdle", members.amount_trees, rows.features[bought], actual[bought]),
     )
 
 

@@ -143,8 +143,8 @@ def _fit_members(
             fit_logit_linear(z, bought, weight, np.concatenate(chance_mean)),
             float(np.average(np.concatenate(chance_mean), weights=weight)),
         ),
-        fit_value_trees(rows.matrix, value, weight),
-        fit_amount_trees(rows.matrix, value, weight),
+        fit_value_trees(rows.features, value, weight),
+        fit_amount_trees(rows.features, value, weight),
     )
 
 

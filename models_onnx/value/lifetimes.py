@@ -19,12 +19,14 @@ from cva_sql.models_onnx.value.candidates import logit
 from cva_sql.models_onnx.value.gamma_gamma import SpendModel, expected_mean, fit_spend
 from cva_sql.models_onnx.value.metrics import Floats
 
+# How often, how long ago and how much, each by itself, so that a mixture of two customers' values
+# (see `udfs/explain.py`) is a customer who could exist.
 INPUTS = (
     "frequency",
-    "recency_days",
+    "days_since_last_order",
     "t_days",
-    "order_days_count",
-    "historic_value",
+    "monetary_value",
+    "first_order_day_amount",
     "order_max_amount",
 )
 ORDERS = "orders_count"
@@ -74,32 +76,56 @@ class Expectation:
         )
 
 
-def _inputs(numbers: Mapping[str, NDArray[np.float32]]) -> dict[str, Floats]:
-    return {name: np.asarray(numbers[name], dtype=np.float64) for name in INPUTS}
+@dataclass(frozen=True)
+class PurchaseHistory:
+    """What the models are told, each (rows,), NaN for a customer without an order.
+
+    `mean` is that of `count` purchase days, before the largest order is cut down.
+    """
+
+    frequency: Floats
+    recency: Floats
+    age: Floats
+    count: Floats
+    mean: Floats
+    largest: Floats
+
+    def winsorised_mean(self, largest_order: float) -> Floats:
+        """Mean spend of a purchase day with the largest order cut down to `largest_order`."""
+        excess = np.maximum(self.largest - largest_order, 0.0)
+        return np.asarray(np.maximum(self.mean * self.count - excess, 0.0) / self.count)
 
 
-def winsorised_mean(x: Mapping[str, Floats], largest_order: float) -> Floats:
-    """Mean spend of a purchase day with the largest order cut down to `largest_order`."""
-    excess = np.maximum(x["order_max_amount"] - largest_order, 0.0)
-    total = np.maximum(x["historic_value"] - excess, 0.0)
-    return np.asarray(total / np.maximum(x["order_days_count"], 1.0))
+def read_history(numbers: Mapping[str, NDArray[np.float32]]) -> PurchaseHistory:
+    """The histories in columns INPUTS."""
+    x = {name: np.asarray(numbers[name], dtype=np.float64) for name in INPUTS}
+    first, age = x["first_order_day_amount"], x["t_days"]
+    # The first day has no repeat beside it in customers of a single day.
+    repeat = np.where(np.isnan(x["monetary_value"]), first, x["monetary_value"])
+    count = x["frequency"] + 1.0
+    return PurchaseHistory(
+        x["frequency"],
+        np.maximum(age - x["days_since_last_order"], 0.0),
+        age,
+        count,
+        (x["frequency"] * repeat + first) / count,
+        x["order_max_amount"],
+    )
 
 
 def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
     """MBG/NBD and Gamma-Gamma on the customers of one date, by their columns INPUTS and ORDERS."""
-    x = _inputs(numbers)
-    has_ordered = np.isfinite(x["t_days"]) & np.isfinite(x["order_max_amount"])
-    x = {name: column[has_ordered] for name, column in x.items()}
+    has_ordered = np.isfinite(numbers["t_days"]) & np.isfinite(numbers["order_max_amount"])
+    x = read_history({name: numbers[name][has_ordered] for name in INPUTS})
     orders = np.asarray(numbers[ORDERS], dtype=np.float64)[has_ordered]
     largest = float("inf")
     if len(orders):
         # As many largest orders as WINSOR_SHARE of all orders lie above it.
         beyond = min(WINSOR_SHARE * float(orders.sum()) / len(orders), 1.0)
-        largest = float(np.quantile(x["order_max_amount"], 1 - beyond))
-    mean = winsorised_mean(x, largest)
+        largest = float(np.quantile(x.largest, 1 - beyond))
     return Lifetimes(
-        fit_dropout(x["frequency"], x["recency_days"], x["t_days"]),
-        fit_spend(x["order_days_count"], mean),
+        fit_dropout(x.frequency, x.recency, x.age),
+        fit_spend(x.count, x.winsorised_mean(largest)),
         largest,
     )
 
@@ -108,11 +134,11 @@ def expect(
     lifetimes: Lifetimes, numbers: Mapping[str, NDArray[np.float32]], days: float
 ) -> Expectation:
     """What each customer is expected to do in the next `days`."""
-    x = _inputs(numbers)
-    rows = (x["frequency"], x["recency_days"], x["t_days"])
+    x = read_history(numbers)
+    rows = (x.frequency, x.recency, x.age)
     orders = expected_orders(lifetimes.dropout, *rows, days)
-    mean = winsorised_mean(x, lifetimes.largest_order)
-    order_value = expected_mean(lifetimes.spend, x["order_days_count"], mean)
+    mean = x.winsorised_mean(lifetimes.largest_order)
+    order_value = expected_mean(lifetimes.spend, x.count, mean)
     return Expectation(
         orders,
         np.clip(p_alive(lifetimes.dropout, *rows), TINY, 1 - TINY),

@@ -17,7 +17,7 @@ from cva_sql.models_onnx.value.graph import (
     SMALLEST_PROBABILITY,
 )
 from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.lifetimes import Expectation, Lifetimes, expect
+from cva_sql.models_onnx.value.lifetimes import COLUMNS, Expectation, Lifetimes, expect
 from cva_sql.models_onnx.value.metrics import Floats
 from cva_sql.models_onnx.value.preprocessing import LogScale, Preprocessing
 from cva_sql.models_onnx.value.rules import DECAY_DAYS
@@ -93,6 +93,12 @@ class Prepared:
     spend_stretch: Floats
     purchase_stretch: Floats
     orders_stretch: Floats
+
+    @property
+    def features(self) -> Matrix:
+        """The columns of `matrix` that trees see: the features alone, so that what a tree says of a
+        customer is owed to features and to nothing derived from several of them."""
+        return self.matrix[:, : -len(COLUMNS)]
 
 
 def concatenate(parts: Sequence[Prepared]) -> Prepared:
@@ -175,10 +181,10 @@ class Members:
         if name == "glm_plain":
             return self.glm_plain.line(z)
         if name == "lightgbm":
-            return self.value_trees.log(rows.matrix)
+            return self.value_trees.log(rows.features)
         if name == "hurdle":
             chance = np.clip(self._logit(rows, z, ENSEMBLE), -LARGEST_LOGIT, LARGEST_LOGIT)
-            return self.amount_trees.log(rows.matrix) - np.logaddexp(0.0, -chance)
+            return self.amount_trees.log(rows.features) - np.logaddexp(0.0, -chance)
         return rows.log_decayed
 
     def purchase_line(self, rows: Prepared, kind: str) -> Floats:

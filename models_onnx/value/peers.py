@@ -23,7 +23,7 @@ from cva_sql.models_onnx.value.graph import (
     SMALLEST_PROBABILITY,
 )
 from cva_sql.models_onnx.value.learning import Learning
-from cva_sql.models_onnx.value.lifetimes import TINY, Lifetimes, expect
+from cva_sql.models_onnx.value.lifetimes import TINY, Lifetimes, expect, read_history
 from cva_sql.models_onnx.value.metrics import Floats
 from cva_sql.models_onnx.value.model import Members, spend_quantile
 
@@ -87,11 +87,9 @@ def _lifetimes(learning: Learning, day: date, kind: Kind) -> Lifetimes:
     fitted = learning.lifetimes[day]
     if fitted.dropout.kind == kind:
         return fitted
-    numbers = learning.rows.seen_from(day).numbers
-    x, t_x, T = (
-        numbers[name].astype(np.float64) for name in ("frequency", "recency_days", "t_days")
-    )
-    return replace(fitted, dropout=fit_dropout(x, t_x, T, kind=kind))
+    past = read_history(learning.rows.seen_from(day).numbers)
+    dropout = fit_dropout(past.frequency, past.recency, past.age, kind=kind)
+    return replace(fitted, dropout=dropout)
 
 
 def _outcome(lifetimes: Lifetimes, rows: Dataset, days: int) -> Outcome:

@@ -101,13 +101,17 @@ def _add_features(graph: Graph, preprocessing: Preprocessing) -> str:
 
 def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: float) -> _Expected:
     """See `lifetimes.expect`."""
+    recency = graph.op("Max", graph.op("Sub", x["t_days"], x["days_since_last_order"]), 0.0)
     orders, alive, probability = add_dropout(
-        graph, x["frequency"], x["recency_days"], x["t_days"], lifetimes.dropout, days
+        graph, x["frequency"], recency, x["t_days"], lifetimes.dropout, days
     )
+    first, repeat = x["first_order_day_amount"], x["monetary_value"]
+    repeat = graph.op("Where", graph.op("IsNaN", repeat), first, repeat)
+    total = graph.op("Add", graph.op("Mul", x["frequency"], repeat), first)
     excess = graph.op("Sub", x["order_max_amount"], lifetimes.largest_order)
-    total = graph.op("Sub", x["historic_value"], graph.op("Max", excess, 0.0))
-    count = x["order_days_count"]
-    mean = graph.op("Div", graph.op("Max", total, 0.0), graph.op("Max", count, 1.0))
+    total = graph.op("Sub", total, graph.op("Max", excess, 0.0))
+    count = graph.op("Add", x["frequency"], 1.0)
+    mean = graph.op("Div", graph.op("Max", total, 0.0), count)
     order_value = add_expected_mean(graph, count, mean, lifetimes.spend)
     return _Expected(
         orders,

@@ -16,7 +16,7 @@ from cva_sql.models_onnx.value.calibration import (
 )
 from cva_sql.models_onnx.value.candidates import logit, sigmoid
 from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.lifetimes import fit_lifetimes, winsorised_mean
+from cva_sql.models_onnx.value.lifetimes import INPUTS, fit_lifetimes, read_history
 from cva_sql.models_onnx.value.model import RESIDUAL_LEVELS, spend_quantile
 
 
@@ -95,29 +95,23 @@ def test_the_largest_thousandth_of_orders_is_cut_down() -> None:
     amount[0] = 1e6
     numbers = {
         "frequency": days - 1.0,
-        "recency_days": np.where(days > 1, 50.0, 0.0),
+        "days_since_last_order": np.where(days > 1, 150.0, 200.0),
         "t_days": np.full(rows, 200.0),
-        "order_days_count": days.astype(float),
         "orders_count": days.astype(float),
-        "historic_value": days * amount,
+        "monetary_value": np.where(days > 1, amount, np.nan),
+        "first_order_day_amount": amount,
         "order_max_amount": amount,
     }
-    found = fit_lifetimes({name: column.astype(np.float32) for name, column in numbers.items()})
-    assert found.largest_order < 200
-    mean = winsorised_mean({name: c.astype(float) for name, c in numbers.items()}, 200.0)
+    columns = {name: column.astype(np.float32) for name, column in numbers.items()}
+    assert fit_lifetimes(columns).largest_order < 200
+    mean = read_history(columns).winsorised_mean(200.0)
     assert mean[1] == pytest.approx(amount[1])
     assert mean[0] == pytest.approx((days[0] * 1e6 - 1e6 + 200) / days[0])
 
 
 def test_customers_without_an_order_are_not_fitted() -> None:
-    nothing = {
-        name: np.full(30, np.nan, dtype=np.float32)
-        for name in ("recency_days", "t_days", "order_max_amount")
-    }
-    zeros = {
-        name: np.zeros(30, dtype=np.float32)
-        for name in ("frequency", "order_days_count", "orders_count", "historic_value")
-    }
+    nothing = {name: np.full(30, np.nan, dtype=np.float32) for name in (*INPUTS, "orders_count")}
+    zeros = {name: np.zeros(30, dtype=np.float32) for name in ("frequency", "orders_count")}
     found = fit_lifetimes(nothing | zeros)
     assert not found.dropout.converged
     assert not found.spend.converged

@@ -43,11 +43,14 @@ def past_orders(rate: np.ndarray) -> dict[str, np.ndarray]:
     order_mean = random.gamma(4.0, 8.0, CUSTOMERS)
     return {
         "frequency": days - 1.0,
-        "recency_days": np.where(days > 1, np.floor(t_days * random.random(CUSTOMERS)), 0.0),
+        "days_since_last_order": t_days
+        - np.where(days > 1, np.floor(t_days * random.random(CUSTOMERS)), 0.0),
         "t_days": t_days,
         "order_days_count": days,
         "orders_count": days,
         "historic_value": days * order_mean,
+        "monetary_value": np.where(days > 1, order_mean, np.nan),
+        "first_order_day_amount": order_mean,
         "order_max_amount": 1.5 * order_mean,
     }
 

@@ -108,11 +108,13 @@ def make_examples(plan: Plan) -> Dataset:
             "decayed_spend": decayed,
             "noise": random.normal(size=CUSTOMERS),
             "frequency": np.maximum(days - 1.0, 0.0),
-            "recency_days": np.where(is_cold, np.nan, recency),
+            "days_since_last_order": np.where(is_cold, np.nan, t_days - recency),
             "t_days": np.where(is_cold, np.nan, t_days),
             "order_days_count": days.astype(float),
             "orders_count": days.astype(float),
             "historic_value": days * order_mean,
+            "monetary_value": np.where(days > 1, order_mean, np.nan),
+            "first_order_day_amount": np.where(is_cold, np.nan, order_mean),
             "order_max_amount": np.where(is_cold, np.nan, 1.5 * order_mean),
         }
         parts.append((day, value, orders, rules, numbers))
@@ -237,7 +239,7 @@ def with_outlier(data: Dataset, customer: str, spend: float) -> Dataset:
     """The same rows, one customer's spend, orders and labels blown up."""
     is_one = data.customer_id.astype(str) == customer
     numbers = dict(data.numbers)
-    for name in ("historic_value", "order_max_amount", "decayed_spend"):
+    for name in ("historic_value", "monetary_value", "order_max_amount", "decayed_spend"):
         numbers[name] = np.where(is_one, np.float32(spend), numbers[name])
     past = ShopPast(steady_sales(PLAN.origins[-1], AS_OF), (Outlier(customer, spend),))
     return replace(
