@@ -39,6 +39,32 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """What predictions are explained against, and how.
+
+    `reference` is the shop's typical customer: a feature's number, text ('' for NULL) or None for
+    NULL; an input without an entry keeps the row's own value and explains nothing. `families` maps
+    the same features to their reason family. `link` says where features are added up: `log` of
+    predicted_value, or `identity`. `money_rule` names how shares in link space become money: see
+    `shapley.share_out`. `tree_columns` is empty, or the model is exp(`tree_scale` · one tree
+    ensemble + …), whose columns are these features (with a text: 1 where the feature is that).
+    """
+
+    reference: dict[str, float | str | None]
+    families: dict[str, str]
+    link: str
+    money_rule: str
+    tree_columns: tuple[tuple[str, str | None], ...] = ()
+    tree_scale: float = 1.0
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Explanation:
+        """The explanation of a manifest's JSON."""
+        columns = tuple((name, text) for name, text in raw["tree_columns"])
+        return Explanation(**{**raw, "tree_columns": columns})
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is frozen with a value model.
 
@@ -57,6 +83,7 @@ class Manifest:
     training: dict[str, Any]
     evaluation: dict[str, Any]
     text_projection: TextProjection | None = None
+    explanation: Explanation | None = None
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
@@ -84,6 +111,8 @@ def read_manifest(folder: Path) -> Manifest:
         raw["features"] = tuple(Feature(**feature) for feature in raw["features"])
         if raw.get("text_projection") is not None:
             raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
+        if raw.get("explanation") is not None:
+            raw["explanation"] = Explanation.from_dict(raw["explanation"])
         return Manifest(**raw)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; train a model with: cva train") from None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, inputs_from_columns
 from cva_sql.udfs.sessions import ValueModel
 from cva_sql.udfs.threads import pool
@@ -56,16 +57,32 @@ def run_session(
     }
 
 
-def predict_struct(model: ValueModel, rows: Any) -> Any:
-    """The Arrow struct of RETURN_TYPE for an Arrow struct of features; a NULL struct gives NULL."""
+def struct_columns(rows: Any) -> tuple[Any, dict[str, Any]]:
+    """An Arrow struct in one piece, and its columns by name; else raises ModelError."""
     import pyarrow as pa
 
     if isinstance(rows, pa.ChunkedArray):
         rows = rows.combine_chunks()
     if isinstance(rows, pa.ChunkedArray):  # zero chunks stay chunked
         rows = pa.array([], type=rows.type)
-    columns = {field.name: rows.field(index) for index, field in enumerate(rows.type)}
-    outputs = predict(model, columns, len(rows))
+    if not pa.types.is_struct(rows.type):
+        raise ModelError(
+            f"a row of features is {rows.type}; expected a struct, e.g. "
+            "select cva_predict(f) from customer_features as f"
+        )
+    return rows, {field.name: rows.field(index) for index, field in enumerate(rows.type)}
+
+
+def predict_struct(model: ValueModel, rows: Any) -> Any:
+    """The Arrow struct of RETURN_TYPE for an Arrow struct of features; a NULL struct gives NULL."""
+    rows, columns = struct_columns(rows)
+    return outputs_struct(model, predict(model, columns, len(rows)), rows)
+
+
+def outputs_struct(model: ValueModel, outputs: Mapping[str, Floats], rows: Any) -> Any:
+    """The outputs as the Arrow struct of RETURN_TYPE, NULL where a row of `rows` is."""
+    import pyarrow as pa
+
     manifest = model.manifest
     arrays = [pa.array(outputs[name], type=pa.float64()) for name in OUTPUTS]
     arrays.append(pa.repeat(pa.scalar(manifest.is_baseline), len(rows)))

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs import text
+from cva_sql.udfs.changes import SCENARIO, predict_changed
+from cva_sql.udfs.coalitions import load_explainer
 from cva_sql.udfs.encoder import ShopEncoder
+from cva_sql.udfs.explain import EXPLANATION_TYPE, explain_struct
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
+from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, load_model
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 FUNCTIONS = (
     "cva_predict",
+    "cva_predict_changed",
+    "cva_explain",
     "cva_embed",
     "cva_sentiment",
     "cva_text_status",
@@ -69,6 +75,19 @@ def register(
         None,
         RETURN_TYPE,
     )
+    create(
+        "cva_predict_changed",
+        lambda rows, changes: predict_changed(load_model(deployed_folder(models)), rows, changes),
+        None,
+        RETURN_TYPE,
+    )
+    explained = Progress("customers explained")
+    create(
+        "cva_explain",
+        lambda rows: explain_struct(load_explainer(deployed_folder(models)), rows, explained),
+        None,
+        EXPLANATION_TYPE,
+    )
     create("cva_embed", on_text(text.embed), ["VARCHAR"], vector)
     create("cva_sentiment", on_text(text.sentiment), ["VARCHAR"], "DOUBLE")
     create("cva_text_status", on_text(text.text_status), ["VARCHAR"], text.STATUS_TYPE)
@@ -84,6 +103,7 @@ def register(
         [vector],
         "FLOAT[]",
     )
+    con.execute(SCENARIO).fetchall()
     con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,11 @@ from cva_sql.udfs.encoder import (
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.journal import Journal, clear_journals
 from cva_sql.udfs.manifest import read_manifest
+from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.projection import DIMENSION, TextProjection, read_projection
 from cva_sql.udfs.sessions import deployed_folder
 
 BATCH = 64  # texts between two writes to the journal
-QUIET_SECONDS = 2.0  # a line of progress at most this often
 PROJECTION_VARIABLE = "CVA_TEXT_PROJECTION"  # a file that takes the deployed projection's place
 
 STATUS_TYPE = "STRUCT(status VARCHAR, token_count INTEGER)"
@@ -108,8 +106,8 @@ class Reader:
         self._database = database
         self._journal: Journal | None = None
         self._lock = threading.Lock()
-        self._done = self._fresh = 0
-        self._started = self._said = 0.0
+        self._fresh = 0
+        self._progress = Progress("texts")
 
     def read(self, texts: Any, totals: Any) -> Any:
         """Arrow strings, and how many texts the query has -> structs of READING_TYPE."""
@@ -127,7 +125,8 @@ class Reader:
             self._journal = None
             if self._work_dir is not None:
                 clear_journals(self._work_dir, self._database)
-            fresh, self._fresh, self._done, self._started = self._fresh, 0, 0, 0.0
+            fresh, self._fresh = self._fresh, 0
+            self._progress.reset()
             return fresh
 
     def _open_journal(self, key: str) -> Journal | None:
@@ -140,8 +139,7 @@ class Reader:
         self, encoder: Encoder, texts: Sequence[str | None], total: int
     ) -> list[Reading]:
         journal = self._open_journal(encoder.manifest.key)
-        with self._lock:
-            self._started = self._started or time.monotonic()
+        self._progress.start()
         digests = [None if text is None else text_digest(text) for text in texts]
         found = [journal.find(d) if journal and d else None for d in digests]
         missing = [i for i, one in enumerate(found) if one is None and texts[i] is not None]
@@ -150,22 +148,10 @@ class Reader:
             journal.append((str(digests[i]), r) for i, r in zip(missing, fresh, strict=True))
         for i, reading in zip(missing, fresh, strict=True):
             found[i] = reading
-        self._report(len(texts), len(fresh), total)
-        return [NOTHING if one is None else one for one in found]
-
-    def _report(self, texts: int, fresh: int, total: int) -> None:
         with self._lock:
-            self._done += texts
-            self._fresh += fresh
-            now = time.monotonic()
-            if not fresh or now - max(self._said, self._started) < QUIET_SECONDS:
-                return
-            self._said = now
-            rate = self._done / (now - self._started)
-            left = f", {(total - self._done) / rate:.0f} s left" if total >= self._done else ""
-            of = f" of {total:,}" if total else ""
-            line = f"cva: {self._done:,}{of} texts, {rate:.0f} a second{left}\n"
-            sys.stderr.write(line)
+            self._fresh += len(fresh)
+        self._progress.add(len(texts), total, is_silent=not fresh)
+        return [NOTHING if one is None else one for one in found]
 
 
 def text_digest(text: str) -> str:

@@ -93,6 +93,26 @@ select {{ cva.hash_key(column) }} as hashed_key
 {% macro spark__list_item(list, n) %}get({{ list }}, {{ n - 1 }}){% endmacro %}
 
 
+{#- One row for each item of a list; in the select list, and none for an empty list. -#}
+{% macro exploded(list) %}
+{{- return(adapter.dispatch('exploded', 'cva')(list)) -}}
+{% endmacro %}
+
+{% macro default__exploded(list) %}unnest({{ list }}){% endmacro %}
+
+{% macro spark__exploded(list) %}explode({{ list }}){% endmacro %}
+
+
+{#- A number as people write it: 1,234.50 with two places. -#}
+{% macro number_text(number, places) %}
+{{- return(adapter.dispatch('number_text', 'cva')(number, places)) -}}
+{% endmacro %}
+
+{% macro default__number_text(number, places) %}format('{:,.{{ places }}f}', {{ number }}){% endmacro %}
+
+{% macro spark__number_text(number, places) %}format_number({{ number }}, {{ places }}){% endmacro %}
+
+
 {#- The sum of a DOUBLE term, each rounded to so many places first, so that neither threads nor row order
     show. DuckDB rounds to DECIMAL at twice the price of whole numbers, so it adds up those. -#}
 {% macro rounded_sum(term, places) %}
@@ -257,3 +277,23 @@ set memory_limit = coalesce(getvariable('cva_memory_limit'), current_setting('me
 {%- endmacro %}
 
 {% macro spark__restore_memory() %}{% endmacro %}
+
+
+{#- What stands for the attributions where nobody was explained. -#}
+{% macro no_attributions() %}
+{{- return(adapter.dispatch('no_attributions', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__no_attributions() -%}
+cast(null as struct(
+        "rank" integer, family varchar, feature varchar, "value" varchar, reference_value varchar,
+        attribution double, standard_error double, family_attribution double
+    )[])
+{%- endmacro %}
+
+{% macro spark__no_attributions() -%}
+cast(null as array<struct<
+        rank: int, family: string, feature: string, value: string, reference_value: string,
+        attribution: double, standard_error: double, family_attribution: double
+    >>)
+{%- endmacro %}

@@ -27,7 +27,8 @@
         'name': line.name, 'family': line.get('family', 'own'),
         'reason_family': line.get('reason_family', 'own'), 'kind': line.get('kind', 'number'),
         'unit': line.get('unit', ''), 'direction': line.get('direction', 0),
-        'label': line.get('label', line.name), 'is_model_input': line.get('is_model_input', true),
+        'label': line.get('label', line.name), 'label_zh': line.get('label_zh', line.get('label', line.name)),
+        'is_model_input': line.get('is_model_input', true), 'is_reason': line.get('is_reason', true),
         'model': line.model
     } %}
     {% do lines.append(feature) %}

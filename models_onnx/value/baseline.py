@@ -20,7 +20,7 @@ from cva_sql.models_onnx.value.graph import (
     output_quantiles,
 )
 from cva_sql.models_onnx.value.rules import DECAY_DAYS
-from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Feature, Manifest
+from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Explanation, Feature, Manifest
 
 INPUTS = (
     "decayed_spend",
@@ -81,6 +81,18 @@ def write_baseline(folder: Path) -> None:
         opset=OPSET,
         training={},
         evaluation={},
+        # The rule knows no shop, so it cannot know a typical customer: a customer who has ordered
+        # and spent nothing since takes that place, and the inputs about the shop explain nothing.
+        explanation=Explanation(
+            reference={"decayed_orders": 0.0, "decayed_spend": 0.0, "orders_count": 1.0},
+            families={
+                "decayed_orders": "frequency",
+                "decayed_spend": "spend",
+                "orders_count": "frequency",
+            },
+            link="identity",
+            money_rule="difference",
+        ),
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MODEL_FILE).write_bytes(data)

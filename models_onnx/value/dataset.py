@@ -34,7 +34,8 @@ class Dataset:
 
     `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
     row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
-    a feature to its family in the catalogue, `shops` a date to score on to the shop's past then.
+    a feature to its family in the catalogue, `reason_families` to the one that reasons count it in,
+    `shops` a date to score on to the shop's past then.
     """
 
     customer_id: NDArray[Any]
@@ -46,6 +47,7 @@ class Dataset:
     label_orders: NDArray[np.float64]
     rules: dict[str, NDArray[np.float64]]
     families: dict[str, str] = field(default_factory=dict)
+    reason_families: dict[str, str] = field(default_factory=dict)
     shops: dict[date, ShopPast] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -63,6 +65,7 @@ class Dataset:
             self.label_orders[mask],
             {name: column[mask] for name, column in self.rules.items()},
             self.families,
+            self.reason_families,
             self.shops,
         )
 
@@ -111,10 +114,10 @@ def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:
     return tuple(Feature(name, kind) for name, kind in rows)
 
 
-def read_families(con: DuckDBPyConnection, schema: str) -> dict[str, str]:
-    """Feature -> family in a schema's catalogue."""
+def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") -> dict[str, str]:
+    """Feature -> `family` or `reason_family` in a schema's catalogue."""
     rows = con.execute(
-        f'select feature, family from "{schema}_cva".cva_feature_catalog order by feature'
+        f'select feature, {column} from "{schema}_cva".cva_feature_catalog order by feature'
     ).fetchall()
     return dict(rows)
 
@@ -147,4 +150,5 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
         label_orders=number("label_orders", np.float64),
         rules={name: number(name, np.float64) for name in RULE_COLUMNS},
         families=read_families(con, schema),
+        reason_families=read_families(con, schema, "reason_family"),
     )

@@ -39,7 +39,7 @@ from cva_sql.models_onnx.value.rows_graph import Rows, add_rows
 from cva_sql.models_onnx.value.shop_past import SHOWN_OUTLIERS, Outlier
 from cva_sql.models_onnx.value.trees_graph import add_steps, add_trees
 from cva_sql.udfs.errors import ModelError
-from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest
+from cva_sql.udfs.manifest import OUTPUTS, Explanation, Feature, Manifest
 from cva_sql.udfs.predict import run_session
 from cva_sql.udfs.projection import TextProjection
 from cva_sql.udfs.sessions import ValueModel, open_session
@@ -126,7 +126,7 @@ class _Lines:
         return self.graph.op("Add", total, intercept - float(np.sum(slopes * mean)))
 
     def _trees(self, trees: Trees) -> str:
-        raw = add_trees(self.graph, self.rows.matrix, trees.booster)
+        raw = add_trees(self.graph, self.rows.features, trees.booster)
         return self.graph.op("Add", raw, float(np.log(trees.scale)))
 
     def _hurdle(self) -> str:
@@ -192,12 +192,13 @@ def build_manifest(
     database: str | None = None,
     text_projection: TextProjection | None = None,
     outliers: Sequence[Outlier] = (),
+    explanation: Explanation | None = None,
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: the level of money does not travel between shops.
     `text_projection` made the text features that the model was trained on; the `outliers` were left
-    out.
+    out; without an `explanation` nothing can be explained.
     """
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preparation.preprocessing
@@ -231,6 +232,7 @@ def build_manifest(
             "verdict": choice.reason,
         },
         text_projection=text_projection,
+        explanation=explanation,
     )
 
 

@@ -6,6 +6,8 @@ with features as (select * from {{ ref('cva', 'customer_features') }}),
 
 scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
+reasons as (select * from {{ ref('cva', 'int_cva__customer_reasons') }}),
+
 -- Apart from the join, so that the user's predicate may name any column of customer_features.
 judged as (
     select
@@ -38,6 +40,9 @@ customers as (
         scores.horizon_retention_rate,
         scores.score as frozen_score,
         scores.is_baseline,
+        reasons.reason_1,
+        reasons.reason_2,
+        reasons.reason_3,
         scores.model_version,
         scores.model_hash
     from judged
@@ -45,6 +50,10 @@ customers as (
         on
             judged.customer_id = scores.customer_id
             and judged.as_of_date = scores.as_of_date
+    left join reasons
+        on
+            judged.customer_id = reasons.customer_id
+            and judged.as_of_date = reasons.as_of_date
 ),
 
 ranked as (
@@ -99,9 +108,9 @@ final as (
         end as expected_next_order_date,
         is_overdue,
         {{ cva.clv() }} as clv,
-        cast(null as string) as reason_1,
-        cast(null as string) as reason_2,
-        cast(null as string) as reason_3,
+        reason_1,
+        reason_2,
+        reason_3,
         model_version,
         model_hash,
         {{ cva.now() }} as scored_at

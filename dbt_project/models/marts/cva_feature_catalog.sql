@@ -11,7 +11,13 @@ with final as (
         cast('{{ feature.unit | replace("'", "''") }}' as string) as unit,
         cast({{ feature.direction }} as integer) as direction,
         cast('{{ feature.label | replace("'", "''") }}' as string) as label,
-        cast({{ 'true' if feature.is_model_input else 'false' }} as boolean) as is_model_input
+        cast('{{ feature.label_zh | replace("'", "''") }}' as string) as label_zh,
+        {%- for language in cva.reason_words() %}
+        cast('{{ cva.reason_template(feature, language) | replace("'", "''") }}' as string)
+            as {{ cva.template_column(language) }},
+        {%- endfor %}
+        cast({{ 'true' if feature.is_model_input else 'false' }} as boolean) as is_model_input,
+        cast({{ 'true' if feature.is_reason else 'false' }} as boolean) as is_reason
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -1,0 +1,241 @@
+"""`cva_explain`: what each feature of a row added to predicted_value, in money.
+
+Families of features are the players of an exact game: every coalition of them goes through the
+deployed file, a feature outside the coalition having the typical customer's value. Within a family
+the features' shares are found in link space: exactly where the model is a tree ensemble, else by
+permutations that keep families together (G. Owen, Values of Games with a Priori Unions, 1977), each
+with its reverse, so that all but interactions of three and more features cancel out. `shapley.
+share_out` turns them into money that adds up to the family's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.udfs.coalitions import Explainer, Floats, Game
+from cva_sql.udfs.manifest import inputs_from_columns
+from cva_sql.udfs.predict import struct_columns
+from cva_sql.udfs.progress import Progress
+from cva_sql.udfs.shapley import SMALLEST, enumerate_rates, enumerate_shapley, share_out
+from cva_sql.udfs.threads import pool
+from cva_sql.udfs.tree_attributions import attribute_leaves
+
+PAIRS = (
+    3  # permutations, each with its reverse: with three families every coalition gets its weight
+)
+SEED = 8  # any; the same permutations for every row, run and machine
+PART = 1024  # rows explained at a time by one thread
+
+EXPLANATION_TYPE = (
+    "STRUCT(baseline_prediction_value DOUBLE, predicted_value DOUBLE, feature_attributions "
+    'STRUCT("rank" INTEGER, family VARCHAR, feature VARCHAR, "value" VARCHAR, '
+    "reference_value VARCHAR, attribution DOUBLE, standard_error DOUBLE, "
+    "family_attribution DOUBLE)[], model_version VARCHAR, model_hash VARCHAR)"
+)
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """Explained rows: `baseline` + the sum of a row of `money` = `predicted`.
+
+    `baseline` and `predicted` are (rows,), `money` and `standard_error` (rows, players),
+    `family_money` (rows, families), all in the shop's currency. The error is that of sampling
+    permutations, 0 where nothing was sampled.
+    """
+
+    baseline: Floats
+    predicted: Floats
+    money: Floats
+    standard_error: Floats
+    family_money: Floats
+
+
+def explain(explainer: Explainer, columns: Mapping[str, Any], rows: int) -> Attributions:
+    """Attributions of the rows of Arrow columns by name; a row's do not depend on its company."""
+    inputs = inputs_from_columns(explainer.manifest, columns, rows)
+    parts = max(1, -(-rows // PART))
+    if parts == 1 and rows > 1:
+        parts = min(os.cpu_count() or 1, rows)
+    bounds = [rows * part // parts for part in range(parts + 1)]
+
+    def run(part: int) -> Attributions:
+        first, end = bounds[part], bounds[part + 1]
+        return _explain_part(
+            Game(explainer, {n: column[first:end] for n, column in inputs.items()}, end - first)
+        )
+
+    return _joined([run(0)] if parts == 1 else list(pool().map(run, range(parts))))
+
+
+def _joined(parts: list[Attributions]) -> Attributions:
+    names = Attributions.__dataclass_fields__
+    return Attributions(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def _explain_part(game: Game) -> Attributions:
+    explainer = game.explainer
+    values = _family_coalitions(game)
+    is_log = explainer.explanation.link == "log"
+    family_money = enumerate_shapley(values)
+    rates = enumerate_rates(values) if is_log else np.ones_like(family_money)
+    if explainer.leaves:
+        matrix, typical, player_of = game.tree_matrix()
+        links = np.zeros(game.differs.shape)
+        found = attribute_leaves(explainer.leaves, matrix, typical, player_of)
+        links[:, : found.shape[1]] = explainer.explanation.tree_scale * found
+        errors = np.zeros_like(links)
+    else:
+        links, errors = _sample_links(game, values[0], is_log)
+    money, standard_error = np.zeros_like(links), np.zeros_like(links)
+    for place in range(len(explainer.families)):
+        mine = explainer.family_of == place
+        money[:, mine] = share_out(family_money[place], links[:, mine], rates[place])
+        standard_error[:, mine] = errors[:, mine] * rates[place][:, None]
+    return Attributions(values[0], values[-1], money, standard_error, family_money.T)
+
+
+def _family_coalitions(game: Game) -> Floats:
+    """predicted_value of every coalition of families, (2^families, rows).
+
+    A family that is the typical customer's in a row changes nothing there and is not sent.
+    """
+    explainer = game.explainer
+    count = len(explainer.families)
+    present = np.zeros(game.rows, dtype=np.int64)
+    for family in range(count):
+        has = game.differs[:, explainer.family_of == family].any(axis=1)
+        present |= has.astype(np.int64) << family
+    codes = np.arange(1 << count)
+    table = (codes[:, None] >> explainer.family_of) & 1 == 1
+    is_sent = (codes[:, None] & present) == codes[:, None]
+    sent_codes, sent_rows = np.nonzero(is_sent)
+    values = np.empty((len(codes), game.rows))
+    values[sent_codes, sent_rows] = game.values(sent_rows, sent_codes, table)
+    rows = np.arange(game.rows)
+    for code in codes:
+        absent = ~is_sent[code]
+        values[code, absent] = values[code & present[absent], rows[absent]]
+    return values
+
+
+def _sample_links(game: Game, baseline: Floats, is_log: bool) -> tuple[Floats, Floats]:
+    """Shares in link space and their standard errors, each (rows, players)."""
+    total, squares = np.zeros(game.differs.shape), np.zeros(game.differs.shape)
+    for order in permutations_by_family(game.explainer.family_of):
+        pair = _walk(game, order, baseline, is_log) + _walk(game, order[::-1], baseline, is_log)
+        total += pair / 2
+        squares += (pair / 2) ** 2
+    mean = total / PAIRS
+    variance = np.maximum(squares / PAIRS - mean**2, 0.0) * (PAIRS / (PAIRS - 1))
+    # What rounding left in the difference of two squares is no error of sampling.
+    variance[variance < 1e-14 * mean**2] = 0.0
+    return mean, np.sqrt(variance / PAIRS)
+
+
+def permutations_by_family(family_of: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """PAIRS orders of the players, families together; each begins with another family."""
+    random = np.random.default_rng(SEED)
+    families = random.permutation(np.unique(family_of))
+    orders = []
+    for turn in range(PAIRS):
+        blocks = [
+            random.permutation(np.flatnonzero(family_of == f)) for f in np.roll(families, turn)
+        ]
+        orders.append(np.concatenate([*blocks, np.empty(0, dtype=np.int64)]).astype(np.int64))
+    return orders
+
+
+def _walk(game: Game, order: NDArray[np.int64], baseline: Floats, is_log: bool) -> Floats:
+    """What each player adds in link space when they come in this order, (rows, players).
+
+    A player that is the typical customer's changes nothing and is not sent.
+    """
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    table = place[None, :] < np.arange(len(order) + 1)[:, None]
+    step, row = np.nonzero(game.differs[:, order].T)
+    values = game.values(row, step + 1, table)
+    lines = np.tile(baseline, (len(order) + 1, 1))
+    lines[step + 1, row] = values
+    if is_log:
+        lines = np.log(np.maximum(lines, SMALLEST))
+    gains = np.zeros(game.differs.shape)
+    before = lines[0].copy()
+    for at, player in enumerate(order):
+        came = game.differs[:, player]
+        gains[came, player] = lines[at + 1, came] - before[came]
+        before[came] = lines[at + 1, came]
+    return gains
+
+
+def explain_struct(explainer: Explainer, rows: Any, progress: Progress | None = None) -> Any:
+    """The Arrow struct of EXPLANATION_TYPE for one of features; a NULL struct gives NULL.
+
+    Within a row the features come in order of rank: the largest effect first, ties by name.
+    """
+    import pyarrow as pa
+
+    rows, columns = struct_columns(rows)
+    if progress is not None:
+        progress.start()
+    found = explain(explainer, columns, len(rows))
+    count, width = found.money.shape
+    order = np.argsort(-np.abs(found.money), axis=1, kind="stable")
+    flat = order.ravel()
+    at = (np.repeat(np.arange(count), width), flat)
+    names = pa.array(explainer.players, type=pa.string())
+    families = pa.array([explainer.families[i] for i in explainer.family_of], type=pa.string())
+    values = pa.concat_arrays([_texts(columns[name]) for name in explainer.players])
+    typical = [explainer.explanation.reference[name] for name in explainer.players]
+    typical_texts = pa.concat_arrays([_texts(pa.array([value])) for value in typical])
+    items = pa.StructArray.from_arrays(
+        [
+            pa.array(np.tile(np.arange(1, width + 1, dtype=np.int32), count)),
+            families.take(pa.array(flat)),
+            names.take(pa.array(flat)),
+            values.take(pa.array(flat * count + at[0])),
+            typical_texts.take(pa.array(flat)),
+            pa.array(found.money[at]),
+            pa.array(found.standard_error[at]),
+            pa.array(found.family_money[at[0], explainer.family_of[flat]]),
+        ],
+        names=["rank", "family", "feature", "value", "reference_value", "attribution",
+               "standard_error", "family_attribution"],
+    )  # fmt: skip
+    if progress is not None:
+        progress.add(count)
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * width)
+    manifest = explainer.manifest
+    return pa.StructArray.from_arrays(
+        [
+            pa.array(found.baseline),
+            pa.array(found.predicted),
+            pa.ListArray.from_arrays(offsets, items),
+            pa.repeat(pa.scalar(manifest.version), count),
+            pa.repeat(pa.scalar(manifest.sha256), count),
+        ],
+        names=["baseline_prediction_value", "predicted_value", "feature_attributions",
+               "model_version", "model_hash"],
+        mask=rows.is_null() if rows.null_count else None,
+    )  # fmt: skip
+
+
+def _texts(column: Any) -> Any:
+    """Values as people write them: 9, 812.4, DE; NULL stays, and stands for '' as well."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    texts = column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        texts = pc.replace_substring_regex(texts, r"\.0$", "")
+    return pc.if_else(pc.is_in(texts, pa.array(["", "nan"])), None, texts)

@@ -1,0 +1,74 @@
+"""Shapley values of a few players by full enumeration; how a family's money becomes its features'.
+
+Source of the values: L. S. Shapley, A Value for n-Person Games (1953). The logarithmic mean as the
+rate from a share in logs to one in money: B. W. Ang, The LMDI approach to decomposition analysis,
+Energy Policy 33 (2005), eq. 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import factorial
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+SMALLEST = 1e-300  # a value below has no logarithm
+
+
+def enumerate_shapley(values: Floats) -> Floats:
+    """The Shapley values, (players, rows), of games given by all coalitions, (2^players, rows).
+
+    Bit p of a row's place says whether player p takes part. The values of a game add up to the
+    difference between its last row and its first.
+    """
+    return _weighted(values, lambda after, before: after - before)
+
+
+def enumerate_rates(values: Floats) -> Floats:
+    """What one unit in logs is worth to a player, (players, rows).
+
+    It is the mean over coalitions, by Shapley's weights, of the logarithmic mean of the value with
+    and without the player.
+    """
+    return _weighted(values, logarithmic_mean)
+
+
+def _weighted(values: Floats, measure: Callable[[Floats, Floats], Floats]) -> Floats:
+    players = int(values.shape[0]).bit_length() - 1
+    codes = np.arange(values.shape[0])
+    sizes = np.array([int(code).bit_count() for code in codes])
+    result = np.zeros((players, values.shape[1]))
+    for player in range(players):
+        without = codes[(codes >> player) & 1 == 0]
+        for code in without:
+            size = int(sizes[code])
+            weight = factorial(size) * factorial(players - size - 1) / factorial(players)
+            result[player] += weight * measure(values[code | (1 << player)], values[code])
+    return result
+
+
+def logarithmic_mean(a: Floats, b: Floats) -> Floats:
+    """(a − b) / (log a − log b), and their mean where they are next to equal."""
+    a, b = np.maximum(a, SMALLEST), np.maximum(b, SMALLEST)
+    distance = np.log(a) - np.log(b)
+    near = np.abs(distance) < 1e-6  # the quotient has lost half its digits by here
+    return np.where(near, (a + b) / 2, (a - b) / np.where(near, 1.0, distance))
+
+
+def share_out(total: Floats, links: Floats, rate: Floats) -> Floats:
+    """What each feature of a family moved, (rows, features), adding up to `total`, (rows,).
+
+    `links` are the features' shares in link space, (rows, features); `rate`, (rows,), is what one
+    unit there is worth in money. What rate · links leave over of the total goes to the features
+    that pull its way, in proportion; where none does, to all. A feature without a share gets none.
+    """
+    money = rate[:, None] * links
+    rest = total - money.sum(axis=1)
+    weights = np.where(np.sign(links) == np.sign(rest)[:, None], np.abs(links), 0.0)
+    nobody = weights.sum(axis=1) == 0
+    weights[nobody] = np.abs(links[nobody])
+    whole = weights.sum(axis=1)
+    return np.asarray(money + weights * (rest / np.where(whole > 0, whole, 1.0))[:, None])

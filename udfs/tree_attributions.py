@@ -1,0 +1,136 @@
+"""Exact Shapley values of a tree ensemble against one reference row, leaf by leaf.
+
+The interventional values of S. M. Lundberg et al., From local explanations to global understanding
+with explainable AI for trees, Nature Machine Intelligence 2 (2020), for a single background row: on
+the way to a leaf a feature either lets both rows pass, only the one explained (it has to take
+part), only the reference (it must not), or neither. A leaf v with a features of the second kind and
+b of the third is the game "all a and none of the b", whose values are v·(a−1)!·b!/(a+b)! and
+−v·a!·(b−1)!/(a+b)!.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import factorial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.udfs.errors import ModelError
+
+Floats = NDArray[np.float64]
+LEQ = 0  # the operator's code of `<=`, the only test that our models have
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test on the way to a leaf: `column` <= `split` (for NaN: `missing`) is `outcome`."""
+
+    column: int
+    split: float
+    missing: bool
+    outcome: bool
+
+    def passes(self, values: Floats) -> NDArray[np.bool_]:
+        """Which of the values go on to the leaf."""
+        with np.errstate(invalid="ignore"):
+            left = np.where(np.isnan(values), self.missing, values <= self.split)
+        return np.asarray(left == self.outcome)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf's value and the tests on the way to it."""
+
+    value: float
+    tests: tuple[Test, ...]
+
+
+def read_leaves(model: Any) -> tuple[Leaf, ...]:
+    """The leaves of an onnx.ModelProto's one TreeEnsemble; else raises ModelError."""
+    from onnx import helper, numpy_helper
+
+    nodes = [node for node in model.graph.node if node.op_type == "TreeEnsemble"]
+    if len(nodes) != 1:
+        raise ModelError(f"the model has {len(nodes)} tree ensembles; expected one")
+    raw = {a.name: helper.get_attribute_value(a) for a in nodes[0].attribute}
+    for name in ("nodes_splits", "nodes_modes", "leaf_weights"):
+        raw[name] = numpy_helper.to_array(raw[name])
+    if set(raw["nodes_modes"].tolist()) - {LEQ}:
+        raise ModelError("the model has tests other than <=")
+    leaves: list[Leaf] = []
+    for root in raw["tree_roots"]:
+        _walk(raw, int(root), (), leaves)
+    return tuple(leaves)
+
+
+def _walk(raw: dict[str, Any], node: int, path: tuple[Test, ...], leaves: list[Leaf]) -> None:
+    column, split = int(raw["nodes_featureids"][node]), float(raw["nodes_splits"][node])
+    missing = bool(raw["nodes_missing_value_tracks_true"][node])
+    for outcome, side in ((True, "true"), (False, "false")):
+        child = int(raw[f"nodes_{side}nodeids"][node])
+        tests = (*path, Test(column, split, missing, outcome))
+        if raw[f"nodes_{side}leafs"][node]:
+            leaves.append(Leaf(float(raw["leaf_weights"][child]), tests))
+        else:
+            _walk(raw, child, tests, leaves)
+
+
+def attribute_leaves(
+    leaves: tuple[Leaf, ...], matrix: Floats, reference: Floats, feature_of: NDArray[np.int64]
+) -> Floats:
+    """Shapley values in the ensemble's own units, (rows, features).
+
+    `matrix` is (rows, columns) with NaN for NULL, `reference` (columns,), `feature_of` the feature
+    that each column belongs to: the columns of one feature change together.
+    """
+    result = np.zeros((len(matrix), int(feature_of.max(initial=-1)) + 1))
+    for leaf in leaves:
+        on_path = sorted({int(feature_of[test.column]) for test in leaf.tests})
+        row_passes = {feature: np.ones(len(matrix), dtype=bool) for feature in on_path}
+        reference_passes = dict.fromkeys(on_path, True)
+        for test in leaf.tests:
+            feature = int(feature_of[test.column])
+            row_passes[feature] &= test.passes(matrix[:, test.column])
+            reference_passes[feature] &= bool(test.passes(reference[[test.column]])[0])
+        _add_leaf(result, leaf.value, row_passes, reference_passes)
+    return result
+
+
+def _add_leaf(
+    result: Floats,
+    value: float,
+    row_passes: dict[int, NDArray[np.bool_]],
+    reference_passes: dict[int, bool],
+) -> None:
+    # A feature that lets only the row pass is needed; one that lets only the reference is barred.
+    needed = np.zeros(len(result), dtype=np.int64)
+    barred = np.zeros(len(result), dtype=np.int64)
+    alive = np.ones(len(result), dtype=bool)
+    for feature, passes in row_passes.items():
+        if reference_passes[feature]:
+            barred += ~passes
+        else:
+            needed += passes
+            alive &= passes
+    gain, loss = _leaf_weights(len(row_passes))
+    gain_of_row = np.where(alive, value * gain[needed, barred], 0.0)
+    loss_of_row = np.where(alive, value * loss[needed, barred], 0.0)
+    for feature, passes in row_passes.items():
+        if reference_passes[feature]:
+            result[:, feature] -= np.where(passes, 0.0, loss_of_row)
+        else:
+            result[:, feature] += gain_of_row
+
+
+def _leaf_weights(players: int) -> tuple[Floats, Floats]:
+    """(a−1)!·b!/(a+b)! and a!·(b−1)!/(a+b)! for a, b from 0 to `players`; 0 where not defined."""
+    gain, loss = np.zeros((players + 1, players + 1)), np.zeros((players + 1, players + 1))
+    for a in range(players + 1):
+        for b in range(players + 1 - a):
+            if a:
+                gain[a, b] = factorial(a - 1) * factorial(b) / factorial(a + b)
+            if b:
+                loss[a, b] = factorial(a) * factorial(b - 1) / factorial(a + b)
+    return gain, loss
