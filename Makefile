@@ -59,6 +59,7 @@ encoder: setup-encoder
 bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_features.py
 	$(BIN)/python benchmarks/bench_scoring.py
+	$(BIN)/python benchmarks/bench_explain.py
 	$(BIN)/python benchmarks/bench_run.py
 	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py
 

@@ -12,6 +12,7 @@ from cva_sql.cli import (
     demo_command,
     embed,
     evaluate,
+    explain,
     export_model,
     init,
     load,
@@ -22,6 +23,7 @@ from cva_sql.cli import (
     train,
 )
 from cva_sql.cli.doctor import command as doctor_command
+from cva_sql.cli.report import command as report_command
 from cva_sql.udfs.errors import CvaError
 
 app = typer.Typer(
@@ -41,7 +43,9 @@ app.command("run")(run.run)
 app.command("check-features")(check_features.check_features)
 app.command("embed")(embed.embed)
 app.command("score")(score.score)
+app.command("explain")(explain.explain)
 app.command("export-model")(export_model.export_model)
+app.command("report")(report_command.report)
 app.command("sql")(sql_command.sql)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(models_command.models)

@@ -11,6 +11,8 @@ QUERY = """select customer_id, round(score, 1) as score, value_tier,
     round(predicted_value, 2) as predicted_value,
     round(purchase_probability, 2) as purchase_probability, churn_risk
 from customer_value order by customer_value.predicted_value desc limit 5"""
+WHY = """select customer_id, unnest([reason_1, reason_2, reason_3]) as why
+from customer_value order by predicted_value desc limit 3"""
 
 
 def demo(
@@ -32,6 +34,7 @@ def demo(
     from cva_sql.cli.load import load_table
     from cva_sql.cli.options import open_shop
     from cva_sql.cli.progress import step
+    from cva_sql.cli.report.command import write_report
     from cva_sql.cli.run import describe as describe_run
     from cva_sql.cli.run import run_shop
     from cva_sql.cli.train import describe as describe_training
@@ -54,15 +57,18 @@ def demo(
     print(describe_training(train_shop(shop), shop), end="\n\n")
     result = run_shop(shop)
     print(describe_run(result), end="\n\n")
-    print(QUERY)
     con = duckdb.connect(result.published, read_only=True)
     try:
-        con.sql(QUERY).show(max_width=120)
+        for query in (QUERY, WHY):
+            print(query)
+            con.sql(query).show(max_width=120)
     finally:
         con.close()
+    written = write_report(shop, folder / "report.html")
     print(
         f"""The shop is a sample; no figure above says how good cva is on yours.
 next:
+  open the report        {written.path}
   look at the table      duckdb -readonly {result.published}
   how good is it here    cva evaluate --db {db}
   your own orders        cva load orders FILE.csv --db shop.duckdb, then cva train, cva run"""

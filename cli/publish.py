@@ -11,6 +11,8 @@ from cva_sql.cli.options import connect
 
 TABLES = {  # published name -> schema suffix
     "customer_value": "",
+    "customer_value_explain": "",
+    "cva_feature_importance": "",
     "customer_features": "",
     "cva_rejects": "_cva",
     "cva_text_statuses": "_cva",

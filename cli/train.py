@@ -90,6 +90,7 @@ def train_shop(shop: Shop) -> Trained:
     from cva_sql.models_onnx.value.export import build_manifest, build_model, check_parity
     from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
     from cva_sql.models_onnx.value.origins import plan_origins
+    from cva_sql.models_onnx.value.typical_customer import build_explanation
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with step("looking at the history"):
@@ -136,6 +137,7 @@ def train_shop(shop: Shop) -> Trained:
             shop.db.name,
             texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
             outliers,
+            build_explanation(model, rows.seen_from(plan.as_of)),
         )
         parity = check_parity(model, onnx, manifest, rows.seen_from(plan.as_of))
         store_model(shop.models_dir, onnx, manifest)

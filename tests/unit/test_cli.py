@@ -15,7 +15,18 @@ from cva_sql.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 COMMANDS: dict[str, Any] = dict(get_command(app).commands)  # type: ignore[attr-defined]
-HEAVY = ("duckdb", "numpy", "pyarrow", "onnxruntime", "onnx", "dbt", "lightgbm", "sklearn", "scipy")
+HEAVY = (
+    "duckdb",
+    "matplotlib",
+    "numpy",
+    "pyarrow",
+    "onnxruntime",
+    "onnx",
+    "dbt",
+    "lightgbm",
+    "sklearn",
+    "scipy",
+)
 FOLDERS = ("cli", "udfs", "models_onnx", "dbt_project", "tests", "benchmarks")
 
 

@@ -1,0 +1,278 @@
+"""`cva explain`: why a customer's score is what it is, and what a changed feature makes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cva_sql.cli.options import (
+    Json,
+    ModelsDir,
+    ProjectDir,
+    ShopDb,
+    Vars,
+    connect,
+    open_shop,
+    reason_of,
+)
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.dbt import Shop
+    from cva_sql.udfs.sessions import ValueModel
+
+TABLE = "int_cva__customer_explanations"
+FIGURES = (
+    "predicted_value",
+    "predicted_value_p10",
+    "predicted_value_p50",
+    "predicted_value_p90",
+    "purchase_probability",
+)
+
+
+@dataclass(frozen=True)
+class FeatureEffect:
+    """What a feature adds to the prediction, in the shop's currency; values as text."""
+
+    feature: str
+    label: str
+    value: str | None
+    reference_value: str | None
+    attribution: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class FamilyEffect:
+    """What a family of features adds: the sum of its features, the largest of them first."""
+
+    family: str
+    attribution: float
+    features: tuple[FeatureEffect, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The prediction with features changed as in `changes`; `difference` is in predicted_value."""
+
+    changes: dict[str, str]
+    figures: dict[str, float]
+    difference: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A customer's prediction and what it is made of: baseline + families = predicted_value."""
+
+    customer_id: str
+    as_of_date: str
+    model_version: str
+    figures: dict[str, float]
+    score: float | None
+    reasons: tuple[str, ...]
+    baseline_prediction_value: float
+    families: tuple[FamilyEffect, ...]
+    changed: Changed | None
+
+
+def explain(
+    customer: Annotated[
+        str | None,
+        typer.Argument(
+            help="A customer_id. Without it: fills the table of explanations for all of them.",
+            show_default=False,
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Also predict with a feature changed: NAME=+1, NAME=-1, NAME=*1.5, NAME=3, "
+            "NAME=null. Can be given several times.",
+        ),
+    ] = None,
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show a customer's score, its interval and its reasons in money, and what a change would do.
+
+    Attributions say what the model looked at; they are not causes. Without a customer it writes the
+    same table as the dbt model that calls cva_explain; build the rest with
+    `dbt run --vars '{cva_udfs: false}'`.
+    """
+    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
+    if customer is None:
+        if changes:
+            raise UsageError("--set needs a customer; for many see cva_scenario in docs/reasons.md")
+        _fill(shop, as_json=as_json)
+        return
+    from cva_sql.cli.explain_report import describe
+
+    explained = explain_customer(shop, customer, parse_changes(changes or []))
+    print(json.dumps(asdict(explained), indent=2) if as_json else describe(explained))
+
+
+def parse_changes(texts: list[str]) -> dict[str, str]:
+    """Feature -> change of `NAME=CHANGE` texts; raises UsageError."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, change = text.partition("=")
+        if not sign or not name.strip() or not change.strip():
+            raise UsageError(f"--set is {text!r}; expected e.g. --set orders_90d_count=+1")
+        found[name.strip()] = change.strip()
+    return found
+
+
+def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Explained:
+    """One customer by the deployed model; raises CvaError where the tables lack the customer."""
+    from cva_sql.udfs.coalitions import load_explainer
+    from cva_sql.udfs.explain import explain_struct
+    from cva_sql.udfs.predict import predict_struct
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(shop.models_dir)
+    model = load_model(folder)
+    con = connect(shop.db, read_only=True)
+    try:
+        row = _read_features(con, shop, customer)
+        labels = dict(
+            con.execute(
+                f"select feature, label from {shop.schema}_cva.cva_feature_catalog"
+            ).fetchall()
+        )
+        score, reasons = _read_told(con, shop, customer, model.manifest.sha256)
+    finally:
+        con.close()
+    found = explain_struct(load_explainer(folder), row)[0].as_py()
+    figures = predict_struct(model, row)[0].as_py()
+    return Explained(
+        customer,
+        str(row.field("as_of_date")[0].as_py()),
+        model.manifest.version,
+        {name: figures[name] for name in FIGURES},
+        score,
+        reasons,
+        found["baseline_prediction_value"],
+        _families(found["feature_attributions"], labels),
+        _change(model, row, changes) if changes else None,
+    )
+
+
+def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
+    """The customer's row as an Arrow struct of one."""
+    import duckdb
+
+    table = f"{shop.schema}.customer_features"
+    try:
+        found = con.sql(
+            f"select features from {table} as features where customer_id = ?", params=[customer]
+        ).to_arrow_table()
+        if not found.num_rows:
+            some = con.execute(f"select count(*), min(customer_id) from {table}").fetchall()[0]
+            raise CvaError(
+                f"customer {customer!r} is not among the {some[0]:,} of {table}"
+                + (f"; ids are text such as {some[1]!r}" if some[0] else "")
+            )
+    except duckdb.CatalogException:
+        raise CvaError(f"{shop.db} has no {table}; build it with: cva run{shop.naming}") from None
+    return found.column("features").combine_chunks()
+
+
+def _read_told(
+    con: DuckDBPyConnection, shop: Shop, customer: str, model_hash: str
+) -> tuple[float | None, tuple[str, ...]]:
+    """Score and reasons as customer_value has them, if the deployed model wrote them."""
+    import duckdb
+
+    try:
+        rows = con.execute(
+            "select score, reason_1, reason_2, reason_3 "
+            f"from {shop.schema}.customer_value where customer_id = ? and model_hash = ?",
+            [customer, model_hash],
+        ).fetchall()
+    except duckdb.Error:
+        return None, ()
+    if not rows:
+        return None, ()
+    return rows[0][0], tuple(reason for reason in rows[0][1:] if reason is not None)
+
+
+def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[FamilyEffect, ...]:
+    """The families by size, each with its features that have an effect, in order of rank."""
+    features: dict[str, list[FeatureEffect]] = {}
+    totals: dict[str, float] = {}
+    for item in items:
+        totals[item["family"]] = item["family_attribution"]
+        if item["attribution"]:
+            features.setdefault(item["family"], []).append(
+                FeatureEffect(
+                    item["feature"],
+                    labels.get(item["feature"], item["feature"]),
+                    item["value"],
+                    item["reference_value"],
+                    item["attribution"],
+                    item["standard_error"],
+                )
+            )
+    order = sorted(totals, key=lambda family: (-abs(totals[family]), family))
+    return tuple(FamilyEffect(f, totals[f], tuple(features.get(f, ()))) for f in order)
+
+
+def _change(model: ValueModel, row: Any, changes: dict[str, str]) -> Changed:
+    import pyarrow as pa
+
+    from cva_sql.udfs.changes import predict_changed
+    from cva_sql.udfs.predict import predict_struct
+
+    after = predict_changed(model, row, pa.array([changes]))[0].as_py()
+    before = predict_struct(model, row)[0].as_py()
+    return Changed(
+        changes,
+        {name: after[name] for name in FIGURES},
+        after["predicted_value"] - before["predicted_value"],
+    )
+
+
+def _fill(shop: Shop, *, as_json: bool) -> None:
+    """Writes the table of explanations; raises CvaError where there are no features."""
+    import duckdb
+
+    from cva_sql.cli.dbt import exclusive
+    from cva_sql.udfs.register import register, unregister
+
+    target = f"{shop.schema}_cva.{TABLE}"
+    chosen = str(shop.vars.get("cva_explained_customers", "true"))
+    with exclusive(shop):
+        con = connect(shop.db)
+        try:
+            register(con, models_dir=shop.models_dir)
+            con.execute(
+                f"create or replace table {target} as "
+                "select customer_id, as_of_date, unnest(explanation) from "
+                "(select customer_id, as_of_date, cva_explain(features) as explanation from "
+                f"{shop.schema}.customer_features as features where coalesce(({chosen}), false))"
+            ).fetchall()
+            rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]
+        except duckdb.CatalogException:
+            raise CvaError(
+                f"{shop.db} has no {shop.schema}.customer_features; build it with: "
+                "dbt run --select +customer_features"
+            ) from None
+        except duckdb.Error as error:
+            raise CvaError(reason_of(error)) from None
+        finally:
+            unregister(con)
+            con.close()
+    if as_json:
+        print(json.dumps({"rows": rows, "table": target}, indent=2))
+    else:
+        print(f"{target}: {rows:,} customers explained")

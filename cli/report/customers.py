@@ -1,0 +1,61 @@
+"""The customers with the highest predictions, and why."""
+
+from __future__ import annotations
+
+from cva_sql.cli.report.head import Overview
+from cva_sql.cli.report.page import Section, missing, table
+from cva_sql.cli.report.source import VALUE, Row, Source
+from cva_sql.cli.report.wording import counted, markup, money, percent
+
+NAME, TITLE = "customers", "The best customers"
+SHOWN = 10
+REASON = 140  # characters of a reason
+RISKS = ("low", "medium", "high")
+HEADER = (
+    "Customer", "Why the prediction is what it is", "Score", "Predicted value", "Chance to buy",
+    "Churn risk",
+)  # fmt: skip
+
+
+def best_customers(source: Source, overview: Overview) -> Section:
+    """The section: the SHOWN customers with the highest predicted_value."""
+    if not overview.customers:
+        what = f"There is no customer to show. Load orders, then: {source.command('run')}"
+        return missing(NAME, TITLE, what)
+    rows = source.rows(
+        "select customer_id, score, predicted_value, predicted_value_p10, predicted_value_p90, "
+        f"purchase_probability, churn_risk, reason_1, reason_2, reason_3 from {VALUE} "
+        f"order by predicted_value desc, customer_id limit {SHOWN}"
+    )
+    total = sum(float(row[2]) for row in rows)
+    share = percent(total / overview.predicted) if overview.predicted > 0 else None
+    whose = "This customer is" if len(rows) == 1 else f"These {len(rows)} customers are"
+    of_all = f", {share} of all predicted value" if share and overview.customers > 1 else ""
+    sentence = (
+        f"{whose} predicted {money(total)} in {counted(overview.horizon_days, 'day')}{of_all}. "
+        "One in ten such customers spends more than the upper end of the range, and at most one in "
+        "ten less than the lower."
+    )
+    if not any(row[7] for row in rows):
+        sentence += f" No reasons are known; they come with: {_reasons(source, overview)}"
+    cells = [_cells(row) for row in rows]
+    block = table(HEADER, cells, texts=2, kind="stacked", long=1, caption="Best customers")
+    return Section(NAME, TITLE, sentence, (block,))
+
+
+def _reasons(source: Source, overview: Overview) -> str:
+    return source.command("train", "run") if overview.is_untrained else source.command("run")
+
+
+def _cells(row: Row) -> list[str]:
+    customer, score, value, low, high, chance, risk, *reasons = row
+    named = "".join(f"<li>{markup(text, REASON)}</li>" for text in reasons if text)
+    kind = f' class="{risk}"' if risk in RISKS else ""
+    return [
+        f"<b>{markup(customer, 40)}</b>",
+        f"<ol>{named}</ol>" if named else "–",
+        "–" if score is None else f"{score:.1f}",
+        f"<span>{money(value)}<small>{money(low)} to {money(high)}</small></span>",
+        percent(chance),
+        f"<span{kind}>{markup(risk, 20)}</span>",
+    ]

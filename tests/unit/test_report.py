@@ -1,0 +1,413 @@
+"""`cva report`: one file that opens offline, whatever is or is not in the tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from cva_sql.cli.dbt import Shop
+from cva_sql.cli.report.attributions import attributions, ranked
+from cva_sql.cli.report.catalog import Catalog, read_catalog
+from cva_sql.cli.report.command import (
+    SectionState,
+    Written,
+    describe,
+    make_page,
+    report,
+    write_report,
+)
+from cva_sql.cli.report.head import Overview, read_overview
+from cva_sql.cli.report.page import Section
+from cva_sql.cli.report.quality import quality
+from cva_sql.cli.report.rejects import rejects
+from cva_sql.cli.report.source import Source, opened
+from cva_sql.cli.report.svg import drawn, plot_area
+from cva_sql.cli.report.waterfalls import waterfalls
+from cva_sql.cli.report.wording import amount, fitted, money, percent, plain, signed, tick_labels
+from cva_sql.udfs.errors import CvaError, UsageError
+
+HOSTILE = "<script>alert('x')</script>\"&\u202e\x07客户😀"
+VALUE = """
+create schema if not exists main_cva;
+create or replace table customer_value as
+select 'C' || lpad(i::varchar, 4, '0') as customer_id, date '2026-01-01' as as_of_date,
+    90 as horizon_days, 100 * i / 40.0 as score, i / 40.0 as value_percentile,
+    case when i > 32 then 'high' when i > 20 then 'medium' else 'low' end as value_tier,
+    case when i <= 4 then 'cold_start' else 'ok' end as score_status,
+    (case when i <= 4 then 0 else 10 * i end)::decimal(18, 4) as historic_value,
+    case when i <= 6 then 0 else exp(i / 7.0) end as predicted_value,
+    0.0::double as predicted_value_p10, 2 * exp(i / 7.0) as predicted_value_p90,
+    i / 50.0 as purchase_probability, 'low' as churn_risk,
+    '9 orders in 90 days, shop median 1: frequency +' || i as reason_1,
+    null::varchar as reason_2, null::varchar as reason_3, 'model-1' as model_version
+from range(1, 41) as t(i);
+"""
+EXPLAIN = """
+create or replace table customer_value_explain as
+select customer_id, as_of_date, family, feature,
+    case when feature = 'country' then 'DE' when feature = 'spend_90d' and hash(customer_id) % 5 = 0
+        then null else round(historic_value / (1 + place), 2)::varchar end as value,
+    case when feature <> 'country' then '55' end as reference_value,
+    (predicted_value - 8) * share as attribution, 0.1 as standard_error, 1 as rank,
+    8.0::double as baseline_prediction_value, predicted_value
+from customer_value, (values
+    ('frequency', 'orders_count', 0, 0.5), ('frequency', 'orders_90d_count', 1, 0.125),
+    ('spend', 'spend_90d', 2, 0.5), ('spend', 'historic_value', 3, 0.125),
+    ('attributes', 'country', 4, -0.25)
+) as f(family, feature, place, share);
+create or replace table cva_feature_importance as
+with sizes as (
+    select 'family' as level, family, null as feature, 5.0 + length(family) as size
+    from customer_value_explain group by family
+    union all
+    select 'feature', family, feature, 1.0 + length(feature) from customer_value_explain
+    group by family, feature
+)
+select level, family, feature, size as mean_absolute_attribution,
+    size - 1 as mean_absolute_attribution_lower, size + 1 as mean_absolute_attribution_upper,
+    size / 2 as mean_attribution,
+    row_number() over (partition by level order by size desc, feature) as rank
+from sizes;
+create or replace table main_cva.cva_feature_catalog as
+select * from (values
+    ('orders_count', 'number', 'count', 'orders'), ('spend_90d', 'number', 'money', 'spend'),
+    ('country', 'category', 'text', 'country'), ('historic_value', 'number', 'money', 'so far')
+) as c(feature, kind, unit, label);
+"""
+BACKTEST = """
+create or replace table cva_model_deciles as
+select as_of_date, 90 as horizon_days, 'cva' as model, d as decile, 4 as customers,
+    exp(5 - d / 2.0) as predicted_value, exp(5 - d / 1.8) as actual_value, 4.0 / d as lift,
+    1 - (1 - d / 10.0) ** 2 as capture, 0.9 / d as purchase_probability, 0.8 / d as buyers_rate
+from range(1, 11) as t(d), (values (date '2025-10-03'), (null::date)) as dates(as_of_date);
+create or replace table cva_model_metrics as
+select null::date as as_of_date, 90 as horizon_days, 'cva' as model, metric, value,
+    value - 0.02 as lower, value + 0.02 as upper
+from (values ('bias', 0.05), ('top_capture', 0.5), ('coverage_p90_positive', 0.89),
+    ('coverage_p90_positive_high', 0.9), ('coverage_p50', 0.8), ('coverage_p50_low', 0.95)
+) as m(metric, value);
+"""
+OTHERS = """
+create or replace table main_cva.int_cva__review_scores as
+select 'R' || i as review_id, (i % 5) + 1.0 as rating, (i % 21 - 10) / 10.0 as sentiment,
+    '' as text_status from range(60) as t(i);
+create or replace table main_cva.cva_text_statuses as
+select * from (values ('', 60), ('empty', 3)) as s(status, review_count);
+create or replace table main_cva.cva_rejects as
+select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
+) as r(table_name, reason, row_count, raw_row_count);
+"""
+SECTIONS = (
+    "overview", "distribution", "customers", "drivers", "attributions", "waterfalls", "quality",
+    "reviews", "rejects", "reading",
+)  # fmt: skip
+Build = Callable[..., Shop]
+
+
+class Reader(HTMLParser):
+    """The ids, tags and texts of a page; `open` is empty where every element was closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.tags: Counter[str] = Counter()
+        self.references: set[str] = set()
+        self.svg_values: list[str] = []
+        self.sentences: dict[str, str] = {}
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags[tag] += 1
+        if found.get("id"):
+            self.ids[str(found["id"])] += 1
+        self.references |= {str(v)[1:] for k, v in attrs if k == "href" and str(v)[:1] == "#"}
+        self.references |= {
+            name for _, v in attrs for name in re.findall(r"url\(#([^)]+)\)", str(v))
+        }
+        if any(name == "svg" for name, _ in self.open):
+            self.svg_values += [str(v) for k, v in attrs if k in ("style", "fill", "stroke")]
+        if tag not in ("meta", "br"):
+            self.open.append((tag, found))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        sections = [str(found.get("id")) for name, found in self.open if name == "section"]
+        is_sentence = self.open and self.open[-1][1].get("class") in ("sentence", "missing")
+        if sections and is_sentence:
+            self.sentences[sections[0]] = self.sentences.get(sections[0], "") + data
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "shop.duckdb", tmp_path / "cva_models")
+
+
+@pytest.fixture
+def build(shop: Shop) -> Build:
+    """Makes a shop with these tables and statements, by default with all tables."""
+
+    def call(*statements: str, tables: str = VALUE + EXPLAIN + BACKTEST + OTHERS) -> Shop:
+        with duckdb.connect(str(shop.db)) as con:
+            for statement in (tables, *statements):
+                con.execute(statement)
+        return shop
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a shop with all tables."""
+    db = tmp_path_factory.mktemp("whole") / "shop.duckdb"
+    with duckdb.connect(str(db)) as con:
+        con.execute(VALUE + EXPLAIN + BACKTEST + OTHERS)
+    return make_page(Shop(db, db.parent / "cva_models"))[0]
+
+
+def section(shop: Shop, make: Callable[[Source, Overview, Catalog], Section]) -> Section:
+    with opened(shop) as source:
+        return make(source, read_overview(source), read_catalog(source))
+
+
+def test_page_opens_offline_without_script(page: str) -> None:
+    assert not re.search(r"https?:|//[a-z]|@import|<link|<img|<iframe", page)
+    read = Reader(page)
+    assert read.tags["script"] == 0
+    assert not read.open
+    assert '<meta name="viewport"' in page
+    assert "@media print" in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_every_section_is_there_with_a_sentence_of_its_own(page: str) -> None:
+    read = Reader(page)
+    assert tuple(read.sentences) == SECTIONS
+    assert len(set(read.sentences.values())) == len(SECTIONS)
+    assert not any("cva " in sentence for sentence in read.sentences.values())
+
+
+def test_same_tables_in_another_row_order_give_the_same_bytes(page: str, build: Build) -> None:
+    shop = build(
+        "create or replace table customer_value as "
+        "select * from customer_value order by hash(customer_id)",
+        "create or replace table customer_value_explain as "
+        "select * from customer_value_explain order by hash(feature || customer_id)",
+    )
+    assert make_page(shop)[0] == page
+
+
+def test_ids_are_unique_and_every_reference_has_one(page: str) -> None:
+    read = Reader(page)
+    assert [name for name, count in read.ids.items() if count > 1] == []
+    assert read.references <= set(read.ids)
+
+
+def test_figures_take_all_colours_from_the_page(page: str) -> None:
+    values = Reader(page).svg_values
+    assert any("var(--accent)" in value for value in values)
+    assert not [v for v in values if re.search(r"#[0-9a-fA-F]{3,8}\b|rgb|black|white", v)]
+
+
+def test_figures_have_alternative_texts_and_texts_as_text(page: str) -> None:
+    figures = re.findall(r"<svg[^>]*>", page)
+    assert len(figures) == Reader(page).tags["figure"] >= 10
+    assert all('role="img"' in svg and re.search(r'aria-label="[^"]{20,}', svg) for svg in figures)
+    assert "Predicted value in 90 days (shop currency)</text>" in page
+
+
+def test_hostile_texts_are_escaped_and_long_ones_cut(build: Build) -> None:
+    text = "'" + HOSTILE.replace("'", "''") + "'"
+    long = "repeat('x', 100000)"
+    shop = build(
+        f"update customer_value set customer_id = {text} || customer_id || {long}, "
+        f"reason_1 = {text} || {long}, model_version = {text}",
+        f"update customer_value_explain set customer_id = {text} || customer_id || {long}, "
+        f"family = {text} || ' #0a0001 $x^2$' || family, feature = {text} || feature",
+        f"update cva_feature_importance set family = {text} || family, "
+        f"feature = {text} || feature || {long}",
+        f"update main_cva.cva_rejects set reason = {text} || {long}, table_name = {text}",
+        f"update main_cva.cva_text_statuses set status = {text} || {long}",
+    )
+    page = make_page(shop)[0]
+    read = Reader(page)
+    assert read.tags["script"] == 0
+    assert not read.open
+    assert not re.search("[\u202e\x07]", page)
+    assert "客户😀" in page
+    assert "#0a0001 $x^2$" in page  # neither a colour of ours nor a formula
+    assert "x" * 200 not in page
+
+
+@pytest.mark.parametrize("action", ["drop table", "delete from"])
+def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> None:
+    shop = build(
+        *(
+            f"{action} {table}"
+            for table in (
+                "customer_value_explain", "cva_feature_importance", "cva_model_deciles",
+                "main_cva.cva_rejects", "main_cva.int_cva__review_scores",
+                "main_cva.cva_text_statuses",
+            )
+        )
+    )  # fmt: skip
+    page, sections = make_page(shop)
+    left_out = {s.name: s.left_out for s in sections if s.left_out}
+    assert {name: re.findall(r"cva [a-z]+", what) for name, what in left_out.items()} == {
+        "drivers": ["cva run"], "attributions": ["cva run"], "waterfalls": ["cva run"],
+        "quality": ["cva evaluate"], "reviews": ["cva load"], "rejects": ["cva run"],
+    }  # fmt: skip
+    assert all(f"--db {shop.db}" in what for what in left_out.values())
+    assert page.count("<svg") == 2  # no empty plot: the two of the predictions alone
+
+
+def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
+    shop = build("drop table cva_model_metrics")
+    with opened(shop) as source:
+        assert "best tenth was predicted" in quality(source).sentence
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "sentence"),
+    [
+        ("delete from customer_value", "overview", "no customer yet"),
+        ("delete from customer_value where customer_id <> 'C0040'", "overview", "1 customer is"),
+        ("update customer_value set predicted_value = 0", "distribution", "predicted to spend 0"),
+        ("update customer_value set predicted_value = 7.5", "distribution", "is predicted 7.50"),
+        ("update customer_value set score_status = 'cold_start', historic_value = 0, score = null, "
+         "reason_1 = null", "customers", "No reasons are known"),
+        ("update customer_value set score_status = 'untrained'; drop table cva_feature_importance",
+         "drivers", "cva train"),
+    ],
+)  # fmt: skip
+def test_odd_shops_have_a_sound_page(
+    build: Build, statement: str, name: str, sentence: str
+) -> None:
+    # The attributions are made anew from what is left, as a run would.
+    shop = build(f"{statement.split(';')[0]}; {EXPLAIN}", statement, tables=VALUE)
+    page = make_page(shop)[0]
+    read = Reader(page)
+    assert tuple(read.sentences) == SECTIONS
+    assert sentence in read.sentences[name]
+    assert not read.open
+    assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"(?s)<style>.*?</style>", "", page))
+
+
+def test_old_attributions_are_not_shown(build: Build) -> None:
+    shop = build("update customer_value_explain set as_of_date = date '2025-01-01'")
+    found = section(shop, lambda source, overview, _: waterfalls(source, overview))
+    assert "not explained yet" in found.sentence
+
+
+def test_values_that_are_not_finite_are_left_out(build: Build) -> None:
+    shop = build(
+        "update customer_value_explain set attribution = 'nan' where customer_id = 'C0040'",
+        "update customer_value_explain set value = 'inf' where customer_id = 'C0039'",
+    )
+    found = section(shop, attributions)
+    assert "one of 39 explained customers" in found.sentence
+
+
+def test_sample_says_how_many_of_how_many(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cva_sql.cli.report.attributions.SAMPLE", 10)
+    assert "10 of 40 customers" in section(build(), attributions).sentence
+
+
+def test_waterfall_ends_at_the_prediction(page: str) -> None:
+    steps = re.search(r"From 8 to (\S+); most by", page)
+    assert steps is not None
+    assert steps[1] == amount(float(np.exp(40 / 7)))
+
+
+def test_no_customer_value_says_what_to_run(shop: Shop) -> None:
+    duckdb.connect(str(shop.db)).close()
+    with pytest.raises(CvaError, match=r"no table main\.customer_value; make it with: cva run"):
+        make_page(shop)
+
+
+def test_database_that_is_written_to_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise duckdb.IOException("IO Error: Could not set lock on file: Conflicting lock is held")
+
+    monkeypatch.setattr(duckdb, "connect", refuse)
+    with pytest.raises(CvaError, match="in use by another process"):
+        make_page(shop)
+
+
+def test_file_is_written_whole_and_described(
+    build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = build(tables=VALUE)
+    out = tmp_path / "new" / "report.html"
+    report(db=shop.db, out=out, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert out.read_text(encoding="utf-8").endswith("</html>\n")
+    assert [path.name for path in out.parent.iterdir()] == ["report.html"]
+    assert (found["path"], found["bytes"]) == (str(out), out.stat().st_size)
+    assert [s["name"] for s in found["sections"]] == list(SECTIONS)
+    assert "cva evaluate" in next(
+        s["left_out"] for s in found["sections"] if s["name"] == "quality"
+    )
+
+
+def test_result_is_one_line_with_what_was_left_out() -> None:
+    reasons = {"overview": None, "drivers": "cva run", "waterfalls": "cva run", "quality": "no"}
+    states = tuple(SectionState(name, "", reason) for name, reason in reasons.items())
+    line = describe(Written("report.html", 345_678, states))
+    assert line == "report.html: 346 kB; left out: drivers, waterfalls (cva run); quality (no)"
+
+
+def test_published_file_has_its_rejects(build: Build) -> None:
+    shop = build(
+        "create table main.cva_rejects as select * from main_cva.cva_rejects",
+        "drop table main_cva.cva_rejects",
+    )
+    with opened(shop) as source:
+        assert rejects(source).left_out is None
+
+
+def test_folder_as_out_is_refused(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        write_report(shop, tmp_path)
+
+
+def test_numbers_read_as_a_person_writes_them() -> None:
+    assert [amount(x) for x in (0, 0.0123, 9.453, 74916.5, 186.4e6, -3.21)] == [
+        "0", "0.012", "9.45", "74,916", "186M", "−3.21",
+    ]  # fmt: skip
+    assert [amount(x) for x in (999_999.7, 1e20, float("nan"))] == ["1.00M", "1.00e+20", "–"]
+    assert [signed(x) for x in (3.25, -3.25, 0)] == ["+3.25", "−3.25", "0"]
+    assert [money(x) for x in (3, -0.001, 1234.5)] == ["3.00", "0.00", "1,234.50"]
+    assert [percent(x).replace("\u00a0", " ") for x in (0.514, 0.004, 1e-5, 0.99999, 1)] == [
+        "51 %", "0.4 %", "<0.1 %", ">99.9 %", "100 %",
+    ]  # fmt: skip
+    assert tick_labels([0, 2.5, 5]) == ["0", "2.5", "5.0"]
+
+
+def test_texts_are_cut_to_what_fits() -> None:
+    assert plain("a\n b\x07c", 10) == "a b c"
+    assert plain("x" * 100, 10) == "x" * 9 + "…"
+    assert fitted("short", 300) == "short"
+    assert len(fitted("客" * 100, 120)) <= 11  # a CJK letter is as wide as it is tall
+
+
+def test_equal_values_share_the_lowest_rank() -> None:
+    ranks = ranked(np.array([0.0, 0.0, 5.0, np.nan, 9.0]))
+    np.testing.assert_allclose(ranks, [0, 0, 2 / 3, np.nan, 1], atol=1e-12)
+
+
+def test_text_of_a_figure_is_not_taken_for_markup() -> None:
+    label = 'a id="x" #0a0001 <b> url(#y) --> $z$'
+    svg = drawn("n", "an alternative", 100, lambda figure: plot_area(figure).set_title(label))
+    assert 'a id="x" #0a0001 &lt;b&gt; url(#y) --&gt; $z$' in svg
