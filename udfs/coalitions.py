@@ -125,7 +125,7 @@ class Game:
         return result
 
     def tree_matrix(self) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """The ensemble's matrix, its reference row, and the player that each column belongs to."""
+        """The ensemble's matrix, its typical row, and the player that each column belongs to."""
         explainer = self.explainer
         columns, typical, players = [], [], []
         for name, text in explainer.explanation.tree_columns:

@@ -2,16 +2,18 @@
 
 Families of features are the players of an exact game: every coalition of them goes through the
 deployed file, a feature outside the coalition having the typical customer's value. Within a family
-the features' shares are found in link space: exactly where the model is a tree ensemble, else by
-permutations that keep families together (G. Owen, Values of Games with a Priori Unions, 1977), each
-with its reverse, so that all but interactions of three and more features cancel out. `shapley.
-share_out` turns them into money that adds up to the family's.
+the features share in link space, all other families being the row's own: Shapley values of that
+game, found exactly where the model is a tree ensemble, else by permutations, each with its reverse,
+so that all but interactions of three and more features cancel out. (Averaged over the other
+families' coalitions as well, as in G. Owen's values, the shares of features that say nothing
+without another family run against each other, and their error is twenty times as large.)
+`shapley.share_out` turns them into money that adds up to the family's.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,20 +86,18 @@ def _explain_part(game: Game) -> Attributions:
     is_log = explainer.explanation.link == "log"
     family_money = enumerate_shapley(values)
     rates = enumerate_rates(values) if is_log else np.ones_like(family_money)
-    if explainer.leaves:
-        matrix, typical, player_of = game.tree_matrix()
-        links = np.zeros(game.differs.shape)
-        found = attribute_leaves(explainer.leaves, matrix, typical, player_of)
-        links[:, : found.shape[1]] = explainer.explanation.tree_scale * found
-        errors = np.zeros_like(links)
-    else:
-        links, errors = _sample_links(game, values[0], is_log)
-    money, standard_error = np.zeros_like(links), np.zeros_like(links)
-    for place in range(len(explainer.families)):
+    money, errors = np.zeros(game.differs.shape), np.zeros(game.differs.shape)
+    orders = permutations_by_family(explainer.family_of)
+    for place, order in enumerate(orders):
         mine = explainer.family_of == place
+        if explainer.leaves:
+            links, error = _tree_links(game, mine), np.zeros_like(money)
+        else:
+            without = values[len(values) - 1 - (1 << place)]
+            links, error = _sample_links(game, order, without, is_log)
         money[:, mine] = share_out(family_money[place], links[:, mine], rates[place])
-        standard_error[:, mine] = errors[:, mine] * rates[place][:, None]
-    return Attributions(values[0], values[-1], money, standard_error, family_money.T)
+        errors[:, mine] = error[:, mine] * rates[place][:, None]
+    return Attributions(values[0], values[-1], money, errors, family_money.T)
 
 
 def _family_coalitions(game: Game) -> Floats:
@@ -124,45 +124,59 @@ def _family_coalitions(game: Game) -> Floats:
     return values
 
 
-def _sample_links(game: Game, baseline: Floats, is_log: bool) -> tuple[Floats, Floats]:
-    """Shares in link space and their standard errors, each (rows, players)."""
+def _tree_links(game: Game, mine: NDArray[np.bool_]) -> Floats:
+    """Exact shares in link space of the players of one family, (rows, players)."""
+    explainer = game.explainer
+    matrix, typical, player_of = game.tree_matrix()
+    without = np.where(mine[player_of], typical, matrix)
+    links = np.zeros(game.differs.shape)
+    found = attribute_leaves(explainer.leaves, matrix, without, player_of)
+    links[:, : found.shape[1]] = explainer.explanation.tree_scale * found
+    return links
+
+
+def _sample_links(
+    game: Game, orders: Sequence[NDArray[np.int64]], without: Floats, is_log: bool
+) -> tuple[Floats, Floats]:
+    """Shares in link space of one family's players and their standard errors, (rows, players).
+
+    `orders` are permutations of the family's players, `without` is predicted_value, (rows,), where
+    the family is the typical customer's.
+    """
     total, squares = np.zeros(game.differs.shape), np.zeros(game.differs.shape)
-    for order in permutations_by_family(game.explainer.family_of):
-        pair = _walk(game, order, baseline, is_log) + _walk(game, order[::-1], baseline, is_log)
+    for order in orders:
+        pair = _walk(game, order, without, is_log) + _walk(game, order[::-1], without, is_log)
         total += pair / 2
         squares += (pair / 2) ** 2
-    mean = total / PAIRS
-    variance = np.maximum(squares / PAIRS - mean**2, 0.0) * (PAIRS / (PAIRS - 1))
+    count = len(orders)
+    mean = total / count
+    variance = np.maximum(squares / count - mean**2, 0.0) * (count / (count - 1))
     # What rounding left in the difference of two squares is no error of sampling.
     variance[variance < 1e-14 * mean**2] = 0.0
-    return mean, np.sqrt(variance / PAIRS)
+    return mean, np.sqrt(variance / count)
 
 
-def permutations_by_family(family_of: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """PAIRS orders of the players, families together; each begins with another family."""
+def permutations_by_family(family_of: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
+    """PAIRS orders of each family's players, by the family's place."""
     random = np.random.default_rng(SEED)
-    families = random.permutation(np.unique(family_of))
-    orders = []
-    for turn in range(PAIRS):
-        blocks = [
-            random.permutation(np.flatnonzero(family_of == f)) for f in np.roll(families, turn)
-        ]
-        orders.append(np.concatenate([*blocks, np.empty(0, dtype=np.int64)]).astype(np.int64))
-    return orders
+    families = range(int(family_of.max(initial=-1)) + 1)
+    return [
+        [random.permutation(np.flatnonzero(family_of == family)) for _ in range(PAIRS)]
+        for family in families
+    ]
 
 
-def _walk(game: Game, order: NDArray[np.int64], baseline: Floats, is_log: bool) -> Floats:
-    """What each player adds in link space when they come in this order, (rows, players).
+def _walk(game: Game, order: NDArray[np.int64], without: Floats, is_log: bool) -> Floats:
+    """What a family's players add in link space when they come in this order, (rows, players).
 
     A player that is the typical customer's changes nothing and is not sent.
     """
-    place = np.empty(len(order), dtype=np.int64)
+    place = np.full(game.differs.shape[1], -1)  # of other families: there from the beginning
     place[order] = np.arange(len(order))
     table = place[None, :] < np.arange(len(order) + 1)[:, None]
     step, row = np.nonzero(game.differs[:, order].T)
-    values = game.values(row, step + 1, table)
-    lines = np.tile(baseline, (len(order) + 1, 1))
-    lines[step + 1, row] = values
+    lines = np.tile(without, (len(order) + 1, 1))
+    lines[step + 1, row] = game.values(row, step + 1, table)
     if is_log:
         lines = np.log(np.maximum(lines, SMALLEST))
     gains = np.zeros(game.differs.shape)

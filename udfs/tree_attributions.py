@@ -1,4 +1,4 @@
-"""Exact Shapley values of a tree ensemble against one reference row, leaf by leaf.
+"""Exact Shapley values of a tree ensemble against a reference row, leaf by leaf.
 
 The interventional values of S. M. Lundberg et al., From local explanations to global understanding
 with explainable AI for trees, Nature Machine Intelligence 2 (2020), for a single background row: on
@@ -82,46 +82,29 @@ def attribute_leaves(
 ) -> Floats:
     """Shapley values in the ensemble's own units, (rows, features).
 
-    `matrix` is (rows, columns) with NaN for NULL, `reference` (columns,), `feature_of` the feature
-    that each column belongs to: the columns of one feature change together.
+    `matrix` and `reference` are (rows, columns) with NaN for NULL, row against row; `feature_of` is
+    the feature that each column belongs to: the columns of one feature change together.
     """
     result = np.zeros((len(matrix), int(feature_of.max(initial=-1)) + 1))
     for leaf in leaves:
         on_path = sorted({int(feature_of[test.column]) for test in leaf.tests})
-        row_passes = {feature: np.ones(len(matrix), dtype=bool) for feature in on_path}
-        reference_passes = dict.fromkeys(on_path, True)
+        own = np.ones((len(on_path), len(matrix)), dtype=bool)
+        typical = np.ones_like(own)
         for test in leaf.tests:
-            feature = int(feature_of[test.column])
-            row_passes[feature] &= test.passes(matrix[:, test.column])
-            reference_passes[feature] &= bool(test.passes(reference[[test.column]])[0])
-        _add_leaf(result, leaf.value, row_passes, reference_passes)
+            place = on_path.index(int(feature_of[test.column]))
+            own[place] &= test.passes(matrix[:, test.column])
+            typical[place] &= test.passes(reference[:, test.column])
+        result[:, on_path] += leaf.value * _leaf_shares(own, typical).T
     return result
 
 
-def _add_leaf(
-    result: Floats,
-    value: float,
-    row_passes: dict[int, NDArray[np.bool_]],
-    reference_passes: dict[int, bool],
-) -> None:
-    # A feature that lets only the row pass is needed; one that lets only the reference is barred.
-    needed = np.zeros(len(result), dtype=np.int64)
-    barred = np.zeros(len(result), dtype=np.int64)
-    alive = np.ones(len(result), dtype=bool)
-    for feature, passes in row_passes.items():
-        if reference_passes[feature]:
-            barred += ~passes
-        else:
-            needed += passes
-            alive &= passes
-    gain, loss = _leaf_weights(len(row_passes))
-    gain_of_row = np.where(alive, value * gain[needed, barred], 0.0)
-    loss_of_row = np.where(alive, value * loss[needed, barred], 0.0)
-    for feature, passes in row_passes.items():
-        if reference_passes[feature]:
-            result[:, feature] -= np.where(passes, 0.0, loss_of_row)
-        else:
-            result[:, feature] += gain_of_row
+def _leaf_shares(own: NDArray[np.bool_], typical: NDArray[np.bool_]) -> Floats:
+    """Shapley values of a leaf of value 1, (features, rows), from who passes on the way to it."""
+    needed, barred = own & ~typical, typical & ~own
+    a, b = needed.sum(axis=0), barred.sum(axis=0)
+    is_reached = (own | typical).all(axis=0)  # by some mixture of the two
+    gain, loss = _leaf_weights(len(own))
+    return np.where(is_reached, needed * gain[a, b] - barred * loss[a, b], 0.0)
 
 
 def _leaf_weights(players: int) -> tuple[Floats, Floats]:
