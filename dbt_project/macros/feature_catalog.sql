@@ -102,8 +102,8 @@
     ['shop_cold_start_purchase_rate', 'shop', 'frequency', 'number', 'rate', 0, "share of customers without an order who buy", "无订单客户购买率", false],
     ['shop_error_spread', 'shop', 'spend', 'number', 'ratio', 0, "spread of the rule's error", "规则误差幅度", false],
 ] %}
-{#- Reasons name no feature that says nothing by itself, or says what another one says better. -#}
-{% set unnamed = ['frequency', 'recency_days', 't_days', 'order_amount_cv', 'gap_std_days'] %}
+{#- Reasons name no feature that says nothing by itself. -#}
+{% set unnamed = ['order_amount_cv', 'gap_std_days'] %}
 {% for k in range(1, 17) %}{% do unnamed.append('text_' ~ k) %}{% endfor %}
 {% set features = [] %}
 {% for line in lines %}
