@@ -1,8 +1,8 @@
 """Rows a second of cva_predict in SQL against LightGBM's own predict on the same trees.
 
 Two yardsticks: predict alone, with its matrix ready in memory; and what a notebook does: fetch the
-features, add buy-till-you-die's columns, predict, write the predictions back. Both leave out the
-linear members, the level, chances, orders and quantiles that cva_predict gives as well.
+features, predict, write the predictions back. Both leave out buy till you die, the linear members,
+the level, chances, orders and quantiles that cva_predict gives as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from shop import make_shop
@@ -38,6 +37,7 @@ def prepare(db: Path) -> tuple[Any, Path]:
     from cva_sql.models_onnx.value.export import build_manifest, build_model
     from cva_sql.models_onnx.value.fit import fit_model
     from cva_sql.models_onnx.value.origins import plan_origins
+    from cva_sql.models_onnx.value.typical_customer import build_explanation
 
     shop = open_shop(db)
     history = read_history(shop, TRAIN_SCHEMA)
@@ -51,7 +51,10 @@ def prepare(db: Path) -> tuple[Any, Path]:
     if model is None:
         raise SystemExit("the shop has too few examples to train on")
     onnx = build_model(model)
-    manifest = build_manifest(model, onnx, plan, choice, history.first_order)
+    explanation = build_explanation(model, data.seen_from(plan.as_of))
+    manifest = build_manifest(
+        model, onnx, plan, choice, history.first_order, explanation=explanation
+    )
     store_model(shop.models_dir, onnx, manifest)
     deploy(shop.models_dir, manifest.version)
     run_dbt(shop, "run", select=["+customer_features"])
@@ -82,8 +85,8 @@ def measure(customers: int) -> None:
             return {n: np.ma.filled(np.ma.asarray(c), np.nan) for n, c in columns.items()}
 
         def make_matrix() -> Any:
-            rows = SimpleNamespace(numbers=fetch(), categories={})
-            return members.preparation.apply(rows).features
+            matrix = members.preparation.preprocessing.matrix(fetch(), {})
+            return matrix.astype(np.float64)
 
         def predict(matrix: Any) -> list[Any]:
             return [b.predict(matrix, raw_score=True, num_threads=THREADS) for b in boosters]

@@ -2,12 +2,13 @@
 
 Families of features are the players of an exact game: every coalition of them goes through the
 deployed file, a feature outside the coalition having the typical customer's value. Within a family
-the features share in link space, all other families being the row's own: Shapley values of that
-game, found exactly where the model is a tree ensemble, else by permutations, each with its reverse,
-so that all but interactions of three and more features cancel out. (Averaged over the other
-families' coalitions as well, as in G. Owen's values, the shares of features that say nothing
-without another family run against each other, and their error is twenty times as large.)
-`shapley.share_out` turns them into money that adds up to the family's.
+the features share in link space, all other families being the row's own (or where the family then
+changes nothing, those in which it changes most): Shapley values of that game, found exactly where
+the model is a tree ensemble, else by permutations, each with its reverse, so that all but
+interactions of three and more features cancel out. (Averaged over the other families' coalitions as
+well, as in G. Owen's values, the shares of features that say nothing without another family run
+against each other, and their error is twenty times as large.) `shapley.share_out` turns them into
+money that adds up to the family's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PAIRS = (
     3  # permutations, each with its reverse: with three families every coalition gets its weight
 )
 SEED = 8  # any; the same permutations for every row, run and machine
+IDLE = 1e-9  # in link space: what rounding may leave of no effect
 PART = 1024  # rows explained at a time by one thread
 
 EXPLANATION_TYPE = (
@@ -87,17 +89,22 @@ def _explain_part(game: Game) -> Attributions:
     family_money = enumerate_shapley(values)
     rates = enumerate_rates(values) if is_log else np.ones_like(family_money)
     money, errors = np.zeros(game.differs.shape), np.zeros(game.differs.shape)
-    orders = permutations_by_family(explainer.family_of)
-    for place, order in enumerate(orders):
+    for place, orders in enumerate(permutations_by_family(explainer.family_of)):
         mine = explainer.family_of == place
+        context = _contexts(values, place, is_log)
         if explainer.leaves:
-            links, error = _tree_links(game, mine), np.zeros_like(money)
+            links, error = _tree_links(game, mine, context), np.zeros_like(money)
         else:
-            without = values[len(values) - 1 - (1 << place)]
-            links, error = _sample_links(game, order, without, is_log)
+            links, error = _sample_links(game, orders, values, context, is_log)
         money[:, mine] = share_out(family_money[place], links[:, mine], rates[place])
         errors[:, mine] = error[:, mine] * rates[place][:, None]
     return Attributions(values[0], values[-1], money, errors, family_money.T)
+
+
+def _family_table(explainer: Explainer) -> NDArray[np.bool_]:
+    """Which players are in which coalition of families, (2^families, players)."""
+    codes = np.arange(1 << len(explainer.families))
+    return (codes[:, None] >> explainer.family_of) & 1 == 1
 
 
 def _family_coalitions(game: Game) -> Floats:
@@ -106,13 +113,12 @@ def _family_coalitions(game: Game) -> Floats:
     A family that is the typical customer's in a row changes nothing there and is not sent.
     """
     explainer = game.explainer
-    count = len(explainer.families)
     present = np.zeros(game.rows, dtype=np.int64)
-    for family in range(count):
+    for family in range(len(explainer.families)):
         has = game.differs[:, explainer.family_of == family].any(axis=1)
         present |= has.astype(np.int64) << family
-    codes = np.arange(1 << count)
-    table = (codes[:, None] >> explainer.family_of) & 1 == 1
+    table = _family_table(explainer)
+    codes = np.arange(len(table))
     is_sent = (codes[:, None] & present) == codes[:, None]
     sent_codes, sent_rows = np.nonzero(is_sent)
     values = np.empty((len(codes), game.rows))
@@ -124,30 +130,52 @@ def _family_coalitions(game: Game) -> Floats:
     return values
 
 
-def _tree_links(game: Game, mine: NDArray[np.bool_]) -> Floats:
+def _contexts(values: Floats, family: int, is_log: bool) -> NDArray[np.int64]:
+    """The coalition of other families in which a family's features share, (rows,).
+
+    All the others, as the customer is; but where the family then changes nothing (a leaf that
+    others decide, a customer without an order), the one in which it changes most.
+    """
+    lines = np.log(np.maximum(values, SMALLEST)) if is_log else values
+    codes = np.arange(len(values))
+    without = codes[(codes >> family) & 1 == 0]
+    effects = np.abs(lines[without | (1 << family)] - lines[without])
+    strongest = without[effects.argmax(axis=0)]
+    is_idle = effects[-1] <= IDLE * np.maximum(effects.max(axis=0), 1.0)
+    return np.where(is_idle, strongest, without[-1])
+
+
+def _tree_links(game: Game, mine: NDArray[np.bool_], context: NDArray[np.int64]) -> Floats:
     """Exact shares in link space of the players of one family, (rows, players)."""
     explainer = game.explainer
     matrix, typical, player_of = game.tree_matrix()
-    without = np.where(mine[player_of], typical, matrix)
+    others = _family_table(explainer)[context][:, player_of]
+    without = np.where(others, matrix, typical)
+    own = np.where(others | mine[player_of], matrix, typical)
     links = np.zeros(game.differs.shape)
-    found = attribute_leaves(explainer.leaves, matrix, without, player_of)
+    found = attribute_leaves(explainer.leaves, own, without, player_of)
     links[:, : found.shape[1]] = explainer.explanation.tree_scale * found
     return links
 
 
 def _sample_links(
-    game: Game, orders: Sequence[NDArray[np.int64]], without: Floats, is_log: bool
+    game: Game,
+    orders: Sequence[NDArray[np.int64]],
+    values: Floats,
+    context: NDArray[np.int64],
+    is_log: bool,
 ) -> tuple[Floats, Floats]:
     """Shares in link space of one family's players and their standard errors, (rows, players).
 
-    `orders` are permutations of the family's players, `without` is predicted_value, (rows,), where
-    the family is the typical customer's.
+    `orders` are permutations of the family's players, `values` those of all coalitions of families,
+    `context` says which other families are the row's own.
     """
     total, squares = np.zeros(game.differs.shape), np.zeros(game.differs.shape)
     for order in orders:
-        pair = _walk(game, order, without, is_log) + _walk(game, order[::-1], without, is_log)
-        total += pair / 2
-        squares += (pair / 2) ** 2
+        pair = [_walk(game, way, values, context, is_log) for way in (order, order[::-1])]
+        mean = (pair[0] + pair[1]) / 2
+        total += mean
+        squares += mean**2
     count = len(orders)
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0.0) * (count / (count - 1))
@@ -166,25 +194,33 @@ def permutations_by_family(family_of: NDArray[np.int64]) -> list[list[NDArray[np
     ]
 
 
-def _walk(game: Game, order: NDArray[np.int64], without: Floats, is_log: bool) -> Floats:
+def _walk(
+    game: Game,
+    order: NDArray[np.int64],
+    values: Floats,
+    context: NDArray[np.int64],
+    is_log: bool,
+) -> Floats:
     """What a family's players add in link space when they come in this order, (rows, players).
 
     A player that is the typical customer's changes nothing and is not sent.
     """
-    place = np.full(game.differs.shape[1], -1)  # of other families: there from the beginning
+    steps = len(order) + 1
+    place = np.full(game.differs.shape[1], steps)
     place[order] = np.arange(len(order))
-    table = place[None, :] < np.arange(len(order) + 1)[:, None]
+    came = place[None, :] < np.arange(steps)[:, None]
+    table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, len(place))
     step, row = np.nonzero(game.differs[:, order].T)
-    lines = np.tile(without, (len(order) + 1, 1))
-    lines[step + 1, row] = game.values(row, step + 1, table)
+    lines = np.tile(values[context, np.arange(game.rows)], (steps, 1))
+    lines[step + 1, row] = game.values(row, context[row] * steps + step + 1, table)
     if is_log:
         lines = np.log(np.maximum(lines, SMALLEST))
     gains = np.zeros(game.differs.shape)
     before = lines[0].copy()
     for at, player in enumerate(order):
-        came = game.differs[:, player]
-        gains[came, player] = lines[at + 1, came] - before[came]
-        before[came] = lines[at + 1, came]
+        is_new = game.differs[:, player]
+        gains[is_new, player] = lines[at + 1, is_new] - before[is_new]
+        before[is_new] = lines[at + 1, is_new]
     return gains
 
 

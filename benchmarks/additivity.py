@@ -1,0 +1,103 @@
+"""Whether explanations add up on every customer, for each kind of model; exits 1 where not.
+
+    .venv/bin/python benchmarks/additivity.py retail/shop.duckdb --as-of 2011-09-01
+
+Each kind is fitted as `cva train` would, exported, and explained through its own ONNX file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+TOLERANCE = 1e-4  # of the prediction
+
+
+def read_features(shop: Any) -> tuple[dict[str, Any], int]:
+    """customer_features of the date as Arrow columns, and how many rows."""
+    from cva_sql.cli.dbt import run_dbt
+    from cva_sql.cli.options import connect
+
+    run_dbt(shop, "run", select=["+customer_features"])
+    con = connect(shop.db)
+    try:
+        table = con.sql(f"from {shop.schema}.customer_features").to_arrow_table()
+    finally:
+        con.close()
+    return {name: table.column(name).combine_chunks() for name in table.column_names}, len(table)
+
+
+def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
+    """A model folder for each kind and for the packaged rule."""
+    from cva_sql.cli.deploy import store_model
+    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history, read_texts
+    from cva_sql.models_onnx.value.export import build_manifest, build_model
+    from cva_sql.models_onnx.value.fit import choose, finish_model, fit_model
+    from cva_sql.models_onnx.value.model import KINDS
+    from cva_sql.models_onnx.value.origins import plan_origins
+    from cva_sql.models_onnx.value.typical_customer import build_explanation
+    from cva_sql.udfs.sessions import baseline_folder
+
+    history = read_history(shop, TRAIN_SCHEMA)
+    plan = plan_origins(history.first_order, history.as_of, horizon_days)
+    if plan is None or history.first_order is None:
+        raise SystemExit(f"{shop.db} has too little history to train on")
+    texts = read_texts(shop, before=plan.origins[-1])
+    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
+    data = build_examples(
+        shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=300_000, texts=texts
+    )
+    fitting = fit_model(data, plan, lambda text: None)
+    if fitting.members is None:
+        raise SystemExit(fitting.choice.reason)
+    found = {"baseline": baseline_folder()}
+    for kind in KINDS:
+        model = finish_model(fitting.learning, fitting.members, fitting.folds, kind)
+        onnx = build_model(model)
+        manifest = build_manifest(
+            model, onnx, plan, choose(fitting.folds, kind), history.first_order, shop.db.name,
+            texts.projection, (), build_explanation(model, data.seen_from(plan.as_of)),
+        )  # fmt: skip
+        found[kind] = store_model(folder, onnx, manifest)
+    return found
+
+
+def main() -> None:
+    """Prints a line a kind."""
+    import numpy as np
+
+    from cva_sql.cli.options import open_shop
+    from cva_sql.udfs.coalitions import load_explainer
+    from cva_sql.udfs.explain import explain
+
+    parser = argparse.ArgumentParser(description="Do explanations add up for every customer?")
+    parser.add_argument("db", type=Path)
+    parser.add_argument("--as-of")
+    parser.add_argument("--horizon-days", type=int, default=90)
+    options = parser.parse_args()
+    shop = open_shop(options.db, as_of=options.as_of, horizon_days=options.horizon_days)
+    worst = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        folders = fit_kinds(shop, options.horizon_days, Path(folder))
+        columns, rows = read_features(shop)
+        print(f"{rows:,} customers as of {options.as_of}: largest difference, relative")
+        for kind, model_folder in folders.items():
+            explainer = load_explainer(model_folder)
+            found = explain(explainer, columns, rows)
+            scale = np.maximum(found.predicted, 1e-6)
+            whole = np.abs(found.baseline + found.money.sum(axis=1) - found.predicted) / scale
+            parts = [
+                np.abs(found.money[:, explainer.family_of == f].sum(axis=1) - money) / scale
+                for f, money in enumerate(found.family_money.T)
+            ]
+            by = "trees, exact" if explainer.leaves else "sampled orders"
+            print(f"  {kind:<10} prediction {whole.max():.0e}, family {np.max(parts):.0e} ({by})")
+            worst = max(worst, float(whole.max()), float(np.max(parts)))
+    sys.exit(0 if worst <= TOLERANCE else 1)
+
+
+if __name__ == "__main__":
+    main()
