@@ -98,13 +98,16 @@ def rows() -> Rows:
 
 @pytest.fixture(scope="session")
 def scored() -> Callable[[Path], dict[str, list[tuple[Any, ...]]]]:
-    """Every value of the two tables that a user reads, but the time of the run."""
+    """Every value of the tables that a user reads, but the time of the run."""
 
     def read(db: Path) -> dict[str, list[tuple[Any, ...]]]:
         with duckdb.connect(str(db), read_only=True) as con:
             return {
                 "customer_features": con.execute(
                     "from main.customer_features order by customer_id"
+                ).fetchall(),
+                "customer_value_explain": con.execute(
+                    "from main.customer_value_explain order by customer_id, rank"
                 ).fetchall(),
                 "customer_value": con.execute(
                     "select * exclude (scored_at) from main.customer_value order by customer_id"

@@ -66,9 +66,18 @@ def share_out(total: Floats, links: Floats, rate: Floats) -> Floats:
     that pull its way, in proportion; where none does, to all. A feature without a share gets none.
     """
     money = rate[:, None] * links
-    rest = total - money.sum(axis=1)
+    rest = total - _add_columns(money)
     weights = np.where(np.sign(links) == np.sign(rest)[:, None], np.abs(links), 0.0)
-    nobody = weights.sum(axis=1) == 0
+    nobody = _add_columns(weights) == 0
     weights[nobody] = np.abs(links[nobody])
-    whole = weights.sum(axis=1)
+    whole = _add_columns(weights)
     return np.asarray(money + weights * (rest / np.where(whole > 0, whole, 1.0))[:, None])
+
+
+def _add_columns(matrix: Floats) -> Floats:
+    """Sums along the rows, (rows,), column by column: `sum` adds in another order for few rows, and
+    the last digit of a row would depend on its company."""
+    total = np.zeros(len(matrix))
+    for column in matrix.T:
+        total = total + column
+    return total

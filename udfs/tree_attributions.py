@@ -24,7 +24,7 @@ LEQ = 0  # the operator's code of `<=`, the only test that our models have
 
 
 @dataclass(frozen=True)
-class Test:
+class Split:
     """A test on the way to a leaf: `column` <= `split` (for NaN: `missing`) is `outcome`."""
 
     column: int
@@ -44,7 +44,7 @@ class Leaf:
     """A leaf's value and the tests on the way to it."""
 
     value: float
-    tests: tuple[Test, ...]
+    tests: tuple[Split, ...]
 
 
 def read_leaves(model: Any) -> tuple[Leaf, ...]:
@@ -65,12 +65,12 @@ def read_leaves(model: Any) -> tuple[Leaf, ...]:
     return tuple(leaves)
 
 
-def _walk(raw: dict[str, Any], node: int, path: tuple[Test, ...], leaves: list[Leaf]) -> None:
+def _walk(raw: dict[str, Any], node: int, path: tuple[Split, ...], leaves: list[Leaf]) -> None:
     column, split = int(raw["nodes_featureids"][node]), float(raw["nodes_splits"][node])
     missing = bool(raw["nodes_missing_value_tracks_true"][node])
     for outcome, side in ((True, "true"), (False, "false")):
         child = int(raw[f"nodes_{side}nodeids"][node])
-        tests = (*path, Test(column, split, missing, outcome))
+        tests = (*path, Split(column, split, missing, outcome))
         if raw[f"nodes_{side}leafs"][node]:
             leaves.append(Leaf(float(raw["leaf_weights"][child]), tests))
         else:

@@ -1,0 +1,332 @@
+"""Explanations are those of the deployed file: exact by family, adding up, alone as in company."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+import shap
+
+from cva_sql.cli.deploy import store_model
+from cva_sql.models_onnx.value import fit
+from cva_sql.models_onnx.value.dataset import Dataset, read_dataset
+from cva_sql.models_onnx.value.export import build_manifest, build_model
+from cva_sql.models_onnx.value.model import KINDS
+from cva_sql.models_onnx.value.origins import plan_origins
+from cva_sql.models_onnx.value.typical_customer import (
+    build_explanation,
+    typical_number,
+    typical_text,
+)
+from cva_sql.udfs import explain as explain_module
+from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.explain import Attributions, explain
+from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, inputs_from_columns
+from cva_sql.udfs.predict import run_session
+from cva_sql.udfs.register import register, unregister
+from cva_sql.udfs.sessions import baseline_folder, load_model
+
+BASELINE = "baseline"
+Folders = dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def folders(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """A model folder for each kind, and the packaged rule's."""
+    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
+        examples = read_dataset(con, "cva_train")
+    return {BASELINE: baseline_folder(), **fit_kinds(examples, 90, tmp_path_factory.mktemp("m"))}
+
+
+def fit_kinds(examples: Dataset, horizon: int, folder: Path) -> Folders:
+    first_order = date(2023, 7, 1)
+    plan = plan_origins(first_order, date(2026, 1, 1), 90)
+    assert plan is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "VALIDATION_DATES", 1)
+        fitting = fit.fit_model(examples, plan, lambda _: None)
+    assert fitting.members is not None
+    found = {}
+    for kind in KINDS:
+        model = fit.finish_model(fitting.learning, fitting.members, fitting.folds, kind)
+        data = build_model(model)
+        manifest = build_manifest(
+            model, data, plan, fit.choose(fitting.folds, kind), first_order,
+            explanation=build_explanation(model, examples.seen_from(plan.as_of)),
+        )  # fmt: skip
+        found[kind] = store_model(folder, data, manifest)
+    return found
+
+
+@pytest.fixture(scope="module")
+def columns(sample_shop: Any) -> dict[str, Any]:
+    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
+        table = con.sql("from customer_features order by customer_id").to_arrow_table()
+    return {name: table.column(name).combine_chunks() for name in table.column_names}
+
+
+def part(columns: dict[str, Any], first: int, count: int) -> dict[str, Any]:
+    return {name: column.slice(first, count) for name, column in columns.items()}
+
+
+@pytest.mark.parametrize("kind", [BASELINE, *KINDS])
+def test_explanations_add_up_for_every_customer(
+    folders: Folders, columns: dict[str, Any], kind: str
+) -> None:
+    explainer = load_explainer(folders[kind])
+    rows = len(columns["customer_id"])
+    found = explain(explainer, columns, rows)
+    model = load_model(folders[kind])
+    inputs = inputs_from_columns(model.manifest, columns, rows)
+    predicted = run_session(model, inputs, rows)["predicted_value"]
+    assert np.array_equal(found.predicted, predicted)
+    # The contract is 1e-4; all is in double, so what is left is rounding.
+    assert found.baseline + found.money.sum(axis=1) == pytest.approx(predicted, rel=1e-9, abs=1e-9)
+    for place in range(len(explainer.families)):
+        features = found.money[:, explainer.family_of == place].sum(axis=1)
+        assert features == pytest.approx(found.family_money[:, place], rel=1e-9, abs=1e-9)
+    assert bool(explainer.leaves) == (kind == "lightgbm")
+
+
+@pytest.mark.parametrize("kind", [BASELINE, *KINDS])
+def test_families_are_a_brute_force_over_the_whole_file(
+    folders: Folders, columns: dict[str, Any], kind: str
+) -> None:
+    count = 6
+    few = part(columns, 40, count)
+    explainer = load_explainer(folders[kind])
+    found = explain(explainer, few, count)
+    assert found.family_money == pytest.approx(
+        brute_force(folders[kind], explainer, few, count), rel=1e-9, abs=1e-9
+    )
+
+
+def brute_force(
+    folder: Path, explainer: Explainer, columns: dict[str, Any], rows: int
+) -> np.ndarray:
+    """Means over all orders of families, each prediction by the deployed file as it is."""
+    model = load_model(folder)
+    own = inputs_from_columns(model.manifest, columns, rows)
+    reference, family_of = model.manifest.explanation, {}
+    assert reference is not None
+    family_of = reference.families
+
+    def predict(families: frozenset[str]) -> np.ndarray:
+        mixed = dict(own)
+        for name, value in reference.reference.items():
+            if family_of[name] in families:
+                continue
+            typical: Any = value
+            if own[name].dtype == object:
+                typical = value or ""
+            elif value is None:
+                typical = np.nan
+            mixed[name] = np.full_like(own[name], typical)
+        return run_session(model, mixed, rows)["predicted_value"]
+
+    orders = list(permutations(explainer.families))
+    total = np.zeros((rows, len(explainer.families)))
+    seen: dict[frozenset[str], np.ndarray] = {}
+    for order in orders:
+        before: frozenset[str] = frozenset()
+        for family in order:
+            after = before | {family}
+            for coalition in (before, after):
+                if coalition not in seen:
+                    seen[coalition] = predict(coalition)
+            total[:, explainer.families.index(family)] += seen[after] - seen[before]
+            before = after
+    return total / len(orders)
+
+
+def test_trees_share_as_shap_says(folders: Folders, columns: dict[str, Any]) -> None:
+    explainer = load_explainer(folders["lightgbm"])
+    rows = 50
+    game = Game(explainer, inputs_from_columns(explainer.manifest, part(columns, 0, rows), rows),
+                rows)  # fmt: skip
+    booster = booster_of(explainer)
+    matrix, typical, player_of = game.tree_matrix()
+    for place in range(len(explainer.families)):
+        mine = explainer.family_of == place
+        everybody = (1 << len(explainer.families)) - 1 - (1 << place)
+        links = explain_module._tree_links(game, mine, np.full(rows, everybody))
+        for row in range(0, rows, 10):
+            without = np.where(mine[player_of], typical, matrix[row])[None, :]
+            tree = shap.TreeExplainer(booster, data=without, feature_perturbation="interventional")
+            values = tree.shap_values(matrix[row : row + 1])[0]
+            by_player = np.zeros(len(explainer.players))
+            np.add.at(by_player, player_of, values)
+            scale = explainer.explanation.tree_scale
+            assert np.abs(links[row] - scale * by_player).max() < 1e-4
+
+
+def booster_of(explainer: Explainer) -> Any:
+    """The ensemble's leaves as shap's own kind of model: a dictionary of node arrays a tree."""
+    trees = []
+    for root in split_by_tree(explainer.leaves):
+        trees.append(node_arrays(root))
+    return {"trees": trees}
+
+
+def split_by_tree(leaves: Any) -> list[list[Any]]:
+    """Leaves come tree by tree: the all-left leaf begins a tree."""
+    found: list[list[Any]] = []
+    for leaf in leaves:
+        if all(test.outcome for test in leaf.tests):
+            found.append([])
+        found[-1].append(leaf)
+    return found
+
+
+def node_arrays(leaves: list[Any]) -> dict[str, np.ndarray]:
+    left, right, default, features, thresholds, values = [], [], [], [], [], []
+
+    def add(members: list[Any], depth: int) -> int:
+        place = len(left)
+        for column in (left, right, default, features):
+            column.append(-1)
+        thresholds.append(0.0)
+        values.append(0.0)
+        if len(members) == 1 and len(members[0].tests) == depth:
+            values[place] = members[0].value
+            return place
+        test = members[0].tests[depth]
+        features[place], thresholds[place] = test.column, test.split
+        left[place] = add([m for m in members if m.tests[depth].outcome], depth + 1)
+        right[place] = add([m for m in members if not m.tests[depth].outcome], depth + 1)
+        default[place] = left[place] if test.missing else right[place]
+        return place
+
+    add(leaves, 0)
+    return {
+        "children_left": np.array(left),
+        "children_right": np.array(right),
+        "children_default": np.array(default),
+        "features": np.array(features),
+        "thresholds": np.array(thresholds),
+        "values": np.array(values).reshape(-1, 1),
+        "node_sample_weight": np.ones(len(left)),
+    }
+
+
+def test_a_rows_explanation_does_not_depend_on_its_company(
+    folders: Folders, columns: dict[str, Any]
+) -> None:
+    explainer = load_explainer(folders["ensemble"])
+    rows = len(columns["customer_id"])
+    whole = explain(explainer, columns, rows)
+    for first, count in ((0, 1), (5, 1), (3, 100), (rows - 1, 1)):
+        alone = explain(explainer, part(columns, first, count), count)
+        for name in Attributions.__dataclass_fields__:
+            assert np.array_equal(
+                getattr(alone, name), getattr(whole, name)[first : first + count]
+            ), (name, first, count)
+
+
+def test_what_is_the_typical_customers_has_no_effect(
+    folders: Folders, columns: dict[str, Any]
+) -> None:
+    explainer = load_explainer(folders["ensemble"])
+    rows = len(columns["customer_id"])
+    found = explain(explainer, columns, rows)
+    differs = Game(explainer, inputs_from_columns(explainer.manifest, columns, rows), rows).differs
+    assert 0.1 < differs.mean() < 0.95
+    assert (found.money[~differs] == 0).all()
+    assert (found.standard_error[~differs] == 0).all()
+    # Sampling leaves less than a twentieth of what is told, or nobody should read it.
+    error = np.sqrt((found.standard_error**2).mean())
+    assert error < 0.05 * np.sqrt((found.money**2).mean())
+
+
+@pytest.fixture
+def con(sample_shop: Any) -> Any:
+    connection = duckdb.connect(str(sample_shop.db), read_only=True)
+    register(connection, models_dir=sample_shop.models_dir)
+    yield connection
+    unregister(connection)
+    connection.close()
+
+
+def test_sql_and_table_and_direct_call_agree_exactly(
+    sample_shop: Any, con: Any, columns: dict[str, Any]
+) -> None:
+    explainer = load_explainer(sample_shop.model_folder)
+    found = explain(explainer, columns, len(columns["customer_id"]))
+    place = explainer.players.index("decayed_spend")
+    queries = (
+        "select customer_id, item.attribution from (select customer_id, "
+        "unnest(cva_explain(f).feature_attributions) as item from customer_features as f) "
+        "where item.feature = 'decayed_spend' order by customer_id",
+        "select customer_id, attribution from customer_value_explain "
+        "where feature = 'decayed_spend' order by customer_id",
+    )
+    for query in queries:
+        got = con.execute(query).fetchnumpy()
+        assert np.array_equal(np.asarray(list(got.values())[1]), found.money[:, place])
+
+
+def test_features_come_in_order_of_rank(con: Any) -> None:
+    wrong = con.execute(
+        "select count(*) from (select customer_id, rank, abs(attribution) as size, lag(rank) over "
+        "w as former_rank, lag(abs(attribution)) over w as former from customer_value_explain "
+        "window w as (partition by customer_id order by rank)) "
+        "where former < size or former_rank + 1 <> rank"
+    ).fetchall()
+    assert wrong == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select * exclude (decayed_spend) from customer_features", "`decayed_spend` is missing"),
+        ("select * replace ('x' as decayed_spend) from customer_features", "is string; expected"),
+        ("select * replace (45 as horizon_days) from customer_features", "horizon_days is 45"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_named(con: Any, query: str, said: str) -> None:
+    with pytest.raises(duckdb.Error, match=said):
+        con.execute(f"select cva_explain(t) from ({query}) as t").fetchall()
+
+
+def test_no_rows_and_null_rows_have_no_explanation(con: Any) -> None:
+    query = "select cva_explain({}) from customer_features as f {}"
+    assert con.execute(query.format("f", "where false")).fetchall() == []
+    nothing = "case when false then f end"
+    assert con.execute(query.format(nothing, "limit 2")).fetchall() == [(None,), (None,)]
+
+
+def test_a_model_from_before_explanations_says_what_to_do(folders: Folders, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / MODEL_FILE).write_bytes((folders["glm"] / MODEL_FILE).read_bytes())
+    manifest = json.loads((folders["glm"] / MANIFEST_FILE).read_text())
+    del manifest["explanation"]
+    (old / MANIFEST_FILE).write_text(json.dumps(manifest))
+    assert load_model(old).manifest.explanation is None
+    with pytest.raises(ModelError, match="no typical customer to explain against; retrain with"):
+        load_explainer(old)
+
+
+def test_the_typical_customer_has_a_value_that_somebody_has() -> None:
+    nan = np.nan
+    cases: list[tuple[Callable[[Any], Any], list[Any], Any]] = [
+        (typical_number, [3.0, 1.0, 2.0, 4.0], 2.0),
+        (typical_number, [nan, nan, nan, 1.0], None),
+        (typical_number, [nan, 5.0], 5.0),
+        (typical_number, [], None),
+        (typical_text, ["b", "a", "b"], "b"),
+        (typical_text, ["b", "a"], "a"),
+        (typical_text, ["", "", "a"], ""),
+        (typical_text, [], ""),
+    ]
+    for function, column, expected in cases:
+        dtype = np.float32 if function is typical_number else object
+        assert function(np.array(column, dtype=dtype)) == expected

@@ -1,0 +1,284 @@
+"""`cva explain`, what-if, and the reasons in words: they say what the attributions say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from cva_sql.cli.dbt import run_dbt
+from cva_sql.cli.explain import parse_changes
+from cva_sql.cli.options import open_shop
+from cva_sql.udfs.changes import change_input
+from cva_sql.udfs.errors import ModelError, UsageError
+from cva_sql.udfs.register import register, unregister
+
+MONEY = re.compile(r": (?P<family>\w+) (?P<money>[+-][\d,.]+)$")
+
+
+@pytest.fixture(scope="module")
+def customer(sample_shop: Any, rows: Any) -> str:
+    """The customer that most is expected of."""
+    query = "select customer_id from customer_value order by predicted_value desc limit 1"
+    return str(rows(sample_shop.db, query)[0][0])
+
+
+def test_a_customer_is_explained_in_money_that_adds_up(
+    sample_shop: Any, cva: Any, customer: str, rows: Any
+) -> None:
+    done = cva("explain", customer, "--db", sample_shop.db, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    families = sum(family["attribution"] for family in found["families"])
+    assert found["baseline_prediction_value"] + families == pytest.approx(
+        found["figures"]["predicted_value"]
+    )
+    for family in found["families"]:
+        features = sum(feature["attribution"] for feature in family["features"])
+        assert features == pytest.approx(family["attribution"], abs=1e-9)
+    ((score, predicted, reason),) = rows(
+        sample_shop.db,
+        "select score, predicted_value, reason_1 from customer_value "
+        f"where customer_id = '{customer}'",
+    )
+    assert (found["score"], found["figures"]["predicted_value"]) == (score, predicted)
+    assert found["reasons"][0] == reason
+    assert found["changed"] is None
+
+
+def test_a_person_reads_reasons_and_that_they_are_no_causes(
+    sample_shop: Any, cva: Any, customer: str
+) -> None:
+    done = cva("explain", customer, "--db", sample_shop.db, "--set", "orders_90d_count=+1")
+    assert done.returncode == 0, done.stderr
+    assert f"customer {customer} as of 2026-01-01" in done.stdout
+    assert "the shop's typical customer" in done.stdout
+    assert "They are not causes." in done.stdout
+    assert "with orders_90d_count +1:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 130
+
+
+def test_a_change_is_predicted_as_if_the_table_had_it(
+    sample_shop: Any, cva: Any, customer: str
+) -> None:
+    changes = ["--set", "spend_90d=*2", "--set", "orders_90d_count=+1", "--set", "country=XX"]
+    done = cva("explain", customer, "--db", sample_shop.db, "--json", *changes)
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
+        register(con, models_dir=sample_shop.models_dir)
+        ((expected,),) = con.execute(
+            "select (cva_predict(f)).predicted_value from (select * replace (2 * spend_90d as "
+            "spend_90d, orders_90d_count + 1 as orders_90d_count, 'XX' as country) "
+            "from customer_features where customer_id = ?) as f",
+            [customer],
+        ).fetchall()
+        unregister(con)
+    changed = json.loads(done.stdout)["changed"]
+    assert changed["figures"]["predicted_value"] == pytest.approx(expected, rel=1e-6)  # float32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nobody"], 1, "customer 'nobody' is not among the"),
+        (["{customer}", "--set", "ordrs_90d_count=1"], 1, "nearest: orders_90d_count"),
+        (["{customer}", "--set", "spend_90d=much"], 1, "expected +1 or -1 to add"),
+        (["{customer}", "--set", "spend_90d=1e999"], 1, "expected +1 or -1 to add"),
+        (["{customer}", "--set", "spend_90d"], 2, "expected e.g. --set orders_90d_count=+1"),
+        (["--set", "spend_90d=1"], 2, "--set needs a customer"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_in_one_line(
+    sample_shop: Any, cva: Any, customer: str, arguments: list[str], code: int, said: str
+) -> None:
+    named = [text.format(customer=customer) for text in arguments]
+    done = cva("explain", *named, "--db", sample_shop.db)
+    assert done.returncode == code
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert said in line
+
+
+def test_changes_are_read_by_their_first_sign() -> None:
+    assert parse_changes(["a=+1", "b = x=y"]) == {"a": "+1", "b": "x=y"}
+    for text in ("a", "=1", "a="):
+        with pytest.raises(UsageError):
+            parse_changes([text])
+    values = np.array([[2.0], [np.nan]], dtype=np.float32)
+    cases = {"+1": [3.0, 1.0], "-1": [1.0, -1.0], "*3": [6.0, np.nan], "7": [7.0, 7.0]}
+    cases["NULL"] = [np.nan, np.nan]
+    for text, expected in cases.items():
+        assert np.array_equal(
+            change_input(values, "a", text).reshape(-1), expected, equal_nan=True
+        ), text
+    texts = np.array([["DE"], [""]], dtype=object)
+    assert change_input(texts, "country", "FR").tolist() == [["FR"], ["FR"]]
+    assert change_input(texts, "country", "null").tolist() == [[""], [""]]
+    for text in ("++1", "x", "nan", "inf", "", "*"):
+        with pytest.raises(ModelError, match="cannot be taken"):
+            change_input(values, "a", text)
+
+
+def test_a_scenario_compares_every_customer(sample_shop: Any, rows: Any) -> None:
+    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
+        register(con, models_dir=sample_shop.models_dir)
+        scenario = con.execute(
+            "from cva_scenario('main.customer_features', {'orders_90d_count': '+1'}) order by all"
+        ).fetchnumpy()
+        number = con.execute(
+            "select sum(difference) from cva_scenario('customer_features', {'spend_90d': 0})"
+        ).fetchall()
+        none = con.execute(
+            "select max(abs(difference)) from "
+            "cva_scenario('customer_features', {'spend_90d': null::varchar})"
+        ).fetchall()
+        with pytest.raises(duckdb.Error, match="`nothing` is no feature"):
+            con.execute("from cva_scenario('customer_features', {'nothing': '1'})").fetchall()
+        unregister(con)
+    want = rows(sample_shop.db, "select predicted_value from customer_value order by customer_id")
+    assert scenario["predicted_value"].tolist() == [value for (value,) in want]
+    difference = scenario["changed_predicted_value"] - scenario["predicted_value"]
+    assert np.array_equal(scenario["difference"], difference)
+    assert np.abs(difference).max() > 0
+    assert number[0][0] != 0
+    assert none == [(0.0,)]
+
+
+REASONS = """
+select value.customer_id, reason_1, reason_2, reason_3
+from customer_value as value order by customer_id
+"""
+
+
+def test_reasons_say_what_the_attributions_say(sample_shop: Any, rows: Any) -> None:
+    families: dict[tuple[str, str], float] = {
+        (customer, family): money
+        for customer, family, money in rows(
+            sample_shop.db,
+            "select distinct customer_id, family, family_attribution from customer_value_explain",
+        )
+    }
+    told = 0
+    for customer, *reasons in rows(sample_shop.db, REASONS):
+        given = [reason for reason in reasons if reason is not None]
+        assert reasons == given + [None] * (3 - len(given))
+        sizes, names = [], []
+        for reason in given:
+            match = MONEY.search(reason)
+            assert match, reason
+            money = families[customer, match["family"]]
+            shown = float(match["money"].replace(",", ""))
+            assert shown == pytest.approx(money, abs=0.51 if abs(money) >= 99.5 else 0.0051)
+            assert shown != 0
+            assert np.sign(shown) == np.sign(money)
+            sizes.append(abs(money))
+            names.append(match["family"])
+            told += 1
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(set(names)) == len(names)
+    assert told > 2 * sample_shop.run.customers
+
+
+def test_no_reason_names_a_feature_without_effect_or_against_its_direction(
+    sample_shop: Any, rows: Any
+) -> None:
+    labels = rows(
+        sample_shop.db,
+        "select explain.customer_id, reason, catalog.label, catalog.direction, value, "
+        "reference_value, attribution, family_attribution from customer_value_explain as explain "
+        "join main_cva.cva_feature_catalog as catalog using (feature) "
+        "join (select customer_id, unnest([reason_1, reason_2, reason_3]) as reason "
+        "from customer_value) as told on told.customer_id = explain.customer_id "
+        "where ends_with(split_part(reason, ': ', 2), explain.family) is not null "
+        "and split_part(split_part(reason, ': ', 2), ' ', 1) = explain.family "
+        "and starts_with(regexp_replace(reason, '^[0-9,.]+ ', ''), catalog.label || ' ')"
+        "and attribution * family_attribution > 0",
+    )
+    customers = {(customer, reason) for customer, reason, *_ in labels}
+    told = rows(
+        sample_shop.db,
+        "select customer_id, unnest([reason_1, reason_2, reason_3]) from customer_value",
+    )
+    known = {(customer, reason) for customer, reason in told if reason is not None}
+    # Counts stand before their noun and singulars are another word, so not every label is found.
+    assert len(customers & known) > 0.5 * len(known)
+    for _, reason, label, direction, value, reference, attribution, _ in labels:
+        assert attribution != 0, reason
+        if direction and value is not None and reference is not None and "(" not in label:
+            step = float(value) - float(reference)
+            assert step * direction * attribution > 0, reason
+
+
+def test_reasons_in_chinese_and_for_some_customers_only(
+    sample_shop: Any, rows: Any, tmp_path: Path
+) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    variables = {"cva_language": "zh", "cva_explained_customers": "orders_count > 1"}
+    run_dbt(
+        open_shop(db),
+        "run",
+        select=["int_cva__customer_explanations+"],
+        variables=variables,
+    )
+    found = rows(
+        db,
+        "select f.orders_count > 1, reason_1 from customer_value join customer_features as f "
+        "using (customer_id) order by customer_id",
+    )
+    assert all((reason is not None) <= many for many, reason in found)
+    texts = [reason for many, reason in found if many]
+    assert None not in texts
+    assert all(re.search(r"：(购买近度|购买频率|消费金额|评价|客户属性) [+-]", t) for t in texts)
+    assert any("，店铺中位数 " in text for text in texts)
+    explained = rows(db, "select count(distinct customer_id) from customer_value_explain")
+    assert explained == [(sum(many for many, _ in found),)]
+
+
+def test_the_command_fills_the_table_that_dbt_would(
+    sample_shop: Any, cva: Any, rows: Any, tmp_path: Path
+) -> None:
+    query = "from main_cva.int_cva__customer_explanations order by customer_id"
+    db = sample_shop.copy_to(tmp_path / "shop")
+    before = rows(db, query)
+    with duckdb.connect(str(db)) as con:
+        con.execute("drop table main_cva.int_cva__customer_explanations")
+    shop = open_shop(db)
+    run_dbt(shop, "run", select=["int_cva__customer_explanations+"], variables={"cva_udfs": False})
+    assert rows(db, "select count(*), count(reason_1) from customer_value")[0][1] == 0
+    done = cva("explain", "--db", db)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(before):,} customers explained" in done.stdout
+    assert rows(db, query) == before
+    run_dbt(shop, "run", select=["int_cva__customer_explanations+"], variables={"cva_udfs": False})
+    assert rows(db, REASONS) == rows(sample_shop.db, REASONS)
+
+
+def test_importance_is_the_mean_of_what_is_told_of_customers(sample_shop: Any, rows: Any) -> None:
+    found = rows(
+        sample_shop.db,
+        "select level, family, feature, mean_absolute_attribution, "
+        "mean_absolute_attribution_lower, mean_absolute_attribution_upper, rank "
+        "from cva_feature_importance order by level, rank",
+    )
+    means = dict(
+        rows(
+            sample_shop.db,
+            "select feature, avg(abs(attribution)) from customer_value_explain group by 1",
+        )
+    )
+    assert {row[0] for row in found} == {"family", "feature"}
+    for level in ("family", "feature"):
+        of_level = [row for row in found if row[0] == level]
+        assert [row[6] for row in of_level] == list(range(1, len(of_level) + 1))
+        sizes = [row[3] for row in of_level]
+        assert sizes == sorted(sizes, reverse=True)
+    for level, _, feature, mean, lower, upper, _ in found:
+        assert 0 <= lower <= mean <= upper
+        assert (feature is None) == (level == "family")
+        if feature is not None:
+            assert mean == pytest.approx(means[feature], abs=1e-6)  # six digits of money are kept
