@@ -109,7 +109,13 @@ def explain(
     same table as the dbt model that calls cva_explain; build the rest with
     `dbt run --vars '{cva_udfs: false}'`.
     """
-    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
+    shop = open_shop(
+        db,
+        variables=variables,
+        models_dir=models_dir,
+        project=project,
+        only_reads=customer is not None,
+    )
     if customer is None:
         if changes:
             raise UsageError("--set needs a customer; for many see cva_scenario in docs/reasons.md")
@@ -128,6 +134,8 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
         name, sign, change = text.partition("=")
         if not sign or not name.strip() or not change.strip():
             raise UsageError(f"--set is {text!r}; expected e.g. --set orders_90d_count=+1")
+        if name.strip() in found:
+            raise UsageError(f"--set names {name.strip()} twice; give one change of a feature")
         found[name.strip()] = change.strip()
     return found
 
@@ -247,10 +255,12 @@ def _fill(shop: Shop, *, as_json: bool) -> None:
     import duckdb
 
     from cva_sql.cli.dbt import exclusive
+    from cva_sql.cli.expressions import check_expression
     from cva_sql.udfs.register import register, unregister
 
     target = f"{shop.schema}_cva.{TABLE}"
     chosen = str(shop.vars.get("cva_explained_customers", "true"))
+    check_expression(chosen, "cva_explained_customers")
     with exclusive(shop):
         con = connect(shop.db)
         try:
@@ -259,7 +269,8 @@ def _fill(shop: Shop, *, as_json: bool) -> None:
                 f"create or replace table {target} as "
                 "select customer_id, as_of_date, unnest(explanation) from "
                 "(select customer_id, as_of_date, cva_explain(features) as explanation from "
-                f"{shop.schema}.customer_features as features where coalesce(({chosen}), false))"
+                f"{shop.schema}.customer_features as features "
+                f"where coalesce((\n{chosen}\n), false))"
             ).fetchall()
             rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]
         except duckdb.CatalogException:

@@ -65,10 +65,12 @@ def open_shop(
     variables: str | None = None,
     models_dir: Path | None = None,
     project: Path | None = None,
+    only_reads: bool = False,
 ) -> Shop:
     """The shop that the options describe; raises UsageError where one cannot be taken.
 
-    Without `db` it is that of the dbt project in `project`, by default the current folder.
+    Without `db` it is that of the dbt project in `project`, by default the current folder. One that
+    `only_reads` may be open in other processes that read.
     """
     own = _own_project(db, project)
     if own is not None:
@@ -96,7 +98,7 @@ def open_shop(
         own.schema if own else "main",
         own,
     )
-    _require_orders(shop)
+    _require_orders(shop, only_reads=only_reads)
     return shop
 
 
@@ -175,9 +177,9 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
         raise CvaError(f"{db} cannot be opened: {text}") from None
 
 
-def has_table(db: Path, schema: str, table: str) -> bool:
+def has_table(db: Path, schema: str, table: str, *, only_reads: bool = False) -> bool:
     """Whether the database has a table or view of this name, in whatever case."""
-    con = connect(db)
+    con = connect(db, read_only=only_reads)
     try:
         found = con.execute(
             "select count(*) from information_schema.tables "
@@ -189,10 +191,10 @@ def has_table(db: Path, schema: str, table: str) -> bool:
     return bool(found[0][0])
 
 
-def _require_orders(shop: Shop) -> None:
+def _require_orders(shop: Shop, *, only_reads: bool) -> None:
     schema = str(shop.vars.get("cva_raw_schema", "raw"))
     table = str(shop.vars.get("cva_orders_identifier", "orders"))
-    if has_table(shop.db, schema, table):
+    if has_table(shop.db, schema, table, only_reads=only_reads):
         return
     if shop.project:
         raise CvaError(

@@ -92,4 +92,6 @@ def change_input(values: NDArray[Any], name: str, text: str) -> NDArray[Any]:
         "*": values.astype(np.float64) * number,
         "": np.full(values.shape, number),
     }[sign]
+    if not (np.abs(changed) <= np.finfo(values.dtype).max).all(where=~np.isnan(changed)):
+        raise ModelError(f"{name}={text} cannot be taken: the value becomes too large")
     return np.asarray(changed, dtype=values.dtype)

@@ -106,9 +106,9 @@ def test_what_cannot_be_explained_is_said_in_one_line(
 
 def test_changes_are_read_by_their_first_sign() -> None:
     assert parse_changes(["a=+1", "b = x=y"]) == {"a": "+1", "b": "x=y"}
-    for text in ("a", "=1", "a="):
+    for texts in (["a"], ["=1"], ["a="], ["a=1", "a=2"]):
         with pytest.raises(UsageError):
-            parse_changes([text])
+            parse_changes(texts)
     values = np.array([[2.0], [np.nan]], dtype=np.float32)
     cases = {"+1": [3.0, 1.0], "-1": [1.0, -1.0], "*3": [6.0, np.nan], "7": [7.0, 7.0]}
     cases["NULL"] = [np.nan, np.nan]
@@ -116,9 +116,11 @@ def test_changes_are_read_by_their_first_sign() -> None:
         assert np.array_equal(
             change_input(values, "a", text).reshape(-1), expected, equal_nan=True
         ), text
-    texts = np.array([["DE"], [""]], dtype=object)
-    assert change_input(texts, "country", "FR").tolist() == [["FR"], ["FR"]]
-    assert change_input(texts, "country", "null").tolist() == [[""], [""]]
+    with pytest.raises(ModelError, match="too large"):
+        change_input(values, "a", "1e300")
+    countries = np.array([["DE"], [""]], dtype=object)
+    assert change_input(countries, "country", "FR").tolist() == [["FR"], ["FR"]]
+    assert change_input(countries, "country", "null").tolist() == [[""], [""]]
     for text in ("++1", "x", "nan", "inf", "", "*"):
         with pytest.raises(ModelError, match="cannot be taken"):
             change_input(values, "a", text)
@@ -282,3 +284,22 @@ def test_importance_is_the_mean_of_what_is_told_of_customers(sample_shop: Any, r
         assert (feature is None) == (level == "family")
         if feature is not None:
             assert mean == pytest.approx(means[feature], abs=1e-6)  # six digits of money are kept
+
+
+def test_a_customer_is_explained_while_others_read_the_database(
+    sample_shop: Any, cva: Any, customer: str
+) -> None:
+    with duckdb.connect(str(sample_shop.db), read_only=True):
+        done = cva("explain", customer, "--db", sample_shop.db)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "chosen", ["", "customer_id in (select customer_id from customer_value)", "true); drop"]
+)
+def test_who_is_explained_is_checked_as_dbt_does(sample_shop: Any, cva: Any, chosen: str) -> None:
+    variables = json.dumps({"cva_explained_customers": chosen})
+    done = cva("explain", "--db", sample_shop.db, "--vars", variables)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cva_explained_customers is not one expression" in line
