@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.11 and make; each sets up what it needs.
+# `make demo` and `make test` need Python 3.11 and make; each sets up what it needs. Bytecode is written when
+# it is used: all of it would be a fifth of the environment.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ setup-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -233,19 +233,24 @@ def test_shares_in_logs_add_up_to_what_the_file_says_of_the_family(
 
 
 def test_sampled_orders_find_what_the_trees_know_exactly(
-    fitted: Fitted, columns: dict[str, Any]
+    fitted: Fitted, columns: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = load_explainer(fitted.folders["lightgbm"])
-    count = 200
+    count = 100
     few = part(columns, 0, count)
-    known, sampled = explain(exact, few, count), explain(replace(exact, leaves=()), few, count)
-    assert np.array_equal(known.family_money, sampled.family_money)
+    known = explain(exact, few, count)
     assert (known.standard_error == 0).all()
-    off = np.sqrt(np.mean((sampled.money - known.money) ** 2))
-    told = np.sqrt(np.mean(sampled.standard_error**2))
-    # Both are means over 200 customers and some 50 features, of three pairs of orders each.
-    assert 0.5 * told < off < 1.5 * told
-    assert off < 0.1 * np.sqrt(np.mean(known.money**2))
+    off, told = [], []
+    for seed in range(explain_module.SEED, explain_module.SEED + 6):
+        monkeypatch.setattr(explain_module, "SEED", seed)
+        sampled = explain(replace(exact, leaves=()), few, count)
+        assert np.array_equal(known.family_money, sampled.family_money)
+        off.append(np.mean((sampled.money - known.money) ** 2))
+        told.append(np.mean(sampled.standard_error**2))
+    # All customers share the drawn orders, so one draw says little of its own error: that of twelve
+    # seeds on the sample shop was .6 to 2.1 times what was told, of all together 1.2 times.
+    assert 0.6 < np.sqrt(np.mean(off) / np.mean(told)) < 1.8
+    assert np.sqrt(np.max(off)) < 0.1 * np.sqrt(np.mean(known.money**2))
 
 
 def test_trees_for_a_longer_horizon_than_their_labels_are_sampled(
@@ -270,8 +275,8 @@ def test_a_rows_explanation_does_not_depend_on_its_company(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:
     explainer = load_explainer(folders[kind])
-    rows = len(columns["customer_id"])
-    whole = explain(explainer, columns, rows)
+    rows = 300
+    whole = explain(explainer, part(columns, 0, rows), rows)
     for first, count in ((0, 1), (5, 1), (3, 100), (rows - 1, 1), (7, 0), (0, rows)):
         alone = explain(explainer, part(columns, first, count), count)
         for name in Attributions.__dataclass_fields__:

@@ -303,3 +303,62 @@ def test_who_is_explained_is_checked_as_dbt_does(sample_shop: Any, cva: Any, cho
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "cva_explained_customers is not one expression" in line
+
+
+TOLD = """
+select explain.customer_id, explain.family, feature, catalog.reason_template, explain.value,
+    reference_value, attribution, family_attribution, catalog.direction, catalog.kind, is_reason,
+    catalog.unit
+from customer_value_explain as explain
+join main_cva.cva_feature_catalog as catalog using (feature)
+order by explain.customer_id, abs(family_attribution) desc, explain.family, rank
+"""
+
+
+def may_speak(row: tuple[Any, ...]) -> bool:
+    """Whether a line of TOLD may be named as the reason of its family."""
+    _, _, _, _, value, reference, money, family, direction, kind, is_reason, _ = row
+    if not is_reason or abs(family) < 0.005 or not money * family > 0:
+        return False
+    if not direction or kind == "category" or value is None or reference is None:
+        return True
+    return bool((float(value) - float(reference)) * direction * money > 0)
+
+
+# How far a number in a reason may be from the value, by unit: half of its last digit.
+ROUNDED = {"days": 0.5, "years": 0.5, "rate": 0.5, "count": 0.05, "money": 0.005, "ratio": 0.005}
+
+
+def check_words(reason: str, row: tuple[Any, ...]) -> None:
+    """Fails where a reason does not name feature, values and family of a line of TOLD."""
+    _, family, _, template, value, typical, *_, unit = row
+    texts = re.escape(template).replace(r"\{value\}", "(.+)").replace(r"\{typical\}", "(.+)")
+    if value == "1" and unit == "count":  # one order, one category: the noun is another
+        texts = "(1) [^,]+, shop median (.+)"
+    match = re.fullmatch(f"{texts}: {family} [+-][0-9.,]+", reason)
+    assert match, (reason, template)
+    for shown, known in zip(match.groups(), (value, typical), strict=True):
+        if known is None:
+            assert shown == "none", reason
+        elif unit in ROUNDED:
+            number = float(shown.removesuffix(" %").replace(",", ""))
+            scale = 100 if unit == "rate" else 1
+            assert number == pytest.approx(scale * float(known), abs=ROUNDED[unit] + 1e-9), reason
+
+
+def test_a_family_is_told_by_the_feature_that_moved_it_most_in_its_direction(
+    sample_shop: Any, rows: Any
+) -> None:
+    expected: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for row in rows(sample_shop.db, TOLD):
+        if may_speak(row):
+            expected.setdefault(row[0], {}).setdefault(row[1], row)
+    units = set()
+    for customer, *reasons in rows(sample_shop.db, REASONS):
+        given = [reason for reason in reasons if reason is not None]
+        wanted = list(expected.get(customer, {}).values())[:3]
+        assert len(given) == len(wanted)
+        for reason, row in zip(given, wanted, strict=True):
+            check_words(reason, row)
+            units.add(row[-1])
+    assert units >= {"days", "money", "count"}
