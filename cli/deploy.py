@@ -23,12 +23,17 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
-    """`models_dir/value/<version>` with model and manifest; it appears complete or not at all."""
+    """`models_dir/value/<version>` with model and manifest; it appears complete or not at all.
+
+    The version has the model's hash in it, so a folder of that name has the same model; what else
+    is known of it now takes the place of what was.
+    """
     root = models_dir / "value"
     final = root / manifest.version
-    if final.exists():
-        return final  # the version has the hash in it: the same model
     try:
+        if final.exists():
+            write_atomic(final / MANIFEST_FILE, manifest.to_json().encode())
+            return final
         root.mkdir(parents=True, exist_ok=True)
         work = root / f".{manifest.version}.{os.getpid()}"
         work.mkdir()

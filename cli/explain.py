@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.dbt import Shop
+    from cva_sql.udfs.manifest import Manifest
     from cva_sql.udfs.sessions import ValueModel
 
 TABLE = "int_cva__customer_explanations"
@@ -73,6 +74,7 @@ class Explained:
     customer_id: str
     as_of_date: str
     model_version: str
+    is_baseline: bool
     figures: dict[str, float]
     score: float | None
     reasons: tuple[str, ...]
@@ -152,12 +154,8 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
     con = connect(shop.db, read_only=True)
     try:
         row = _read_features(con, shop, customer)
-        labels = dict(
-            con.execute(
-                f"select feature, label from {shop.schema}_cva.cva_feature_catalog"
-            ).fetchall()
-        )
-        score, reasons = _read_told(con, shop, customer, model.manifest.sha256)
+        labels = _read_labels(con, shop)
+        score, reasons = _read_told(con, shop, customer, model.manifest)
     finally:
         con.close()
     found = explain_struct(load_explainer(folder), row)[0].as_py()
@@ -166,6 +164,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
         customer,
         str(row.field("as_of_date")[0].as_py()),
         model.manifest.version,
+        model.manifest.is_baseline,
         {name: figures[name] for name in FIGURES},
         score,
         reasons,
@@ -182,7 +181,7 @@ def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
     table = f"{shop.schema}.customer_features"
     try:
         found = con.sql(
-            f"select features from {table} as features where customer_id = ?", params=[customer]
+            f"select cva_row from {table} as cva_row where customer_id = ?", params=[customer]
         ).to_arrow_table()
         if not found.num_rows:
             some = con.execute(f"select count(*), min(customer_id) from {table}").fetchall()[0]
@@ -192,26 +191,45 @@ def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
             )
     except duckdb.CatalogException:
         raise CvaError(f"{shop.db} has no {table}; build it with: cva run{shop.naming}") from None
-    return found.column("features").combine_chunks()
+    return found.column("cva_row").combine_chunks()
+
+
+def _read_labels(con: DuckDBPyConnection, shop: Shop) -> dict[str, str]:
+    """Feature -> label; a published database has the catalogue beside the marts."""
+    import duckdb
+
+    for schema in (f"{shop.schema}_cva", shop.schema):
+        try:
+            rows = con.execute(f"select feature, label from {schema}.cva_feature_catalog")
+            return dict(rows.fetchall())
+        except duckdb.CatalogException:
+            continue
+    return {}
 
 
 def _read_told(
-    con: DuckDBPyConnection, shop: Shop, customer: str, model_hash: str
+    con: DuckDBPyConnection, shop: Shop, customer: str, manifest: Manifest
 ) -> tuple[float | None, tuple[str, ...]]:
     """Score and reasons as customer_value has them, if the deployed model wrote them."""
     import duckdb
 
+    from cva_sql.cli.progress import say
+
     try:
         rows = con.execute(
-            "select score, reason_1, reason_2, reason_3 "
-            f"from {shop.schema}.customer_value where customer_id = ? and model_hash = ?",
-            [customer, model_hash],
+            "select score, reason_1, reason_2, reason_3, model_hash, model_version "
+            f"from {shop.schema}.customer_value where customer_id = ?",
+            [customer],
         ).fetchall()
     except duckdb.Error:
         return None, ()
     if not rows:
         return None, ()
-    return rows[0][0], tuple(reason for reason in rows[0][1:] if reason is not None)
+    score, *reasons, model_hash, version = rows[0]
+    if model_hash != manifest.sha256:
+        say(f"customer_value was scored by {version}; this is by {manifest.version}")
+        return None, ()
+    return score, tuple(reason for reason in reasons if reason is not None)
 
 
 def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[FamilyEffect, ...]:
@@ -268,8 +286,8 @@ def _fill(shop: Shop, *, as_json: bool) -> None:
             con.execute(
                 f"create or replace table {target} as "
                 "select customer_id, as_of_date, unnest(explanation) from "
-                "(select customer_id, as_of_date, cva_explain(features) as explanation from "
-                f"{shop.schema}.customer_features as features "
+                "(select customer_id, as_of_date, cva_explain(cva_row) as explanation from "
+                f"{shop.schema}.customer_features as cva_row "
                 f"where coalesce((\n{chosen}\n), false))"
             ).fetchall()
             rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]

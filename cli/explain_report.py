@@ -5,6 +5,10 @@ from __future__ import annotations
 from cva_sql.cli.explain import Explained, FeatureEffect
 
 WORDS_WIDTH = 72  # with two columns of money and an error still a line of 120
+BASELINES = {  # whom a model explains against, and whom the packaged rule, which knows no shop
+    False: "the shop's typical customer",
+    True: "a customer who has spent nothing since ordering",
+}
 SHOWN_FEATURES = 3  # of a family; customer_value_explain has them all
 
 
@@ -23,7 +27,7 @@ def describe(explained: Explained) -> str:
     lines += [f"  {reason}" for reason in explained.reasons]
     lines += [
         "",
-        _line("the shop's typical customer", f"{explained.baseline_prediction_value:,.2f}"),
+        _line(BASELINES[explained.is_baseline], f"{explained.baseline_prediction_value:,.2f}"),
     ]
     for family in explained.families:
         lines.append(_line(family.family, f"{family.attribution:+,.2f}"))

@@ -74,8 +74,9 @@ def _read(shop: Shop) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     try:
         # Both in one query, so that they cannot be out of step.
         query = (
-            f"select features, value from {shop.schema}.customer_features as features "
-            f"join {shop.schema}.customer_value as value using (customer_id, as_of_date) "
+            "select cva_features, cva_scores "  # aliases that no column of the user's has
+            f"from {shop.schema}.customer_features as cva_features "
+            f"join {shop.schema}.customer_value as cva_scores using (customer_id, as_of_date) "
             f"order by md5(customer_id) limit {SAMPLE_ROWS}"
         )
         table = con.sql(query).to_arrow_table().combine_chunks()
@@ -86,8 +87,8 @@ def _read(shop: Shop) -> tuple[dict[str, Any], dict[str, list[Any]]]:
         struct = table.column(name)
         return {field.name: _flat(struct, i) for i, field in enumerate(struct.type)}
 
-    scores = columns("value")
-    return columns("features"), {
+    scores = columns("cva_scores")
+    return columns("cva_features"), {
         name: scores[name].to_pylist() for name in (*COMPARED, "customer_id", "model_hash")
     }
 

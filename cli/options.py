@@ -70,7 +70,7 @@ def open_shop(
     """The shop that the options describe; raises UsageError where one cannot be taken.
 
     Without `db` it is that of the dbt project in `project`, by default the current folder. One that
-    `only_reads` may be open in other processes that read.
+    `only_reads` may be open in other processes that read, and may lack the orders.
     """
     own = _own_project(db, project)
     if own is not None:
@@ -98,7 +98,8 @@ def open_shop(
         own.schema if own else "main",
         own,
     )
-    _require_orders(shop, only_reads=only_reads)
+    if not only_reads:
+        _require_orders(shop)
     return shop
 
 
@@ -177,9 +178,9 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
         raise CvaError(f"{db} cannot be opened: {text}") from None
 
 
-def has_table(db: Path, schema: str, table: str, *, only_reads: bool = False) -> bool:
+def has_table(db: Path, schema: str, table: str) -> bool:
     """Whether the database has a table or view of this name, in whatever case."""
-    con = connect(db, read_only=only_reads)
+    con = connect(db)
     try:
         found = con.execute(
             "select count(*) from information_schema.tables "
@@ -191,10 +192,10 @@ def has_table(db: Path, schema: str, table: str, *, only_reads: bool = False) ->
     return bool(found[0][0])
 
 
-def _require_orders(shop: Shop, *, only_reads: bool) -> None:
+def _require_orders(shop: Shop) -> None:
     schema = str(shop.vars.get("cva_raw_schema", "raw"))
     table = str(shop.vars.get("cva_orders_identifier", "orders"))
-    if has_table(shop.db, schema, table, only_reads=only_reads):
+    if has_table(shop.db, schema, table):
         return
     if shop.project:
         raise CvaError(

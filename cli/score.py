@@ -45,8 +45,8 @@ def score(
         con.execute(
             f"create or replace table {target} as "
             "select customer_id, as_of_date, unnest(prediction) from "
-            "(select customer_id, as_of_date, cva_predict(features) as prediction "
-            f"from {shop.schema}.customer_features as features)"
+            "(select customer_id, as_of_date, cva_predict(cva_row) as prediction "
+            f"from {shop.schema}.customer_features as cva_row)"
         ).fetchall()
         rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]
     except duckdb.CatalogException:

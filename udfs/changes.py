@@ -14,7 +14,7 @@ from cva_sql.udfs.manifest import Manifest, inputs_from_columns
 from cva_sql.udfs.predict import outputs_struct, run_session, struct_columns
 from cva_sql.udfs.sessions import ValueModel
 
-GRAMMAR = "+1 or -1 to add, *1.5 to multiply, 3 to set, null for none"
+GRAMMAR = "+1 or -1 to add, *1.5 to multiply, 3 or =-3 to set, null for none"
 
 # `from cva_scenario('customer_features', {'orders_90d_count': '+1'})`: the predictions of all
 # customers, as they are and as they would be.
@@ -32,9 +32,9 @@ from (
     select
         customer_id,
         as_of_date,
-        cva_predict(features) as before,
-        cva_predict_changed(features, changes) as after
-    from query_table(features_table) as features
+        cva_predict(cva_row) as before,
+        cva_predict_changed(cva_row, changes) as after
+    from query_table(features_table) as cva_row
 )
 """
 
@@ -46,17 +46,23 @@ def predict_changed(model: ValueModel, rows: Any, changes: Any) -> Any:
     a NULL in it changes nothing. Features that were derived from a changed one stay as they are.
     Raises ModelError for a feature that the model does not read, or a change that it cannot take.
     """
+    import pyarrow as pa
+
     rows, columns = struct_columns(rows)
     _, wanted = struct_columns(changes)
     inputs = inputs_from_columns(model.manifest, columns, len(rows))
     for name, column in wanted.items():
         check_feature(model.manifest, name)
-        texts = np.array(column.to_pylist(), dtype=object)
-        for text in sorted({str(text) for text in texts if text is not None}):
-            mask = np.array([value is not None and str(value) == text for value in texts])
-            inputs[name] = np.where(
-                mask[:, None], change_input(inputs[name], name, text), inputs[name]
-            )
+        # A number sets, whatever its sign.
+        sets = "" if pa.types.is_string(column.type) or pa.types.is_null(column.type) else "="
+        texts = [None if value is None else f"{sets}{value}" for value in column.to_pylist()]
+        found, place = np.unique([text or "" for text in texts], return_inverse=True)
+        values = inputs[name].copy()
+        for index, text in enumerate(found):
+            if text:
+                rows_of = place == index
+                values[rows_of] = change_input(values[rows_of], name, str(text))
+        inputs[name] = values
     return outputs_struct(model, run_session(model, inputs, len(rows)), rows)
 
 
@@ -74,15 +80,16 @@ def change_input(values: NDArray[Any], name: str, text: str) -> NDArray[Any]:
     """A changed copy of an input; of a category the text itself. Raises ModelError."""
     text = text.strip()
     if values.dtype == object:
+        text = text.removeprefix("=")
         return np.full(values.shape, "" if text.lower() == "null" else text, dtype=object)
     if text.lower() == "null":
         return np.full(values.shape, np.nan, dtype=values.dtype)
-    sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-", "*") else ("", text)
+    sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-", "*", "=") else ("=", text)
     try:
         number = float(digits)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or digits[:1] in ("+", "-"):
+    if not math.isfinite(number) or (sign != "=" and digits[:1] in ("+", "-")):
         raise ModelError(f"{name}={text} cannot be taken; expected {GRAMMAR}")
     # What a customer has none of counts as 0 when something is added to it.
     known = np.nan_to_num(values.astype(np.float64), nan=0.0)
@@ -90,7 +97,7 @@ def change_input(values: NDArray[Any], name: str, text: str) -> NDArray[Any]:
         "+": known + number,
         "-": known - number,
         "*": values.astype(np.float64) * number,
-        "": np.full(values.shape, number),
+        "=": np.full(values.shape, number),
     }[sign]
     if not (np.abs(changed) <= np.finfo(values.dtype).max).all(where=~np.isnan(changed)):
         raise ModelError(f"{name}={text} cannot be taken: the value becomes too large")

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
-from cva_sql.udfs.manifest import Explanation, Manifest, read_manifest, read_model
+from cva_sql.udfs.manifest import (
+    Explanation,
+    Manifest,
+    read_manifest,
+    read_manifest_text,
+    read_model,
+)
 from cva_sql.udfs.sessions import open_session
 from cva_sql.udfs.tree_attributions import Leaf, read_leaves
 
@@ -42,15 +48,15 @@ class Explainer:
 
 
 def load_explainer(folder: Path) -> Explainer:
-    """The explainer of a model folder; the same object for as long as its file's hash is the same.
+    """The explainer of a model folder; the same object for as long as its manifest is the same.
 
     Raises ModelError where the model was made before models had a typical customer.
     """
-    return _load(folder, read_manifest(folder).sha256)
+    return _load(folder, read_manifest_text(folder))
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path, sha256: str) -> Explainer:
+def _load(folder: Path, manifest_text: str) -> Explainer:
     import onnx
     from onnx.utils import Extractor
 

@@ -4,11 +4,11 @@ Families of features are the players of an exact game: every coalition of them g
 deployed file, a feature outside the coalition having the typical customer's value. Within a family
 the features share in link space, all other families being the row's own (or where the family then
 changes nothing, those in which it changes most): Shapley values of that game, found exactly where
-the model is a tree ensemble, else by permutations, each with its reverse, so that all but
-interactions of three and more features cancel out. (Averaged over the other families' coalitions as
-well, as in G. Owen's values, the shares of features that say nothing without another family run
-against each other, and their error is twenty times as large.) `shapley.share_out` turns them into
-money that adds up to the family's.
+the family is small or the model a tree ensemble, else by permutations, each with its reverse, so
+that all but interactions of three and more features cancel out. (Averaged over the other families'
+coalitions as well, as in G. Owen's values, the shares of features that say nothing without another
+family run against each other, and their error is twenty times as large.) `shapley.share_out` turns
+them into money that adds up to the family's.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from cva_sql.udfs.coalitions import Explainer, Floats, Game
 from cva_sql.udfs.manifest import inputs_from_columns
 from cva_sql.udfs.predict import struct_columns
-from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.shapley import SMALLEST, enumerate_rates, enumerate_shapley, share_out
 from cva_sql.udfs.threads import pool
 from cva_sql.udfs.tree_attributions import attribute_leaves
 
-PAIRS = (
-    3  # permutations, each with its reverse: with three families every coalition gets its weight
+PAIRS = 3  # permutations of a larger family, each with its reverse; two would not tell their error
+ENUMERATED = (
+    6  # players of a family whose coalitions are all sent: 64, about as many as PAIRS sends
 )
 SEED = 8  # any; the same permutations for every row, run and machine
 IDLE = 1e-9  # in link space: what rounding may leave of no effect
@@ -50,7 +50,7 @@ class Attributions:
 
     `baseline` and `predicted` are (rows,), `money` and `standard_error` (rows, players),
     `family_money` (rows, families), all in the shop's currency. The error is that of sampling
-    permutations, 0 where nothing was sampled.
+    permutations, told by PAIRS of them and so a rough one; 0 where nothing was sampled.
     """
 
     baseline: Floats
@@ -94,6 +94,8 @@ def _explain_part(game: Game) -> Attributions:
         context = _contexts(values, place, is_log)
         if explainer.leaves:
             links, error = _tree_links(game, mine, context), np.zeros_like(money)
+        elif mine.sum() <= ENUMERATED:
+            links, error = _enumerate_links(game, orders[0], context, is_log), np.zeros_like(money)
         else:
             links, error = _sample_links(game, orders, values, context, is_log)
         money[:, mine] = share_out(family_money[place], links[:, mine], rates[place])
@@ -155,6 +157,25 @@ def _tree_links(game: Game, mine: NDArray[np.bool_], context: NDArray[np.int64])
     links = np.zeros(game.differs.shape)
     found = attribute_leaves(explainer.leaves, own, without, player_of)
     links[:, : found.shape[1]] = explainer.explanation.tree_scale * found
+    return links
+
+
+def _enumerate_links(
+    game: Game, players: NDArray[np.int64], context: NDArray[np.int64], is_log: bool
+) -> Floats:
+    """Exact shares in link space of a family of few players, (rows, players), by all coalitions."""
+    codes = np.arange(1 << len(players))
+    came = np.zeros((len(codes), game.differs.shape[1]), dtype=bool)
+    came[:, players] = (codes[:, None] >> np.arange(len(players))) & 1 == 1
+    table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, came.shape[1])
+    rows = np.tile(np.arange(game.rows), len(codes))
+    lines = game.values(rows, context[rows] * len(codes) + np.repeat(codes, game.rows), table)
+    lines = lines.reshape(len(codes), game.rows)
+    if is_log:
+        lines = np.log(np.maximum(lines, SMALLEST))
+    links = np.zeros(game.differs.shape)
+    # Rounding leaves something where nothing differs.
+    links[:, players] = np.where(game.differs[:, players], enumerate_shapley(lines).T, 0.0)
     return links
 
 
@@ -224,7 +245,7 @@ def _walk(
     return gains
 
 
-def explain_struct(explainer: Explainer, rows: Any, progress: Progress | None = None) -> Any:
+def explain_struct(explainer: Explainer, rows: Any) -> Any:
     """The Arrow struct of EXPLANATION_TYPE for one of features; a NULL struct gives NULL.
 
     Within a row the features come in order of rank: the largest effect first, ties by name.
@@ -232,34 +253,9 @@ def explain_struct(explainer: Explainer, rows: Any, progress: Progress | None = 
     import pyarrow as pa
 
     rows, columns = struct_columns(rows)
-    if progress is not None:
-        progress.start()
     found = explain(explainer, columns, len(rows))
+    items = _items(explainer, columns, found)
     count, width = found.money.shape
-    order = np.argsort(-np.abs(found.money), axis=1, kind="stable")
-    flat = order.ravel()
-    at = (np.repeat(np.arange(count), width), flat)
-    names = pa.array(explainer.players, type=pa.string())
-    families = pa.array([explainer.families[i] for i in explainer.family_of], type=pa.string())
-    values = pa.concat_arrays([_texts(columns[name]) for name in explainer.players])
-    typical = [explainer.explanation.reference[name] for name in explainer.players]
-    typical_texts = pa.concat_arrays([_texts(pa.array([value])) for value in typical])
-    items = pa.StructArray.from_arrays(
-        [
-            pa.array(np.tile(np.arange(1, width + 1, dtype=np.int32), count)),
-            families.take(pa.array(flat)),
-            names.take(pa.array(flat)),
-            values.take(pa.array(flat * count + at[0])),
-            typical_texts.take(pa.array(flat)),
-            pa.array(found.money[at]),
-            pa.array(found.standard_error[at]),
-            pa.array(found.family_money[at[0], explainer.family_of[flat]]),
-        ],
-        names=["rank", "family", "feature", "value", "reference_value", "attribution",
-               "standard_error", "family_attribution"],
-    )  # fmt: skip
-    if progress is not None:
-        progress.add(count)
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * width)
     manifest = explainer.manifest
     return pa.StructArray.from_arrays(
@@ -273,6 +269,38 @@ def explain_struct(explainer: Explainer, rows: Any, progress: Progress | None = 
         names=["baseline_prediction_value", "predicted_value", "feature_attributions",
                "model_version", "model_hash"],
         mask=rows.is_null() if rows.null_count else None,
+    )  # fmt: skip
+
+
+def _items(explainer: Explainer, columns: Mapping[str, Any], found: Attributions) -> Any:
+    """The features of all rows, row after row, each row's in order of rank."""
+    import pyarrow as pa
+
+    count, width = found.money.shape
+    order = np.argsort(-np.abs(found.money), axis=1, kind="stable")
+    flat = order.ravel()
+    at = (np.repeat(np.arange(count), width), flat)
+    names = pa.array(explainer.players, type=pa.string())
+    families = pa.array([explainer.families[i] for i in explainer.family_of], type=pa.string())
+    values = pa.concat_arrays([_texts(columns[name]) for name in explainer.players])
+    # In single precision, as the customer's value is: 64.7 and not 64.69999694824219.
+    typical = [explainer.reference[name] for name in explainer.players]
+    typical_texts = pa.concat_arrays(
+        [_texts(pa.array(value, from_pandas=True)) for value in typical]
+    )
+    return pa.StructArray.from_arrays(
+        [
+            pa.array(np.tile(np.arange(1, width + 1, dtype=np.int32), count)),
+            families.take(pa.array(flat)),
+            names.take(pa.array(flat)),
+            values.take(pa.array(flat * count + at[0])),
+            typical_texts.take(pa.array(flat)),
+            pa.array(found.money[at]),
+            pa.array(found.standard_error[at]),
+            pa.array(found.family_money[at[0], explainer.family_of[flat]]),
+        ],
+        names=["rank", "family", "feature", "value", "reference_value", "attribution",
+               "standard_error", "family_attribution"],
     )  # fmt: skip
 
 

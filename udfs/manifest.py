@@ -103,19 +103,28 @@ def plain(value: Any) -> Any:
     return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
+def read_manifest_text(folder: Path) -> str:
+    """The text of a model folder's manifest; raises ModelError where it is missing."""
+    path = folder / MANIFEST_FILE
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; train a model with: cva train") from None
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a model folder; raises ModelError where it is missing or unreadable."""
     path = folder / MANIFEST_FILE
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_manifest_text(folder))
         raw["features"] = tuple(Feature(**feature) for feature in raw["features"])
         if raw.get("text_projection") is not None:
             raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
         if raw.get("explanation") is not None:
             raw["explanation"] = Explanation.from_dict(raw["explanation"])
         return Manifest(**raw)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; train a model with: cva train") from None
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs import text
 from cva_sql.udfs.changes import SCENARIO, predict_changed
-from cva_sql.udfs.coalitions import load_explainer
 from cva_sql.udfs.encoder import ShopEncoder
-from cva_sql.udfs.explain import EXPLANATION_TYPE, explain_struct
+from cva_sql.udfs.explain import EXPLANATION_TYPE
+from cva_sql.udfs.explained_rows import ShopExplainer
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
-from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, load_model
 
@@ -81,13 +80,7 @@ def register(
         None,
         RETURN_TYPE,
     )
-    explained = Progress("customers explained")
-    create(
-        "cva_explain",
-        lambda rows: explain_struct(load_explainer(deployed_folder(models)), rows, explained),
-        None,
-        EXPLANATION_TYPE,
-    )
+    create("cva_explain", ShopExplainer(models).explain, None, EXPLANATION_TYPE)
     create("cva_embed", on_text(text.embed), ["VARCHAR"], vector)
     create("cva_sentiment", on_text(text.sentiment), ["VARCHAR"], "DOUBLE")
     create("cva_text_status", on_text(text.text_status), ["VARCHAR"], text.STATUS_TYPE)
@@ -123,6 +116,7 @@ def unregister(con: DuckDBPyConnection) -> None:
             con.remove_function(name)
         except duckdb.Error:
             continue
+    con.execute("drop macro table if exists temp.cva_scenario").fetchall()
 
 
 def database_file(con: DuckDBPyConnection) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.udfs.errors import ModelError
-from cva_sql.udfs.manifest import Manifest, read_manifest, read_model
+from cva_sql.udfs.manifest import Manifest, read_manifest, read_manifest_text, read_model
 
 DEPLOYED_FILE = "deployed.json"
 
@@ -43,9 +43,8 @@ def deployed_folder(models_dir: Path) -> Path:
 
 
 def load_model(folder: Path) -> ValueModel:
-    """The model of a folder; the same object for as long as its file's hash stays the same."""
-    manifest = read_manifest(folder)
-    return _load(folder, manifest.sha256)
+    """The model of a folder; the same object for as long as its manifest stays the same."""
+    return _load(folder, read_manifest_text(folder))
 
 
 def open_session(data: bytes) -> Any:
@@ -60,6 +59,6 @@ def open_session(data: bytes) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path, sha256: str) -> ValueModel:
+def _load(folder: Path, manifest_text: str) -> ValueModel:
     manifest = read_manifest(folder)
     return ValueModel(manifest, open_session(read_model(folder, manifest)))

@@ -64,6 +64,8 @@ def write_report(shop: Shop, out: Path) -> Written:
         raise UsageError(
             f"--out {out} is a folder; expected a file, e.g. --out {out / 'report.html'}"
         )
+    if out.exists() and not out.read_bytes()[:15].lower().startswith(b"<!doctype html"):
+        raise UsageError(f"--out {out} exists and is no HTML page; name another file")
     text, sections = make_page(shop)
     data = text.encode()
     write_files(out.parent, {out.name: data})

@@ -66,11 +66,6 @@ def unexplained(source: Source, overview: Overview) -> str:
     """Why there are no attributions, and what to run."""
     if not overview.customers:
         return f"There is no customer to explain. Load orders, then: {source.command('run')}"
-    if overview.is_untrained:
-        return (
-            "The packaged rule scored, which has no features to explain. Train a model: "
-            f"{source.command('train', 'run')}"
-        )
     return f"The predictions are not explained yet. Explain them: {source.command('run')}"
 
 

@@ -16,7 +16,8 @@ TERMS = (
     (
         "The typical customer",
         "Attributions start from the prediction for a customer whose features are the shop's "
-        "typical ones (the baseline), not from the shop's mean.",
+        "typical ones (the baseline), not from the shop's mean. The packaged rule, which knows no "
+        "shop, starts from one who has spent nothing since ordering.",
     ),
     (
         "Attributions add up",

@@ -48,8 +48,9 @@ def waterfalls(source: Source, overview: Overview) -> Section:
     families = _families(source)
     found = [_waterfall(source, c, roles, families) for c, roles in chosen.items()]
     first = found[0]
+    who = "customer who spent nothing since" if overview.is_untrained else "typical customer"
     sentence = (
-        f"For a typical customer {amount(first.baseline)} is predicted in "
+        f"For a {who} {amount(first.baseline)} is predicted in "
         f"{counted(overview.horizon_days, 'day')}; the families move the highest prediction by "
         f"{signed(first.predicted - first.baseline)} from there, to {amount(first.predicted)}."
     )
@@ -143,7 +144,7 @@ def _paint_steps(axes: Axes, waterfall: Waterfall) -> None:
     ticks = [float(t) for t in MaxNLocator(nbins=5).tick_values(low, high) if low <= t <= high]
     set_ticks(axes, "x", ticks, tick_labels(ticks))
     axes.xaxis.grid(True)
-    _paint_row(axes, 0, "typical customer", 0, waterfall.baseline, MUTED, "", ends[0])
+    _paint_row(axes, 0, "baseline", 0, waterfall.baseline, MUTED, "", ends[0])
     for k, (family, value) in enumerate(waterfall.steps):
         colour = UP if value >= 0 else DOWN
         _paint_row(axes, k + 1, family, ends[k], value, colour, signed(value), ends[k + 1])

@@ -23,6 +23,11 @@
     {% if line.get('direction', 0) not in [-1, 0, 1] %}
         {% do cva.refuse_setting(what ~ ': direction', line.direction, '-1, 0 or 1') %}
     {% endif %}
+    {% set families = ['recency', 'frequency', 'spend', 'browsing', 'reviews', 'attributes', 'marketing', 'own'] %}
+    {% if line.get('reason_family', 'own') not in families %}
+        {# Each more would double what it takes to explain a customer. #}
+        {% do cva.refuse_setting(what ~ ': reason_family', line.reason_family, families | join(', ')) %}
+    {% endif %}
     {% set feature = {
         'name': line.name, 'family': line.get('family', 'own'),
         'reason_family': line.get('reason_family', 'own'), 'kind': line.get('kind', 'number'),

@@ -1,14 +1,16 @@
-{#- Words of a reason by language: one entry here and one `label_<language>` in the catalogue's lines make a
+{#- Words of a reason by language (`rule` compares where the packaged rule scored, which knows no shop): one entry here and one `label_<language>` in the catalogue's lines make a
     further one. `none` stands for NULL. A project may override it. -#}
 {% macro reason_words() %}{{ return(adapter.dispatch('reason_words', 'cva')()) }}{% endmacro %}
 {% macro default__reason_words() %}
 {{ return({
     'en': {
-        'median': ', shop median {typical}', 'mode': ', most often {typical}', 'colon': ': ',
+        'median': ', shop median {typical}', 'mode': ', most often {typical}',
+        'rule': ', compared with {typical}', 'several': 'several features together', 'colon': ': ',
         'none': 'none', 'yes': 'yes', 'no': 'no', 'families': {}
     },
     'zh': {
-        'median': '，店铺中位数 {typical}', 'mode': '，最常见 {typical}', 'colon': '：',
+        'median': '，店铺中位数 {typical}', 'mode': '，最常见 {typical}',
+        'rule': '，对比值 {typical}', 'several': '多项特征合计', 'colon': '：',
         'none': '无', 'yes': '是', 'no': '否', 'families': {
             'recency': '购买近度', 'frequency': '购买频率', 'spend': '消费金额', 'browsing': '浏览',
             'reviews': '评价', 'attributes': '客户属性', 'marketing': '营销', 'own': '自定义特征'
@@ -28,6 +30,7 @@
 {% macro reason_template(feature, language) %}
 {% set words = cva.reason_words()[language] %}
 {% set label = feature.get('label' if language == 'en' else 'label_' ~ language, feature.label) %}
+{% set label = label | replace('{', '(') | replace('}', ')') %}
 {% if feature.unit == 'component' %}{{ return(label) }}{% endif %}
 {% set compared = words.mode if feature.kind == 'category' or feature.unit == 'flag' else words.median %}
 {% if language == 'en' and feature.unit == 'count' and cva.counted_noun(label) %}
@@ -68,7 +71,8 @@
 {% macro feature_text(value, kind, unit, words) -%}
 case
             when {{ value }} is null then '{{ words.none }}'
-            when {{ kind }} = 'category' then {{ value }}
+            when {{ kind }} = 'category'
+                then replace(replace({{ value }}, '{', '('), '}', ')')
             when {{ unit }} = 'flag'
                 then case when {{ value }} = '0' then '{{ words.no }}' else '{{ words.yes }}' end
             when {{ unit }} = 'rate'

@@ -6,6 +6,11 @@
 {%- set horizon = cva.setting('cva_horizon_days') %}
 {%- set is_net = cva.setting('cva_value') == 'net' %}
 {%- set spends = cva.spend_windows(horizon) %}
+{#- Refunds belong to no day: they take the same share off each. -#}
+{%- set kept -%}
+greatest(moments.gross_amount - coalesce(refunds.historic_value, 0), 0)
+        / nullif(cast(moments.gross_amount as double), 0)
+{%- endset %}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
@@ -97,10 +102,11 @@ final as (
         moments.t_days,
         moments.days_since_last_order,
         (moments.gross_amount - moments.first_order_day_amount)
-        / nullif(moments.order_days_count - 1, 0) as monetary_value,
+        / nullif(moments.order_days_count - 1, 0)
+            {{- ' * ' ~ kept if is_net }} as monetary_value,
         moments.order_mean_amount,
         moments.order_max_amount,
-        moments.first_order_day_amount,
+        moments.first_order_day_amount{{ ' * ' ~ kept ~ ' as first_order_day_amount' if is_net }},
         cast(
             moments.last_order_key
             + cast(moments.days_since_last_order as decimal(10, 0)) * 1000000000000000

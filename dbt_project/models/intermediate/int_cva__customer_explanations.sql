@@ -4,14 +4,14 @@
 {{ config(materialized='table') }}
 
 {%- if cva.setting('cva_udfs') %}
-with features as (select * from {{ ref('cva', 'customer_features') }}),
+with cva_rows as (select * from {{ ref('cva', 'customer_features') }}),
 
 explained as (
     select
         customer_id,
         as_of_date,
-        cva_explain(features) as explanation
-    from features
+        cva_explain(cva_rows) as explanation
+    from cva_rows
     where
         coalesce(
             ({{ cva.checked_expression(var('cva_explained_customers'), 'cva_explained_customers') }}),
@@ -29,6 +29,7 @@ final as (
         explanation.model_version as model_version,
         explanation.model_hash as model_hash
     from explained
+    where explanation is not null
 )
 
 select * from final

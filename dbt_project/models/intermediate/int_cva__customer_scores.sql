@@ -3,10 +3,10 @@
 {{ config(materialized='table') }}
 
 {%- if cva.setting('cva_udfs') %}
-with features as (select * from {{ ref('cva', 'customer_features') }}),
+with cva_rows as (select * from {{ ref('cva', 'customer_features') }}),
 
 scored as (
-    select customer_id, as_of_date, cva_predict(features) as prediction from features
+    select customer_id, as_of_date, cva_predict(cva_rows) as prediction from cva_rows
 ),
 
 final as (
