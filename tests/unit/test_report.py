@@ -288,7 +288,7 @@ def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
         ("update customer_value set score_status = 'cold_start', historic_value = 0, score = null, "
          "reason_1 = null", "customers", "No reasons are known"),
         ("update customer_value set score_status = 'untrained'; drop table cva_feature_importance",
-         "drivers", "cva train"),
+         "drivers", "cva run"),
     ],
 )  # fmt: skip
 def test_odd_shops_have_a_sound_page(
