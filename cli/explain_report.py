@@ -52,7 +52,7 @@ def _line(words: str, family: str, feature: str = "") -> str:
 
 def _feature_line(effect: FeatureEffect) -> str:
     words = f"  {effect.label} {_short(effect.value)} (typical {_short(effect.reference_value)})"
-    error = f"  ± {effect.standard_error:,.2f}" if effect.standard_error else ""
+    error = f"  ± {effect.standard_error:,.2f}" if effect.standard_error >= 0.005 else ""
     return _line(words, "", f"{effect.attribution:+,.2f}") + error
 
 
