@@ -106,7 +106,7 @@ def _explain_part(game: Game) -> Attributions:
 def _family_table(explainer: Explainer) -> NDArray[np.bool_]:
     """Which players are in which coalition of families, (2^families, players)."""
     codes = np.arange(1 << len(explainer.families))
-    return (codes[:, None] >> explainer.family_of) & 1 == 1
+    return np.asarray((codes[:, None] >> explainer.family_of) & 1 == 1)
 
 
 def _family_coalitions(game: Game) -> Floats:
@@ -144,7 +144,7 @@ def _contexts(values: Floats, family: int, is_log: bool) -> NDArray[np.int64]:
     effects = np.abs(lines[without | (1 << family)] - lines[without])
     strongest = without[effects.argmax(axis=0)]
     is_idle = effects[-1] <= IDLE * np.maximum(effects.max(axis=0), 1.0)
-    return np.where(is_idle, strongest, without[-1])
+    return np.asarray(np.where(is_idle, strongest, without[-1]))
 
 
 def _tree_links(game: Game, mine: NDArray[np.bool_], context: NDArray[np.int64]) -> Floats:
