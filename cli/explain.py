@@ -16,7 +16,6 @@ from cva_sql.cli.options import (
     Vars,
     connect,
     open_shop,
-    reason_of,
 )
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -270,37 +269,12 @@ def _change(model: ValueModel, row: Any, changes: dict[str, str]) -> Changed:
 
 def _fill(shop: Shop, *, as_json: bool) -> None:
     """Writes the table of explanations; raises CvaError where there are no features."""
-    import duckdb
-
-    from cva_sql.cli.dbt import exclusive
     from cva_sql.cli.expressions import check_expression
-    from cva_sql.udfs.register import register, unregister
+    from cva_sql.cli.score import fill_table
 
-    target = f"{shop.schema}_cva.{TABLE}"
     chosen = str(shop.vars.get("cva_explained_customers", "true"))
     check_expression(chosen, "cva_explained_customers")
-    with exclusive(shop):
-        con = connect(shop.db)
-        try:
-            register(con, models_dir=shop.models_dir)
-            con.execute(
-                f"create or replace table {target} as "
-                "select customer_id, as_of_date, unnest(explanation) from "
-                "(select customer_id, as_of_date, cva_explain(cva_row) as explanation from "
-                f"{shop.schema}.customer_features as cva_row "
-                f"where coalesce((\n{chosen}\n), false))"
-            ).fetchall()
-            rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]
-        except duckdb.CatalogException:
-            raise CvaError(
-                f"{shop.db} has no {shop.schema}.customer_features; build it with: "
-                "dbt run --select +customer_features"
-            ) from None
-        except duckdb.Error as error:
-            raise CvaError(reason_of(error)) from None
-        finally:
-            unregister(con)
-            con.close()
+    target, rows = fill_table(shop, TABLE, "cva_explain", chosen)
     if as_json:
         print(json.dumps({"rows": rows, "table": target}, indent=2))
     else:

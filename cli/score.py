@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, open_shop, reason_of
@@ -29,42 +30,62 @@ def score(
     Writes the same table as the dbt model that calls cva_predict; build the rest with
     `dbt run --vars '{cva_udfs: false}'`.
     """
-    import duckdb
-
-    from cva_sql.cli.options import connect
-    from cva_sql.udfs.register import register, unregister
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
     model = load_model(deployed_folder(shop.models_dir))
-    con = connect(shop.db)
-    try:
-        register(con, models_dir=shop.models_dir)
-        _check_projection(con, shop)
-        target = f"{shop.schema}_cva.{TABLE}"
-        con.execute(
-            f"create or replace table {target} as "
-            "select customer_id, as_of_date, unnest(prediction) from "
-            "(select customer_id, as_of_date, cva_predict(cva_row) as prediction "
-            f"from {shop.schema}.customer_features as cva_row)"
-        ).fetchall()
-        rows = con.execute(f"select count(*) from {target}").fetchall()[0][0]
-    except duckdb.CatalogException:
-        raise CvaError(
-            f"{shop.db} has no {shop.schema}.customer_features; build it with: "
-            "dbt run --select +customer_features"
-        ) from None
-    except duckdb.Error as error:
-        raise CvaError(reason_of(error)) from None
-    finally:
-        unregister(con)
-        con.close()
+    target, rows = fill_table(shop, TABLE, "cva_predict", before=_check_projection)
     result = {"rows": rows, "model_version": model.manifest.version, "table": target}
     print(
         json.dumps(result, indent=2)
         if as_json
         else f"{target}: {rows:,} rows, {model.manifest.version}"
     )
+
+
+def fill_table(
+    shop: Shop,
+    table: str,
+    function: str,
+    chosen: str = "true",
+    before: Callable[[DuckDBPyConnection, Shop], None] | None = None,
+) -> tuple[str, int]:
+    """Writes what a SQL function says of each row of customer_features; the table's name, its rows.
+
+    `chosen` is an expression over a row, that has been checked; `before` may refuse. Where the
+    function says NULL there is no row. Raises CvaError where there are no features.
+    """
+    import duckdb
+
+    from cva_sql.cli.dbt import exclusive
+    from cva_sql.cli.options import connect
+    from cva_sql.udfs.register import register, unregister
+
+    target = f"{shop.schema}_cva.{table}"
+    with exclusive(shop):
+        con = connect(shop.db)
+        try:
+            register(con, models_dir=shop.models_dir)
+            if before is not None:
+                before(con, shop)
+            con.execute(
+                f"create or replace table {target} as "
+                "select customer_id, as_of_date, unnest(said) from "
+                f"(select customer_id, as_of_date, {function}(cva_row) as said "
+                f"from {shop.schema}.customer_features as cva_row "
+                f"where coalesce((\n{chosen}\n), false)) where said is not null"
+            ).fetchall()
+            return target, con.execute(f"select count(*) from {target}").fetchall()[0][0]
+        except duckdb.CatalogException:
+            raise CvaError(
+                f"{shop.db} has no {shop.schema}.customer_features; build it with: "
+                "dbt run --select +customer_features"
+            ) from None
+        except duckdb.Error as error:
+            raise CvaError(reason_of(error)) from None
+        finally:
+            unregister(con)
+            con.close()
 
 
 def _check_projection(con: DuckDBPyConnection, shop: Shop) -> None:
