@@ -169,7 +169,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
         reasons,
         found["baseline_prediction_value"],
         _families(found["feature_attributions"], labels),
-        _change(model, row, changes) if changes else None,
+        _change(model, row, changes, figures["predicted_value"]) if changes else None,
     )
 
 
@@ -252,18 +252,14 @@ def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[Fami
     return tuple(FamilyEffect(f, totals[f], tuple(features.get(f, ()))) for f in order)
 
 
-def _change(model: ValueModel, row: Any, changes: dict[str, str]) -> Changed:
+def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float) -> Changed:
     import pyarrow as pa
 
     from cva_sql.udfs.changes import predict_changed
-    from cva_sql.udfs.predict import predict_struct
 
     after = predict_changed(model, row, pa.array([changes]))[0].as_py()
-    before = predict_struct(model, row)[0].as_py()
     return Changed(
-        changes,
-        {name: after[name] for name in FIGURES},
-        after["predicted_value"] - before["predicted_value"],
+        changes, {name: after[name] for name in FIGURES}, after["predicted_value"] - before
     )
 
 

@@ -50,10 +50,11 @@ def fill_table(
     chosen: str = "true",
     before: Callable[[DuckDBPyConnection, Shop], None] | None = None,
 ) -> tuple[str, int]:
-    """Writes what a SQL function says of each row of customer_features; the table's name, its rows.
+    """Writes what a SQL function says of each row of customer_features; the table's name, and of
+    how many rows it said something.
 
-    `chosen` is an expression over a row, that has been checked; `before` may refuse. Where the
-    function says NULL there is no row. Raises CvaError where there are no features.
+    `chosen` is an expression over a row, that has been checked; `before` may refuse. Raises
+    CvaError where there are no features.
     """
     import duckdb
 
@@ -73,9 +74,11 @@ def fill_table(
                 "select customer_id, as_of_date, unnest(said) from "
                 f"(select customer_id, as_of_date, {function}(cva_row) as said "
                 f"from {shop.schema}.customer_features as cva_row "
-                f"where coalesce((\n{chosen}\n), false)) where said is not null"
+                f"where coalesce((\n{chosen}\n), false))"
             ).fetchall()
-            return target, con.execute(f"select count(*) from {target}").fetchall()[0][0]
+            # A filter on what was said would call the function a second time.
+            found = con.execute(f"select count(model_version) from {target}").fetchall()
+            return target, found[0][0]
         except duckdb.CatalogException:
             raise CvaError(
                 f"{shop.db} has no {shop.schema}.customer_features; build it with: "

@@ -38,27 +38,8 @@ class ShopExplainer:
                     f"cva: no reasons: model {manifest.version} has no typical customer to "
                     "explain against; retrain with: cva train\n"
                 )
-            return pa.nulls(len(rows), _empty_type())
+            return pa.nulls(len(rows))
         self._progress.start()
         explained = explain_struct(load_explainer(folder), rows)
         self._progress.add(len(explained))
         return explained
-
-
-def _empty_type() -> Any:
-    """The Arrow type of EXPLANATION_TYPE."""
-    import pyarrow as pa
-
-    texts = ["family", "feature", "value", "reference_value"]
-    numbers = ["attribution", "standard_error", "family_attribution"]
-    item = [("rank", pa.int32()), *((n, pa.string()) for n in texts)]
-    item += [(name, pa.float64()) for name in numbers]
-    return pa.struct(
-        [
-            ("baseline_prediction_value", pa.float64()),
-            ("predicted_value", pa.float64()),
-            ("feature_attributions", pa.list_(pa.struct(item))),
-            ("model_version", pa.string()),
-            ("model_hash", pa.string()),
-        ]
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cva_sql.cli.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, shop_database
+from cva_sql.cli.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, open_shop
 from cva_sql.udfs.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def report(
 
     Needs `cva run`; the section on quality needs `cva evaluate` as well.
     """
-    written = write_report(_find_shop(db, project, models_dir, variables), out)
+    shop = open_shop(
+        db, variables=variables, models_dir=models_dir, project=project, only_reads=True
+    )
+    written = write_report(shop, out)
     print(json.dumps(asdict(written)) if as_json else describe(written))
 
 
@@ -113,27 +116,6 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         rejects(source),
         reading(),
     ]
-
-
-def _find_shop(
-    db: Path | None, project: Path | None, models_dir: Path | None, variables: str | None
-) -> Shop:
-    """The shop that the options name; its tables may lack the orders they were made of."""
-    from cva_sql.cli.dbt import Shop
-    from cva_sql.cli.options import parse_vars
-    from cva_sql.cli.own_project import find_project, read_project
-    from cva_sql.cli.sql_command import find_shop
-
-    if project is None:
-        return find_shop(db, models_dir, variables)
-    path = shop_database(db, project)  # raises where both are given, or it is no project
-    root = find_project(project)
-    assert root is not None
-    own = read_project(root)
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; make it with: cva run --project {project}")
-    settings = {**own.vars, **parse_vars(variables)}
-    return Shop(path, models_dir or own.models_dir, settings, own.schema, own)
 
 
 def _deployed(shop: Shop) -> str | None:

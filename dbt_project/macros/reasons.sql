@@ -1,5 +1,6 @@
-{#- Words of a reason by language (`rule` compares where the packaged rule scored, which knows no shop): one entry here and one `label_<language>` in the catalogue's lines make a
-    further one. `none` stands for NULL. A project may override it. -#}
+{#- Words of a reason by language: one entry here and one `label_<language>` in the catalogue's lines make a
+    further one. `rule` compares where the packaged rule scored, which knows no shop; `none` stands for
+    NULL. A project may override it. -#}
 {% macro reason_words() %}{{ return(adapter.dispatch('reason_words', 'cva')()) }}{% endmacro %}
 {% macro default__reason_words() %}
 {{ return({

@@ -27,6 +27,7 @@ from cva_sql.models_onnx.value.typical_customer import (
     typical_text,
 )
 from cva_sql.udfs import explain as explain_module
+from cva_sql.udfs import explained_rows
 from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.explain import Attributions, explain
@@ -384,3 +385,40 @@ def test_the_typical_customer_has_a_value_that_somebody_has() -> None:
     for function, column, expected in cases:
         dtype = np.float32 if function is typical_number else object
         assert function(np.array(column, dtype=dtype)) == expected
+
+
+def test_every_row_is_explained_once(
+    sample_shop: Any, con: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB calls a function again for a filter on its result, which would double a run."""
+    explained = []
+
+    def counted(explainer: Explainer, rows: Any) -> Any:
+        explained.append(len(rows))
+        return explain_module.explain_struct(explainer, rows)
+
+    monkeypatch.setattr(explained_rows, "explain_struct", counted)
+    folder = sample_shop.db.parent / ".cva" / "target" / "compiled"
+    (model,) = folder.rglob("int_cva__customer_explanations.sql")
+    con.execute(f"create temp table explained as ({model.read_text()})").fetchall()
+    assert con.execute("select count(*) from explained").fetchall() == [(sum(explained),)]
+    assert sum(explained) == sample_shop.run.customers
+
+
+def test_a_model_from_before_explanations_scores_and_gives_no_reasons(
+    sample_shop: Any, cva: Any, rows: Any, tmp_path: Path
+) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    file = db.parent / "cva_models" / "value" / sample_shop.model_folder.name / MANIFEST_FILE
+    manifest = json.loads(file.read_text())
+    del manifest["explanation"]
+    file.write_text(json.dumps(manifest))
+    done = cva("run", "--db", db)
+    assert done.returncode == 0, done.stderr
+    counts = "select count(*), count(predicted_value), count(reason_1) from customer_value"
+    assert rows(db, counts) == [(sample_shop.run.customers, sample_shop.run.customers, 0)]
+    assert rows(db, "select count(*) from customer_value_explain") == [(0,)]
+    filled = cva("explain", "--db", db)
+    assert filled.returncode == 0, filled.stderr
+    assert "no reasons: model" in filled.stderr
+    assert ": 0 customers explained" in filled.stdout

@@ -1,6 +1,7 @@
 -- One row per explained customer: why the deployed model predicts what it predicts, features in order of
--- rank. It holds the only call of the explanation; with `cva_udfs: false` it keeps of what `cva explain`
--- wrote before what still fits the scores.
+-- rank, all NULL by a model from before explanations: to leave such rows out here would call the function
+-- once more for the filter. It holds the only call of the explanation; with `cva_udfs: false` it keeps of
+-- what `cva explain` wrote before what still fits the scores.
 {{ config(materialized='table') }}
 
 {%- if cva.setting('cva_udfs') %}
@@ -29,7 +30,6 @@ final as (
         explanation.model_version as model_version,
         explanation.model_hash as model_hash
     from explained
-    where explanation is not null
 )
 
 select * from final
