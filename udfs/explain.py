@@ -122,7 +122,7 @@ def _family_coalitions(game: Game) -> Floats:
     table = _family_table(explainer)
     codes = np.arange(len(table))
     is_sent = (codes[:, None] & present) == codes[:, None]
-    sent_codes, sent_rows = np.nonzero(is_sent)
+    sent_rows, sent_codes = np.nonzero(is_sent.T)
     values = np.empty((len(codes), game.rows))
     values[sent_codes, sent_rows] = game.values(sent_rows, sent_codes, table)
     rows = np.arange(game.rows)
@@ -231,7 +231,7 @@ def _walk(
     place[order] = np.arange(len(order))
     came = place[None, :] < np.arange(steps)[:, None]
     table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, len(place))
-    step, row = np.nonzero(game.differs[:, order].T)
+    row, step = np.nonzero(game.differs[:, order])
     lines = np.tile(values[context, np.arange(game.rows)], (steps, 1))
     lines[step + 1, row] = game.values(row, context[row] * steps + step + 1, table)
     if is_log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, inputs_from_columns
 from cva_sql.udfs.sessions import ValueModel
-from cva_sql.udfs.threads import pool
+from cva_sql.udfs.threads import in_slices
 
 Floats = NDArray[np.float64]
 SMALLEST_PART = 512  # rows; below, handing over costs as much as it saves
@@ -39,18 +38,15 @@ def run_session(
     """The outputs for inputs of shape (rows, 1) by name."""
     if rows == 0:
         return {name: np.empty(0) for name in OUTPUTS}
-    # DuckDB scans up to 122,880 rows in one thread and cuts a larger table unevenly, so the cores
-    # are shared out here; what a row gets does not depend on its part.
-    parts = min(os.cpu_count() or 1, max(1, rows // SMALLEST_PART))
-    bounds = [rows * part // parts for part in range(parts + 1)]
 
-    def run(part: int) -> list[Any]:
-        rows_of = slice(bounds[part], bounds[part + 1])
+    def run(part: slice) -> list[Any]:
         return list(
-            model.session.run(list(OUTPUTS), {name: v[rows_of] for name, v in inputs.items()})
+            model.session.run(list(OUTPUTS), {name: v[part] for name, v in inputs.items()})
         )
 
-    results = [run(0)] if parts == 1 else list(pool().map(run, range(parts)))
+    # DuckDB scans up to 122,880 rows in one thread and cuts a larger table unevenly, so the cores
+    # are shared out here; what a row gets does not depend on its part.
+    results = in_slices(run, rows, SMALLEST_PART)
     return {
         name: np.concatenate([result[i] for result in results]).astype(np.float64).reshape(rows)
         for i, name in enumerate(OUTPUTS)

@@ -40,7 +40,7 @@ def build_baseline() -> bytes:
     """The rule's ONNX file."""
     graph = Graph()
     matrix = graph.whole_blocks([graph.number_input(name) for name in INPUTS])
-    x = {name: graph.columns(matrix, i, i + 1) for i, name in enumerate(INPUTS)}
+    x = {name: graph.lines(matrix, i, i + 1) for i, name in enumerate(INPUTS)}
     is_cold = graph.op("LessOrEqual", x["orders_count"], 0.0)
     scale = graph.op("Div", x["horizon_days"], DECAY_DAYS)
 

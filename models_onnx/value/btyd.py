@@ -23,8 +23,13 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 
 # Chances to drop out before any repeat purchase.
 EARLY_CHANCES = MappingProxyType({"bgnbd": 0, "mbgnbd": 1})
-# The fewest multiples of 8 that keep E[orders] within 1e-6 for x <= 200: see `expected_orders`.
+# The fewest multiples of 8 that keep E[orders] within 1e-6 for x <= 200, whatever the parameters;
+# most shops' parameters need fewer: see `dropout_quadrature`.
 NODES = MappingProxyType({"bgnbd": 32, "mbgnbd": 24})
+FEWER_NODES = (8, 10, 12, 16, 20)
+PROBED_ORDERS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+PROBED_AGES = (0.0, 1.0, 10.0, 100.0)  # T over alpha
+NODE_ERROR = 1e-6  # of E[orders]; no fit knows its parameters to a thousandth
 
 NAMES = ("r", "alpha", "a", "b")
 # Of r, alpha over max T, a, b; CDNOW and Online Retail II have r .2–.9, a .05–.9, b 1–19. With
@@ -266,9 +271,10 @@ def expected_orders(
 
     Largest relative error for a .05–50, b .05–500, r .05–5, z .01–10: MBG/NBD (24 nodes) 7e-7 for
     x <= 200 and 1.2e-5 up to 1000; BG/NBD (32 nodes) 1e-6 and 1.2e-6. Customers who are all alike
-    (r = 50) have 5e-7 up to z = 1 and 2e-3 at z = 10, when a new one would bring 500 orders.
+    (r = 50) have 5e-7 up to z = 1 and 2e-3 at z = 10, when a new one would bring 500 orders. Fewer
+    nodes, where they do, add NODE_ERROR.
     """
-    rule = dropout_quadrature(model)
+    rule = dropout_quadrature(model, horizon_days)
     alive = p_alive(model, x, t_x, T)
     gain = np.empty_like(alive)
     for first in range(0, len(gain), BLOCK_ROWS):
@@ -295,9 +301,25 @@ def _expected_orders_if_alive(
     return np.asarray(np.sum(weight * orders, axis=1) / np.sum(weight, axis=1))
 
 
-def dropout_quadrature(model: DropoutModel) -> Quadrature:
-    """The rule for the dropout probability of a customer alive without a repeat purchase."""
-    return beta_quadrature(model.a, model.b + model.early_chances, NODES[model.kind])
+def dropout_quadrature(model: DropoutModel, horizon_days: float) -> Quadrature:
+    """The rule for the dropout probability of a customer alive without a repeat purchase.
+
+    The smallest of FEWER_NODES that says the same of the probed customers as twice the full number
+    of nodes, within NODE_ERROR; else the full number. A shop as uneven as CDNOW needs 12.
+    """
+    first, second = model.a, model.b + model.early_chances
+    most = NODES[model.kind]
+    x, T = (m.ravel() for m in np.meshgrid(PROBED_ORDERS, np.array(PROBED_AGES) * model.alpha))
+
+    def expected(rule: Quadrature) -> Floats:
+        return _expected_orders_if_alive(model, rule, x, T, horizon_days)
+
+    exact = expected(beta_quadrature(first, second, 2 * most))
+    for count in FEWER_NODES:
+        rule = beta_quadrature(first, second, count)
+        if np.all(np.abs(expected(rule) - exact) <= NODE_ERROR * exact):
+            return rule
+    return beta_quadrature(first, second, most)
 
 
 def beta_quadrature(a: float, b: float, count: int) -> Quadrature:

@@ -15,7 +15,7 @@ from cva_sql.models_onnx.value.graph import Graph
 def add_dropout(
     graph: Graph, x: str, t_x: str, T: str, model: DropoutModel, horizon_days: float
 ) -> tuple[str, str, str]:
-    """(expected orders, P(alive), P(at least one purchase)), each (rows, 1).
+    """(expected orders, P(alive), P(at least one purchase)), each (1, rows).
 
     Finite where x, t_x and T are (x >= 0, 0 <= t_x <= T), NaN where one of them is. Some hundred
     nodes, about 1 µs a row on one core (BG/NBD 1.2).
@@ -26,7 +26,7 @@ def add_dropout(
     z = graph.op("Div", horizon_days, age)
     half_shape = graph.op("Mul", shape, 0.5)
     half_chance = _add_half_rise(graph, graph.op("Mul", half_shape, _add_log1p(graph, z)))
-    half_orders = _add_half_orders(graph, x, z, half_shape, model)
+    half_orders = _add_half_orders(graph, x, z, half_shape, model, horizon_days)
     twice = graph.op("Mul", alive, 2.0)
     return graph.op("Mul", twice, half_orders), alive, graph.op("Mul", twice, half_chance)
 
@@ -51,25 +51,26 @@ def _add_p_alive(
     return graph.op("Div", 1.0, graph.op("Add", odds, 1.0))
 
 
-def _add_half_orders(graph: Graph, x: str, z: str, half_shape: str, model: DropoutModel) -> str:
-    """Half the expected orders if alive: see `btyd.expected_orders`; matrices are (rows, nodes)."""
-    rule = dropout_quadrature(model)
-    width = len(rule.nodes)
+def _add_half_orders(
+    graph: Graph, x: str, z: str, half_shape: str, model: DropoutModel, horizon_days: float
+) -> str:
+    """Half the expected orders if alive: see `btyd.expected_orders`; matrices are (nodes, rows)."""
+    rule = dropout_quadrature(model, horizon_days)
     total = model.a + model.b + model.early_chances
     shape = graph.op("Add", x, total)
-    shifted = graph.op("Mul", graph.const([rule.nodes]), graph.op("Div", total, shape))
-    scale = graph.op("Add", graph.const([rule.rests]), shifted)
+    shifted = graph.op("Mul", graph.column(rule.nodes), graph.op("Div", total, shape))
+    scale = graph.op("Add", graph.column(rule.rests), shifted)
     p = graph.op("Div", shifted, scale)
     log_weight = graph.op(
         "Sub",
-        graph.op("Mul", x, graph.const([np.log(rule.rests)])),
+        graph.op("Mul", x, graph.column(np.log(rule.rests))),
         graph.op("Mul", shape, graph.op("Log", scale)),
     )
-    weight = graph.op("Mul", graph.const([rule.weights]), graph.op("Exp", log_weight))
+    weight = graph.op("Mul", graph.column(rule.weights), graph.op("Exp", log_weight))
     half_exponent = graph.op("Mul", half_shape, _add_log1p(graph, graph.op("Mul", p, z)))
     orders = graph.op("Div", _add_half_rise(graph, half_exponent), p)
-    mass = graph.row_sum(weight, width)
-    return graph.op("Div", graph.row_sum(graph.op("Mul", weight, orders), width), mass)
+    mass = graph.sum_of_lines(weight)
+    return graph.op("Div", graph.sum_of_lines(graph.op("Mul", weight, orders)), mass)
 
 
 def _add_log1p(graph: Graph, u: str) -> str:
@@ -89,6 +90,6 @@ def _add_half_rise(graph: Graph, half: str) -> str:
 
 
 def add_expected_mean(graph: Graph, n: str, mean: str, model: SpendModel) -> str:
-    """Expected spend per purchase day, (rows, 1); see `gamma_gamma.expected_mean`."""
+    """Expected spend per purchase day, (1, rows); see `gamma_gamma.expected_mean`."""
     spend = graph.op("Add", graph.op("Mul", n, mean), model.v)
     return graph.op("Div", spend, graph.op("Add", n, (model.q - 1) / model.p))

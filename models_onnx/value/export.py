@@ -114,15 +114,15 @@ class _Lines:
         return self.graph.op("Add", line, self._linear(linear))
 
     def _linear(self, parts: Sequence[tuple[float, Linear]]) -> str:
-        """Σ weight · (coefficients · z + intercept), as one sum along the row."""
+        """Σ weight · (coefficients · z + intercept), as one sum of lines."""
         if not self._z:
             self._z = _add_z(self.graph, self.rows, self.members.log_scale)
         # z is clipped but not yet standardised: that is left to the coefficients.
         mean, deviation = self.members.log_scale.mean, self.members.log_scale.deviation
         slopes = np.sum([weight * part.coefficients for weight, part in parts], axis=0) / deviation
         intercept = sum(weight * part.intercept for weight, part in parts)
-        products = self.graph.op("Mul", self._z, self.graph.const(slopes))
-        total = self.graph.row_sum(products, len(slopes))
+        products = self.graph.op("Mul", self._z, self.graph.column(slopes))
+        total = self.graph.sum_of_lines(products)
         return self.graph.op("Add", total, intercept - float(np.sum(slopes * mean)))
 
     def _trees(self, trees: Trees) -> str:
@@ -139,13 +139,13 @@ class _Lines:
 
 def _add_z(graph: Graph, rows: Rows, log_scale: LogScale) -> str:
     """See `LogScale.transform`, before it is standardised."""
-    scaled = graph.op("Mul", rows.features, graph.const(1 / log_scale.scale))
+    scaled = graph.op("Mul", rows.features, graph.column(1 / log_scale.scale))
     size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
-    z = graph.op("Concat", graph.op("Mul", graph.op("Sign", scaled), size), rows.logs, axis=1)
-    z = graph.op("Where", graph.op("IsNaN", z), graph.const(log_scale.fill), z)
+    z = graph.op("Concat", graph.op("Mul", graph.op("Sign", scaled), size), rows.logs, axis=0)
+    z = graph.op("Where", graph.op("IsNaN", z), graph.column(log_scale.fill), z)
     mean, deviation = log_scale.mean, log_scale.deviation
-    z = graph.op("Max", z, graph.const(mean - CLIP * deviation))
-    return graph.op("Min", z, graph.const(mean + CLIP * deviation))
+    z = graph.op("Max", z, graph.column(mean - CLIP * deviation))
+    return graph.op("Min", z, graph.column(mean + CLIP * deviation))
 
 
 def _add_orders(graph: Graph, model: FittedModel, rows: Rows, probability: str) -> str:
@@ -174,12 +174,12 @@ def _add_quantiles(graph: Graph, model: FittedModel, value: str, probability: st
     residuals, width = model.residuals, model.residuals.high_at - model.residuals.low_at
     x = graph.clip(graph.op("Log", probability), residuals.low_at, residuals.high_at)
     share = graph.op("Mul", graph.op("Sub", x, residuals.low_at), 1 / max(width, MIN_STEP))
-    rise = graph.op("Mul", share, graph.const([residuals.high - residuals.low]))
-    levels = graph.op("Add", rise, graph.const([residuals.low]))
-    columns = [graph.columns(levels, k, k + 1) for k in range(len(knots))]
+    rise = graph.op("Mul", share, graph.column(residuals.high - residuals.low))
+    levels = graph.op("Add", rise, graph.column(residuals.low))
+    values = [graph.lines(levels, k, k + 1) for k in range(len(knots))]
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
     u, is_zero = add_shares_among_buyers(graph, probability)
-    line = add_piecewise_line(graph, add_logit(graph, u), knots, columns)
+    line = add_piecewise_line(graph, add_logit(graph, u), knots, values)
     output_quantiles(graph, graph.op("Mul", mean_if_purchase, graph.op("Exp", line)), is_zero)
 
 

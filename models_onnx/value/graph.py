@@ -22,10 +22,13 @@ LARGEST_PROBABILITY = 1 - 1e-6
 class Graph:
     """Collects nodes; a value is named by a string, a constant becomes an initializer.
 
+    Inside, customers run along the last axis: a value is (1, rows), a matrix (lines, rows), and
+    what is the same for all customers (lines, 1), so that arithmetic runs through memory.
+
     One row's result does not depend on the rows beside it, to the last bit: arithmetic is in double
-    and element by element (a matrix product or a sum along a row rounds by where a row lies in
-    memory), and rows are filled up to whole blocks (the remainder of a vector loop takes other
-    instructions, whose exp and log differ in the last digit).
+    and element by element (a matrix product rounds by where a row lies in memory), and rows are
+    filled up to whole blocks (the remainder of a vector loop takes other instructions, whose exp
+    and log differ in the last digit).
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,10 @@ class Graph:
         name = self._name()
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
         return name
+
+    def column(self, values: Any) -> str:
+        """An initializer with one value a line, (lines, 1)."""
+        return self.const(np.asarray(values, dtype=np.float64).reshape(-1, 1))
 
     def op(self, kind: str, *inputs: str | float, domain: str = "", **attributes: Any) -> str:
         """A node with one output; Python numbers become double constants."""
@@ -83,43 +90,34 @@ class Graph:
         return total
 
     def whole_blocks(self, columns: Sequence[str]) -> str:
-        """The input columns side by side as double, filled with zeros up to a multiple of BLOCK."""
-        matrix = self.double(self.op("Concat", *columns, axis=1))
-        self._rows = self.op("Shape", matrix, start=0, end=1)
+        """Input columns as lines in double, filled with zeros up to a multiple of BLOCK rows."""
+        matrix = self.double(self.op("Concat", *(self.as_line(name) for name in columns), axis=0))
+        self._rows = self.op("Shape", matrix, start=1, end=2)
         block = self.const([BLOCK], np.int64)
         rest = self.op("Mod", self._rows, block)
         missing = self.op("Mod", self.op("Sub", block, rest), block)
         none = self.const([0], np.int64)
-        pads = self.op("Concat", none, none, missing, none, axis=0)
+        pads = self.op("Concat", none, none, none, missing, axis=0)
         return self.op("Pad", matrix, pads, self.const(0.0))
 
-    def columns(self, value: str, first: int, end: int) -> str:
-        """The columns [first, end) of a matrix."""
-        bounds = (self.const([bound], np.int64) for bound in (first, end, 1))
-        return self.op("Slice", value, *bounds)
+    def as_line(self, column: str) -> str:
+        """(rows, 1) -> (1, rows)."""
+        return self.op("Reshape", column, self.const([1, -1], np.int64))
 
-    def row_sum(self, value: str, width: int) -> str:
-        """(rows, width) -> (rows, 1), by adding one half of the columns to the other.
+    def lines(self, matrix: str, first: int, end: int) -> str:
+        """The lines [first, end) of a matrix."""
+        bounds = (self.const([bound], np.int64) for bound in (first, end, 0))
+        return self.op("Slice", matrix, *bounds)
 
-        ReduceSum along a row starts where memory is aligned, which differs from row to row and
-        changes the last digit (a transposed one is optimised back to it); element-wise sums do
-        not.
-        """
-        while width > 1:
-            half = width // 2
-            total = self.op(
-                "Add", self.columns(value, 0, half), self.columns(value, half, 2 * half)
-            )
-            if width % 2:
-                total = self.op("Concat", total, self.columns(value, width - 1, width), axis=1)
-            value, width = total, half + width % 2
-        return value
+    def sum_of_lines(self, matrix: str) -> str:
+        """(lines, rows) -> (1, rows), from the first line on."""
+        return self.op("ReduceSum", matrix, self.const([0], np.int64), keepdims=1)
 
     def output(self, name: str, value: str) -> None:
         """Names `value`, less the filled-up rows, as a double output of shape (rows, 1)."""
-        first, axis = self.const([0], np.int64), self.const([0], np.int64)
-        inputs = [value, first, self._rows, axis]
-        self.nodes.append(helper.make_node("Slice", inputs, [name], name=f"out_{name}"))
+        first, axis = self.const([0], np.int64), self.const([1], np.int64)
+        inputs = [self.op("Slice", value, first, self._rows, axis), self.const([-1, 1], np.int64)]
+        self.nodes.append(helper.make_node("Reshape", inputs, [name], name=f"out_{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
 
     def to_bytes(self, description: str) -> bytes:
@@ -142,24 +140,24 @@ class Graph:
 
 
 def add_shares_among_buyers(graph: Graph, probability: str) -> tuple[str, str]:
-    """(u, is_zero), each (rows, 3): where the quantiles of Q_LEVELS lie among the buyers' spend.
+    """(u, is_zero), each (3, rows): where the quantiles of Q_LEVELS lie among the buyers' spend.
 
     With probability 1 − p spend is zero: a quantile is zero up to that level, and is_zero says so.
     u is kept inside (0, 1).
     """
     nobody = graph.op("Sub", 1.0, probability)
-    share = graph.op("Sub", graph.const([Q_LEVELS]), nobody)
+    share = graph.op("Sub", graph.column(Q_LEVELS), nobody)
     is_zero = graph.op("LessOrEqual", share, 0.0)
     u = graph.op("Div", share, graph.op("Max", probability, 1e-9))
     return graph.clip(u, 1e-4, 1 - 1e-4), is_zero
 
 
 def output_quantiles(graph: Graph, spend: str, is_zero: str) -> None:
-    """Names the columns of a (rows, 3) matrix of spend as the contract's quantiles."""
+    """Names the lines of a (3, rows) matrix of spend as the contract's quantiles."""
     quantiles = graph.op("Where", is_zero, 0.0, spend)
-    for column, level in enumerate(Q_LEVELS):
+    for line, level in enumerate(Q_LEVELS):
         name = f"predicted_value_p{round(level * 100)}"
-        graph.output(name, graph.columns(quantiles, column, column + 1))
+        graph.output(name, graph.lines(quantiles, line, line + 1))
 
 
 def add_logit(graph: Graph, u: str) -> str:
@@ -180,7 +178,7 @@ def add_log_logistic_quantile(graph: Graph, mean: str, shape: str, u: str) -> st
 def add_piecewise_line(graph: Graph, x: str, knots: Sequence[float], values: Sequence[str]) -> str:
     """The line through (knots[k], values[k]), straight on beyond both ends.
 
-    `x` is (rows, n), each of `values` (rows, 1): one line a row, read at n places.
+    `x` is (n, rows), each of `values` (1, rows): one line a row, read at n places.
     """
     line = values[0]
     for k in range(len(knots) - 1):

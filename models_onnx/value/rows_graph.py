@@ -22,14 +22,13 @@ from cva_sql.models_onnx.value.rules import DECAY_DAYS
 
 @dataclass(frozen=True)
 class Rows:
-    """The graph's counterparts of `model.Prepared`; `matrix` is `features` beside `logs`.
+    """The graph's counterparts of `model.Prepared`, whose matrix is `features` and `logs`.
 
     A stretch is empty where label and horizon are the same, else holds one value.
     """
 
     features: str
     logs: str
-    matrix: str
     log_spend: str
     logit_purchase: str
     log_orders: str
@@ -55,7 +54,7 @@ def add_rows(graph: Graph, preparation: Preparation) -> Rows:
     preprocessing, fixed = preparation.preprocessing, preparation.constants
     features = _add_features(graph, preprocessing)
     x = {
-        name: graph.columns(features, place, place + 1)
+        name: graph.lines(features, place, place + 1)
         for place, name in enumerate(preprocessing.numbers)
         if name in (*INPUTS, DECAYED)
     }
@@ -74,7 +73,6 @@ def add_rows(graph: Graph, preparation: Preparation) -> Rows:
     return Rows(
         features,
         logs,
-        graph.op("Concat", features, logs, axis=1),
         *own,
         graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
         *stretches,
@@ -133,7 +131,7 @@ def _add_logs(graph: Graph, expected: _Expected) -> str:
         add_logit(graph, expected.probability),
         order_value,
         graph.op("Add", orders, order_value),
-        axis=1,
+        axis=0,
     )
 
 

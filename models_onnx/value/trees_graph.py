@@ -65,7 +65,7 @@ class Nodes:
 
 
 def add_trees(graph: Graph, matrix: str, booster: Any) -> str:
-    """The sum of leaves, double, shape (rows, 1), for a double matrix with NaN for NULL.
+    """The sum of leaves, double, shape (1, rows), for a double matrix with NaN for NULL.
 
     Raises ValueError for a split that is not `<=` or that treats 0 as missing: this model has none.
     """
@@ -78,7 +78,7 @@ def add_trees(graph: Graph, matrix: str, booster: Any) -> str:
 
 
 def add_steps(graph: Graph, value: str, bounds: list[float]) -> str:
-    """How many of the ascending `bounds` are below a (rows, 1) value, as one balanced tree."""
+    """How many of the ascending `bounds` are below a (1, rows) value, as one balanced tree."""
 
     def node(first: int, end: int) -> dict[str, Any]:
         if first == end:
@@ -101,9 +101,10 @@ def add_steps(graph: Graph, value: str, bounds: list[float]) -> str:
 
 
 def _add_ensemble(graph: Graph, matrix: str, arrays: Nodes) -> str:
-    return graph.op(
+    rows = graph.op("Transpose", matrix, perm=[1, 0])  # onnxruntime writes a shared one once
+    total = graph.op(
         "TreeEnsemble",
-        matrix,
+        rows,
         domain="ai.onnx.ml",
         n_targets=1,
         aggregate_function=SUM,
@@ -120,6 +121,7 @@ def _add_ensemble(graph: Graph, matrix: str, arrays: Nodes) -> str:
         leaf_targetids=[0] * len(arrays.leaves),
         leaf_weights=_tensor("leaves", arrays.leaves, np.float64),
     )
+    return graph.as_line(total)
 
 
 def _tensor(name: str, values: list[Any], dtype: Any) -> Any:
