@@ -33,24 +33,18 @@ def read_features(shop: Any) -> tuple[dict[str, Any], int]:
 def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
     """A model folder for each kind and for the packaged rule."""
     from cva_sql.cli.deploy import store_model
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history, read_texts
+    from cva_sql.cli.training_data import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.export import build_manifest, build_model
     from cva_sql.models_onnx.value.fit import choose, finish_model, fit_model
     from cva_sql.models_onnx.value.model import KINDS
-    from cva_sql.models_onnx.value.origins import plan_origins
     from cva_sql.models_onnx.value.typical_customer import build_explanation
     from cva_sql.udfs.sessions import baseline_folder
 
     history = read_history(shop, TRAIN_SCHEMA)
-    plan = plan_origins(history.first_order, history.as_of, horizon_days)
-    if plan is None or history.first_order is None:
+    rows = read_training_set(shop, history, horizon_days)
+    if rows is None:
         raise SystemExit(f"{shop.db} has too little history to train on")
-    texts = read_texts(shop, before=plan.origins[-1])
-    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
-    data = build_examples(
-        shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=300_000, texts=texts
-    )
-    fitting = fit_model(data, plan, lambda text: None)
+    fitting = fit_model(rows.data, rows.plan, lambda text: None)
     if fitting.members is None:
         raise SystemExit(fitting.choice.reason)
     found = {"baseline": baseline_folder()}
@@ -58,8 +52,9 @@ def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
         model = finish_model(fitting.learning, fitting.members, fitting.folds, kind)
         onnx = build_model(model)
         manifest = build_manifest(
-            model, onnx, plan, choose(fitting.folds, kind), history.first_order, shop.db.name,
-            texts.projection, (), build_explanation(model, data.seen_from(plan.as_of)),
+            model, onnx, rows.plan, choose(fitting.folds, kind), rows.first_order, shop.db.name,
+            rows.texts.projection, (),
+            build_explanation(model, rows.data.seen_from(rows.plan.as_of)),
         )  # fmt: skip
         found[kind] = store_model(folder, onnx, manifest)
     return found

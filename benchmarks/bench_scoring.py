@@ -33,27 +33,24 @@ def prepare(db: Path) -> tuple[Any, Path]:
     from cva_sql.cli.dbt import run_dbt
     from cva_sql.cli.deploy import deploy, store_model
     from cva_sql.cli.options import open_shop
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history
+    from cva_sql.cli.training_data import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.export import build_manifest, build_model
     from cva_sql.models_onnx.value.fit import fit_model
-    from cva_sql.models_onnx.value.origins import plan_origins
     from cva_sql.models_onnx.value.typical_customer import build_explanation
 
     shop = open_shop(db)
     history = read_history(shop, TRAIN_SCHEMA)
-    plan = plan_origins(history.first_order, history.as_of, 90)
-    if plan is None or history.first_order is None:
+    rows = read_training_set(shop, history, 90, max_rows=100_000)
+    if rows is None:
         raise SystemExit("the shop has too little history to train on")
-    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
-    data = build_examples(shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=100_000)
-    fitting = fit_model(data, plan, lambda text: None)
+    fitting = fit_model(rows.data, rows.plan, lambda text: None)
     model, choice = fitting.model, fitting.choice
     if model is None:
         raise SystemExit("the shop has too few examples to train on")
     onnx = build_model(model)
-    explanation = build_explanation(model, data.seen_from(plan.as_of))
+    explanation = build_explanation(model, rows.data.seen_from(rows.plan.as_of))
     manifest = build_manifest(
-        model, onnx, plan, choice, history.first_order, explanation=explanation
+        model, onnx, rows.plan, choice, rows.first_order, explanation=explanation
     )
     store_model(shop.models_dir, onnx, manifest)
     deploy(shop.models_dir, manifest.version)

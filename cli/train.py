@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from cva_sql.models_onnx.value.origins import Plan
     from cva_sql.udfs.manifest import Manifest
 
-MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -86,34 +84,21 @@ def train_shop(shop: Shop) -> Trained:
     """Builds examples, fits, validates, exports, checks parity and deploys."""
     from cva_sql.cli.deploy import deploy, store_model, withdraw
     from cva_sql.cli.progress import say, step
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, build_examples, read_history, read_texts
+    from cva_sql.cli.training_data import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.export import build_manifest, build_model, check_parity
     from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
-    from cva_sql.models_onnx.value.origins import plan_origins
     from cva_sql.models_onnx.value.typical_customer import build_explanation
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
-    plan = plan_origins(history.first_order, history.as_of, horizon)
-    if plan is None or history.first_order is None:
+    found = read_training_set(shop, history, horizon)
+    if found is None:
         withdraw(shop.models_dir)
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
         return Trained(None, False, reason, {}, (), None, 0)
-    texts = read_texts(shop, before=plan.origins[-1])
-    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
-    with step(
-        f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
-    ):
-        data = build_examples(
-            shop,
-            dates,
-            TRAIN_SCHEMA,
-            scored_on=[plan.as_of],
-            max_rows=MAX_ROWS,
-            texts=texts,
-        )
+    plan, data = found.plan, found.data
     past = data.shops.get(plan.as_of)
     outliers = past.outliers if past else ()
     with step("fitting"):
@@ -133,9 +118,9 @@ def train_shop(shop: Shop) -> Trained:
             onnx,
             plan,
             choice,
-            history.first_order,
+            found.first_order,
             shop.db.name,
-            texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
+            found.texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
             outliers,
             build_explanation(model, rows.seen_from(plan.as_of)),
         )

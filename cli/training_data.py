@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cva_sql.models_onnx.value.dataset import Dataset
+    from cva_sql.models_onnx.value.origins import Plan
     from cva_sql.udfs.projection import TextProjection
 
 TRAIN_SCHEMA = "cva_train"
+MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
 EVALUATE_SCHEMA = (
     "cva_evaluate"  # dropped after reading: cva_train stays what the model was made from
 )
@@ -67,6 +69,37 @@ def read_history(shop: Shop, schema: str) -> History:
     finally:
         con.close()
     return History(first_order=rows[0][1], as_of=rows[0][0])
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a model is made from: when the shop began, the dates, the texts and the examples."""
+
+    first_order: date
+    plan: Plan
+    texts: Texts
+    data: Dataset
+
+
+def read_training_set(
+    shop: Shop, history: History, horizon_days: int, *, max_rows: int = MAX_ROWS
+) -> TrainingSet | None:
+    """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
+    from cva_sql.cli.progress import step
+    from cva_sql.models_onnx.value.origins import plan_origins
+
+    plan = plan_origins(history.first_order, history.as_of, horizon_days)
+    if plan is None or history.first_order is None:
+        return None
+    texts = read_texts(shop, before=plan.origins[-1])
+    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
+    with step(
+        f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
+    ):
+        data = build_examples(
+            shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=max_rows, texts=texts
+        )
+    return TrainingSet(history.first_order, plan, texts, data)
 
 
 def read_texts(shop: Shop, before: date) -> Texts:

@@ -40,9 +40,7 @@ def run_session(
         return {name: np.empty(0) for name in OUTPUTS}
 
     def run(part: slice) -> list[Any]:
-        return list(
-            model.session.run(list(OUTPUTS), {name: v[part] for name, v in inputs.items()})
-        )
+        return list(model.session.run(list(OUTPUTS), {name: v[part] for name, v in inputs.items()}))
 
     # DuckDB scans up to 122,880 rows in one thread and cuts a larger table unevenly, so the cores
     # are shared out here; what a row gets does not depend on its part.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def in_slices(work: Callable[[slice], T], rows: int, smallest: int) -> list[T]:
     with _one_call() as calls:
         parts = max(1, min((os.cpu_count() or 1) // calls, rows // smallest))
         bounds = [rows * part // parts for part in range(parts + 1)]
-        slices = [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+        slices = [slice(*pair) for pair in itertools.pairwise(bounds)]
         others = [pool().submit(work, part) for part in slices[1:]]
         return [work(slices[0]), *(other.result() for other in others)]
 

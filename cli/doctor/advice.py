@@ -162,6 +162,11 @@ def _about_model(shop: Shop, model: ValueState, newest: str | None) -> Iterator[
             f"the model was trained {age} days before the newest fact; train it anew",
             _cva(shop, "train"),
         )
+    elif not model.gives_reasons:
+        yield Advice(
+            f"model {model.version} is from before scores had reasons; train it anew",
+            _cva(shop, "train"),
+        )
 
 
 def _about_build(

@@ -56,7 +56,8 @@ class EncoderState:
 class ValueState:
     """The model that scores; `rule_because` says why where it is the packaged rule.
 
-    `trained_as_of` is that of the newest trained model, deployed or not.
+    `trained_as_of` is that of the newest trained model, deployed or not. Without `gives_reasons`
+    it was trained before models had a typical customer to be explained against.
     """
 
     version: str | None
@@ -68,6 +69,7 @@ class ValueState:
     horizon_days: int | None
     trained_as_of: str | None
     problem: str | None = None
+    gives_reasons: bool = True
 
 
 def look_at_machine() -> Machine:
@@ -145,6 +147,7 @@ def look_at_value_model(models_dir: Path, db: Path) -> ValueState:
         manifest.horizon_days,
         newest,
         problem,
+        manifest.explanation is not None,
     )
 
 

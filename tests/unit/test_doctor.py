@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,11 @@ def test_a_deployed_model_is_checked(change: Callable[..., None], look: Examine,
     report = look()
     assert report.is_fine
     assert "days before the newest fact; train it anew" in report.advice[0].text
+    manifest["training"]["as_of"] = date.today().isoformat()
+    path.write_text(json.dumps(manifest | {"explanation": None}), encoding="utf-8")
+    assert "mine is from before scores had reasons" in look().advice[0].text
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert "before scores had reasons" not in "".join(one.text for one in look().advice)
     with altered(folder / "model.onnx"):
         assert "its manifest says" in look().problems[0]
     manifest["training"]["database"] = "other.duckdb"
