@@ -59,11 +59,15 @@ class FamilyEffect:
 
 @dataclass(frozen=True)
 class Changed:
-    """The prediction with features changed as in `changes`; `difference` is in predicted_value."""
+    """The prediction with features changed as in `changes`; `difference` is in predicted_value.
+
+    `unknown` has the texts that the model tells apart, for each category set to another one.
+    """
 
     changes: dict[str, str]
     figures: dict[str, float]
     difference: float
+    unknown: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -255,11 +259,14 @@ def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[Fami
 def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float) -> Changed:
     import pyarrow as pa
 
-    from cva_sql.udfs.changes import predict_changed
+    from cva_sql.udfs.changes import predict_changed, unknown_values
 
     after = predict_changed(model, row, pa.array([changes]))[0].as_py()
     return Changed(
-        changes, {name: after[name] for name in FIGURES}, after["predicted_value"] - before
+        changes,
+        {name: after[name] for name in FIGURES},
+        after["predicted_value"] - before,
+        unknown_values(model.manifest, changes),
     )
 
 

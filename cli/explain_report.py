@@ -10,6 +10,7 @@ BASELINES = {  # whom a model explains against, and whom the packaged rule, whic
     True: "a customer who has spent nothing since ordering",
 }
 SHOWN_FEATURES = 3  # of a family; customer_value_explain has them all
+SHOWN_VALUES = 5  # of a category; the manifest has them all
 
 
 def describe(explained: Explained) -> str:
@@ -73,8 +74,14 @@ def _changed_lines(explained: Explained) -> list[str]:
         return []
     told = ", ".join(f"{name} {change}" for name, change in changed.changes.items())
     after = changed.figures
+    unknown = [
+        f"  {name} {_short(changed.changes[name])} is none of those the model tells apart "
+        f"({', '.join(values[:SHOWN_VALUES])}{', …' if len(values) > SHOWN_VALUES else ''})"
+        for name, values in changed.unknown.items()
+    ]
     return [
         f"with {told}:",
+        *unknown,
         f"  predicted_value {before['predicted_value']:,.2f} -> {after['predicted_value']:,.2f} "
         f"({changed.difference:+,.2f}), purchase_probability "
         f"{before['purchase_probability']:.2f} -> {after['purchase_probability']:.2f}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,26 @@ def check_feature(manifest: Manifest, name: str) -> None:
     raise ModelError(f"`{name}` is no feature of model {manifest.version}; {hint}")
 
 
+def unknown_values(manifest: Manifest, changes: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Of the categories that are set to a text the model does not tell apart: those it does."""
+    known = {feature.name: feature.values for feature in manifest.features if feature.values}
+    return {
+        name: known[name]
+        for name, text in changes.items()
+        if name in known and _category(text) not in ("", *known[name])
+    }
+
+
+def _category(text: str) -> str:
+    text = text.strip().removeprefix("=")
+    return "" if text.lower() == "null" else text
+
+
 def change_input(values: NDArray[Any], name: str, text: str) -> NDArray[Any]:
     """A changed copy of an input; of a category the text itself. Raises ModelError."""
-    text = text.strip()
     if values.dtype == object:
-        text = text.removeprefix("=")
-        return np.full(values.shape, "" if text.lower() == "null" else text, dtype=object)
+        return np.full(values.shape, _category(text), dtype=object)
+    text = text.strip()
     if text.lower() == "null":
         return np.full(values.shape, np.nan, dtype=values.dtype)
     sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-", "*", "=") else ("=", text)

@@ -32,10 +32,15 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class Feature:
-    """A named input: `number` (float32, NaN for NULL) or `category` (string, '' for NULL)."""
+    """A named input: `number` (float32, NaN for NULL) or `category` (string, '' for NULL).
+
+    `values` are the texts of a category that the model tells apart, all others are one to it; empty
+    in models from before they were written down.
+    """
 
     name: str
     kind: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,10 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     try:
         raw = json.loads(read_manifest_text(folder))
-        raw["features"] = tuple(Feature(**feature) for feature in raw["features"])
+        raw["features"] = tuple(
+            Feature(**{**feature, "values": tuple(feature.get("values", ()))})
+            for feature in raw["features"]
+        )
         if raw.get("text_projection") is not None:
             raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
         if raw.get("explanation") is not None:

@@ -203,7 +203,7 @@ def build_manifest(
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preparation.preprocessing
     features = [Feature(name, "number") for name in preprocessing.numbers]
-    features += [Feature(name, "category") for name, _ in preprocessing.categories]
+    features += [Feature(name, "category", values) for name, values in preprocessing.categories]
     return Manifest(
         name="value",
         version=f"{plan.as_of:%Y%m%d}-h{plan.horizon_days}-{model.kind}-{digest[:8]}",

@@ -80,6 +80,14 @@ def test_a_change_is_predicted_as_if_the_table_had_it(
         unregister(con)
     changed = json.loads(done.stdout)["changed"]
     assert changed["figures"]["predicted_value"] == pytest.approx(expected, rel=1e-6)  # float32
+    assert list(changed["unknown"]) == ["country"]
+    known = changed["unknown"]["country"][0]
+    told = [
+        cva("explain", customer, "--db", sample_shop.db, "--set", f"country={value}").stdout
+        for value in ("XX", known, "null")
+    ]
+    assert "country XX is none of those the model tells apart (" in told[0]
+    assert all("none of those" not in text for text in told[1:])
 
 
 @pytest.mark.parametrize(
