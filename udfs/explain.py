@@ -13,7 +13,6 @@ them into money that adds up to the family's.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from cva_sql.udfs.coalitions import Explainer, Floats, Game
 from cva_sql.udfs.manifest import inputs_from_columns
 from cva_sql.udfs.predict import struct_columns
 from cva_sql.udfs.shapley import SMALLEST, enumerate_rates, enumerate_shapley, share_out
-from cva_sql.udfs.threads import pool
+from cva_sql.udfs.threads import in_slices
 from cva_sql.udfs.tree_attributions import attribute_leaves
 
 PAIRS = 3  # permutations of a larger family, each with its reverse; two would not tell their error
@@ -63,18 +62,12 @@ class Attributions:
 def explain(explainer: Explainer, columns: Mapping[str, Any], rows: int) -> Attributions:
     """Attributions of the rows of Arrow columns by name; a row's do not depend on its company."""
     inputs = inputs_from_columns(explainer.manifest, columns, rows)
-    parts = max(1, -(-rows // PART))
-    if parts == 1 and rows > 1:
-        parts = min(os.cpu_count() or 1, rows)
-    bounds = [rows * part // parts for part in range(parts + 1)]
 
-    def run(part: int) -> Attributions:
-        first, end = bounds[part], bounds[part + 1]
-        return _explain_part(
-            Game(explainer, {n: column[first:end] for n, column in inputs.items()}, end - first)
-        )
+    def run(part: slice) -> Attributions:
+        own = {name: column[part] for name, column in inputs.items()}
+        return _explain_part(Game(explainer, own, part.stop - part.start))
 
-    return _joined([run(0)] if parts == 1 else list(pool().map(run, range(parts))))
+    return _joined(in_slices(run, rows, smallest=1, largest=PART))
 
 
 def _joined(parts: list[Attributions]) -> Attributions:
@@ -231,6 +224,7 @@ def _walk(
     place[order] = np.arange(len(order))
     came = place[None, :] < np.arange(steps)[:, None]
     table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, len(place))
+    # A customer's rows follow each other: trees then mostly take the branches they took before.
     row, step = np.nonzero(game.differs[:, order])
     lines = np.tile(values[context, np.arange(game.rows)], (steps, 1))
     lines[step + 1, row] = game.values(row, context[row] * steps + step + 1, table)

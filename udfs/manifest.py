@@ -94,6 +94,9 @@ class Manifest:
         """The manifest as the text of `manifest.json`."""
         raw = asdict(replace(self, text_projection=None))
         del raw["text_projection"]
+        for feature in raw["features"]:
+            if not feature["values"]:  # of a number
+                del feature["values"]
         if self.text_projection is not None:
             raw["text_projection"] = self.text_projection.to_dict()
         return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"

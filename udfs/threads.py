@@ -23,14 +23,17 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cva")
 
 
-def in_slices(work: Callable[[slice], T], rows: int, smallest: int) -> list[T]:
+def in_slices(
+    work: Callable[[slice], T], rows: int, smallest: int, largest: int | None = None
+) -> list[T]:
     """`work` over consecutive slices of `rows`, in order, on this call's share of the cores.
 
     A call has all cores while it is alone, and one where DuckDB calls from as many threads at once.
-    Slices have `smallest` rows or more, but for a single one.
+    A slice has `smallest` rows or more, unless it is the only one, and `largest` or fewer.
     """
     with _one_call() as calls:
         parts = max(1, min((os.cpu_count() or 1) // calls, rows // smallest))
+        parts = max(parts, -(-rows // (largest or max(rows, 1))))
         bounds = [rows * part // parts for part in range(parts + 1)]
         slices = [slice(*pair) for pair in itertools.pairwise(bounds)]
         others = [pool().submit(work, part) for part in slices[1:]]
