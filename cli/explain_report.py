@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from cva_sql.cli.explain import Explained, FeatureEffect
 
 WORDS_WIDTH = 72  # with two columns of money and an error still a line of 120
@@ -65,6 +67,8 @@ def _short(text: str | None) -> str:
         number = float(text)
     except ValueError:
         return text if len(text) <= 24 else text[:23] + "…"
+    if not math.isfinite(number):
+        return text
     return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
 
 
@@ -75,8 +79,8 @@ def _changed_lines(explained: Explained) -> list[str]:
     told = ", ".join(f"{name} {change}" for name, change in changed.changes.items())
     after = changed.figures
     unknown = [
-        f"  {name} {_short(changed.changes[name])} is none of those the model tells apart "
-        f"({', '.join(values[:SHOWN_VALUES])}{', …' if len(values) > SHOWN_VALUES else ''})"
+        f"  {name} is none of those the model tells apart: "
+        f"{', '.join(values[:SHOWN_VALUES])}{', …' if len(values) > SHOWN_VALUES else ''}"
         for name, values in changed.unknown.items()
     ]
     return [

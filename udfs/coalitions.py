@@ -116,7 +116,8 @@ class Game:
     ) -> Floats:
         """predicted_value, (n,), for n pairs of a row and a line of `table`, (lines, players).
 
-        The line says of which players the row's own value is taken.
+        The line says of which players the row's own value is taken. Pairs of one row that follow
+        each other save a fifth: trees then mostly take the branches they took before.
         """
         result = np.empty(len(rows))
         for first in range(0, len(rows), BATCH):

@@ -161,9 +161,9 @@ def _enumerate_links(
     came = np.zeros((len(codes), game.differs.shape[1]), dtype=bool)
     came[:, players] = (codes[:, None] >> np.arange(len(players))) & 1 == 1
     table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, came.shape[1])
-    rows = np.tile(np.arange(game.rows), len(codes))
-    lines = game.values(rows, context[rows] * len(codes) + np.repeat(codes, game.rows), table)
-    lines = lines.reshape(len(codes), game.rows)
+    rows = np.repeat(np.arange(game.rows), len(codes))
+    lines = game.values(rows, context[rows] * len(codes) + np.tile(codes, game.rows), table)
+    lines = lines.reshape(game.rows, len(codes)).T
     if is_log:
         lines = np.log(np.maximum(lines, SMALLEST))
     links = np.zeros(game.differs.shape)
@@ -224,7 +224,6 @@ def _walk(
     place[order] = np.arange(len(order))
     came = place[None, :] < np.arange(steps)[:, None]
     table = (_family_table(game.explainer)[:, None, :] | came).reshape(-1, len(place))
-    # A customer's rows follow each other: trees then mostly take the branches they took before.
     row, step = np.nonzero(game.differs[:, order])
     lines = np.tile(values[context, np.arange(game.rows)], (steps, 1))
     lines[step + 1, row] = game.values(row, context[row] * steps + step + 1, table)

@@ -95,7 +95,7 @@ class Manifest:
         raw = asdict(replace(self, text_projection=None))
         del raw["text_projection"]
         for feature in raw["features"]:
-            if not feature["values"]:  # of a number
+            if not feature["values"]:
                 del feature["values"]
         if self.text_projection is not None:
             raw["text_projection"] = self.text_projection.to_dict()

@@ -28,16 +28,26 @@ def in_slices(
 ) -> list[T]:
     """`work` over consecutive slices of `rows`, in order, on this call's share of the cores.
 
-    A call has all cores while it is alone, and one where DuckDB calls from as many threads at once.
-    A slice has `smallest` rows or more, unless it is the only one, and `largest` or fewer.
+    A call that starts alone takes all cores, one that starts beside others as many fewer. A core
+    gets `smallest` rows or more, unless it is the only one, and works on up to `largest` at a time.
     """
+
+    def in_turn(part: slice) -> list[T]:
+        step = largest or max(rows, 1)
+        starts = range(part.start, part.stop, step) or [part.start]
+        return [work(slice(first, min(first + step, part.stop))) for first in starts]
+
     with _one_call() as calls:
         parts = max(1, min((os.cpu_count() or 1) // calls, rows // smallest))
-        parts = max(parts, -(-rows // (largest or max(rows, 1))))
         bounds = [rows * part // parts for part in range(parts + 1)]
-        slices = [slice(*pair) for pair in itertools.pairwise(bounds)]
-        others = [pool().submit(work, part) for part in slices[1:]]
-        return [work(slices[0]), *(other.result() for other in others)]
+        shares = [slice(*pair) for pair in itertools.pairwise(bounds)]
+        others = [pool().submit(in_turn, share) for share in shares[1:]]
+        try:
+            done = [in_turn(shares[0]), *(other.result() for other in others)]
+        finally:
+            for other in others:
+                other.cancel()
+    return [result for results in done for result in results]
 
 
 @contextmanager

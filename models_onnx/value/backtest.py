@@ -152,20 +152,20 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
     lean: dict[str, Sample] = {}
     if chosen.members is not None and chosen.model is not None:
         report("members and peers")
+        models = {chosen.model.kind: chosen.model}
         for kind, name in sorted(zip(KINDS, MEMBERS, strict=True), key=lambda k: k[0] != ENSEMBLE):
-            if kind == ENSEMBLE and chosen.choice.is_better:
+            if kind == chosen.model.kind and chosen.choice.is_better:
                 samples[name] = samples[MODEL]  # the same object is measured once
                 continue
-            model = chosen.model
-            if kind != ENSEMBLE:
-                model = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
-            samples[name] = _sample(test, model.predict(test))
+            if kind not in models:
+                models[kind] = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
+            samples[name] = _sample(test, models[kind].predict(test))
         spread = chosen.model.level.spread
         peers = predict_peers(chosen.learning, chosen.members, chosen.folds, test, spread)
         samples |= {name: _sample(test, peer) for name, peer in peers.items()}
         if is_ablated:
             outcomes = ablate(
-                chosen.learning, chosen.members, chosen.folds, chosen.model, test, report
+                chosen.learning, chosen.members, chosen.folds, models[ENSEMBLE], test, report
             )
             lean = {name: _sample(test, outcome) for name, outcome in outcomes.items()}
     samples |= {name: _sample(test, {"predicted_value": value}) for name, value in rules.items()}

@@ -23,8 +23,8 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 
 # Chances to drop out before any repeat purchase.
 EARLY_CHANCES = MappingProxyType({"bgnbd": 0, "mbgnbd": 1})
-# The fewest multiples of 8 that keep E[orders] within 1e-6 for x <= 200, whatever the parameters;
-# most shops' parameters need fewer: see `dropout_quadrature`.
+# The fewest multiples of 8 that keep E[orders] within 1e-6 for x <= 200 in the range that
+# `expected_orders` gives. Most shops need fewer, odd ones more: see `dropout_quadrature`.
 NODES = MappingProxyType({"bgnbd": 32, "mbgnbd": 24})
 FEWER_NODES = (8, 10, 12, 16, 20)
 PROBED_ORDERS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -272,7 +272,7 @@ def expected_orders(
     Largest relative error for a .05–50, b .05–500, r .05–5, z .01–10: MBG/NBD (24 nodes) 7e-7 for
     x <= 200 and 1.2e-5 up to 1000; BG/NBD (32 nodes) 1e-6 and 1.2e-6. Customers who are all alike
     (r = 50) have 5e-7 up to z = 1 and 2e-3 at z = 10, when a new one would bring 500 orders. Fewer
-    nodes, where they do, add NODE_ERROR.
+    nodes, where they do, add NODE_ERROR; where these do not, twice as many are taken.
     """
     rule = dropout_quadrature(model, horizon_days)
     alive = p_alive(model, x, t_x, T)
@@ -304,8 +304,8 @@ def _expected_orders_if_alive(
 def dropout_quadrature(model: DropoutModel, horizon_days: float) -> Quadrature:
     """The rule for the dropout probability of a customer alive without a repeat purchase.
 
-    The smallest of FEWER_NODES that says the same of the probed customers as twice the full number
-    of nodes, within NODE_ERROR; else the full number. A shop as uneven as CDNOW needs 12.
+    The smallest of FEWER_NODES and NODES that says the same of the probed customers as twice NODES,
+    within NODE_ERROR; else that many. A shop as uneven as CDNOW needs 12.
     """
     first, second = model.a, model.b + model.early_chances
     most = NODES[model.kind]
@@ -314,12 +314,13 @@ def dropout_quadrature(model: DropoutModel, horizon_days: float) -> Quadrature:
     def expected(rule: Quadrature) -> Floats:
         return _expected_orders_if_alive(model, rule, x, T, horizon_days)
 
-    exact = expected(beta_quadrature(first, second, 2 * most))
-    for count in FEWER_NODES:
+    finest = beta_quadrature(first, second, 2 * most)
+    exact = expected(finest)
+    for count in (*FEWER_NODES, most):
         rule = beta_quadrature(first, second, count)
         if np.all(np.abs(expected(rule) - exact) <= NODE_ERROR * exact):
             return rule
-    return beta_quadrature(first, second, most)
+    return finest
 
 
 def beta_quadrature(a: float, b: float, count: int) -> Quadrature:

@@ -47,8 +47,9 @@ def fit_slope(outcomes: Sequence[Outcome]) -> float:
     """The slope b of log spend in c·exp(b·line) with the least Poisson deviance, c by date.
 
     Poisson's balances money: but for the penalty Σ line · (actual − expected) is 0 at its optimum.
-    Tweedie's gives the low end as much say as the high one, and left more absolute error. One
-    number that keeps the order: curves through twenty bins fitted noise on Online Retail II.
+    Tweedie's gives the low end more say: steadier beside a whale, and with more absolute error on
+    CDNOW. One number that keeps the order: curves through twenty bins fitted noise on Online Retail
+    II.
     """
     from scipy.optimize import minimize_scalar
 

@@ -25,8 +25,9 @@ class Graph:
     Inside, customers run along the last axis: a value is (1, rows), a matrix (lines, rows), and
     what is the same for all customers (lines, 1), so that arithmetic runs through memory.
 
-    One row's result does not depend on the rows beside it, to the last bit: arithmetic is in double
-    and element by element (a matrix product rounds by where a row lies in memory), and rows are
+    One row's result does not depend on the rows beside it, to the last bit, in a session of one
+    thread: arithmetic is in double and element by element, a sum over lines adds one line after the
+    other (a matrix product, or a sum along memory, rounds by where a row lies in it), and rows are
     filled up to whole blocks (the remainder of a vector loop takes other instructions, whose exp
     and log differ in the last digit).
     """

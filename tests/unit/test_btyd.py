@@ -19,6 +19,7 @@ from cva_sql.models_onnx.value.btyd import (
     DropoutModel,
     Kind,
     beta_quadrature,
+    dropout_quadrature,
     expected_orders,
     fit_dropout,
     p_alive,
@@ -234,6 +235,15 @@ def test_expected_orders_stay_within_the_stated_error(kind: Kind) -> None:
                     got = np.array([expected_orders(model, xs, 0 * xs, 0 * xs, h) for h in z])
                     expected = np.array([orders_by_logit_sum(model, x, z) for x in xs]).T
                     np.testing.assert_allclose(got / alive, expected, rtol=bound)
+
+
+def test_as_many_nodes_as_the_parameters_need() -> None:
+    def nodes(*parameters: float) -> int:
+        return len(dropout_quadrature(dropout_model("mbgnbd", *parameters), 90.0).nodes)
+
+    assert nodes(0.7, 68.0, 0.23, 3.6) == 8  # a shop like Online Retail II
+    assert nodes(0.65, 62.0, 0.59, 1.05) == 12  # like CDNOW
+    assert nodes(0.3, 0.073, 0.5, 2.0) == 48  # rates so high that 24 are 5 % off
 
 
 def test_beta_quadrature_is_exact_for_polynomials() -> None:

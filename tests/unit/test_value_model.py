@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
-from cva_sql.models_onnx.value.fit import Choice, fit_model
-from cva_sql.models_onnx.value.model import FittedModel
+from cva_sql.models_onnx.value.fit import Choice, Fold, best_kind, fit_model
+from cva_sql.models_onnx.value.level import Level
+from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel
 from cva_sql.models_onnx.value.origins import MIN_LABEL_DAYS, Plan, plan_origins
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.shop_past import Outlier, ShopPast, steady_sales
@@ -149,6 +150,27 @@ def test_a_model_that_knows_more_than_the_rules_is_chosen() -> None:
     assert choice.is_better, choice.reason
     assert choice.scores[choice.kind]["ngini"] > choice.scores["baseline"]["ngini"]
     assert len(choice.dates) >= 2
+
+
+def fold(noise: dict[str, float], seed: int) -> Fold:
+    """A date on which each kind's prediction is off by as much noise in logs as given, else 1."""
+    random = np.random.default_rng(seed)
+    line = random.normal(size=CUSTOMERS)
+    actual = np.exp(line) * (random.random(CUSTOMERS) < 0.4)
+    misses = random.normal(size=CUSTOMERS)
+    predictions = {kind: np.exp(line + noise.get(kind, 1.0) * misses) for kind in KINDS}
+    level = Level(AS_OF, 90, 1.0, 0.2, 1.0, 1.0, 1.0, None, 0.0)
+    return Fold(AS_OF - timedelta(days=30 * seed), actual, predictions, {}, level)
+
+
+def test_a_member_scores_alone_where_it_is_far_ahead_on_every_date() -> None:
+    ahead, behind = {"lightgbm": 0.3, "glm": 0.6}, {"lightgbm": 1.5, "glm": 0.6}
+    assert best_kind([fold(ahead, seed) for seed in range(3)]) == "lightgbm"
+    assert best_kind([fold(ahead, 0), fold(behind, 1), fold(ahead, 2)]) == "glm"
+    assert best_kind([fold({"lightgbm": 1.5}, 0), fold(ahead, 1)]) == ENSEMBLE
+    assert best_kind([fold({"lightgbm": 0.99}, seed) for seed in range(3)]) == ENSEMBLE
+    assert best_kind([fold(ahead, 0)]) == ENSEMBLE  # one date may be luck
+    assert best_kind([]) == ENSEMBLE
 
 
 def test_shuffled_labels_leave_the_rule() -> None:
