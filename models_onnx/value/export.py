@@ -57,7 +57,8 @@ def build_model(model: FittedModel) -> bytes:
     line = graph.op("Min", graph.op("Add", line, model.log_level), model.log_highest)
     value = graph.op("Exp", line)
     chance = graph.op("Add", lines.purchase(model.kind), model.logit_level)
-    probability = graph.chance(graph.op("Sigmoid", chance))
+    least = graph.op("Mul", value, 1 / model.largest_spend)
+    probability = graph.chance(graph.op("Max", graph.op("Sigmoid", chance), least))
 
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)

@@ -291,14 +291,15 @@ def finish_model(
     outcomes = [fold.outcomes[kind] for fold in folds]
     slope = fit_slope(outcomes)
     line = slope * members.spend_line(prepared, kind)
-    largest = float(learning.at(plan.origins).label_value.max(initial=0.0)) * plan.stretch
+    largest = max(float(learning.at(plan.origins).label_value.max(initial=0.0)), 1.0)
     model = FittedModel(
         kind=kind,
         members=members,
         level=level,
         slope=slope,
         log_level=log_level(line, level),
-        log_highest=float(np.log(max(largest, 1.0))) + HIGHEST,
+        log_highest=float(np.log(largest * plan.stretch)) + HIGHEST,
+        largest_spend=largest,
         logit_level=logit_level(members, prepared, kind, level),
         orders_factor=fit_orders_factor(outcomes),
         residuals=fit_residuals(outcomes, slope, level.spread),

@@ -226,7 +226,9 @@ class FittedModel:
     """A kind with all that turns it into the contract's outputs.
 
     predicted_value is exp(slope · line + log_level), at most exp(log_highest); `log_level` brings
-    the total to `level`, `logit_level` the chances to what that total makes of them.
+    the total to `level`, `logit_level` the chances to what that total makes of them. A chance is
+    never so small that a buyer would have to spend more than `largest_spend`, the most that anybody
+    did in a label: value and chance are told by different members, who may disagree.
     `orders_factor` is orders per expected purchase day. `reference` is the 101-point grid of
     predictions that score counts in. `level_customers` are those that `level` is the total of.
     """
@@ -237,6 +239,7 @@ class FittedModel:
     slope: float
     log_level: float
     log_highest: float
+    largest_spend: float
     logit_level: float
     orders_factor: float
     residuals: Residuals
@@ -250,7 +253,9 @@ class FittedModel:
         line = self.slope * self.members.spend_line(prepared, self.kind) + self.log_level
         value = np.exp(np.minimum(line, self.log_highest))
         chance = self.members.purchase_line(prepared, self.kind) + self.logit_level
-        probability = np.clip(sigmoid(chance), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+        least = value * (1 / self.largest_spend)
+        probability = np.maximum(sigmoid(chance), least)
+        probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
         outputs = {
             "predicted_value": value,
             "purchase_probability": probability,

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from cva_sql.models_onnx.value import metrics
 from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.export import build_model
 from cva_sql.models_onnx.value.fit import Choice, Fold, best_kind, fit_model
 from cva_sql.models_onnx.value.level import Level
 from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel
 from cva_sql.models_onnx.value.origins import MIN_LABEL_DAYS, Plan, plan_origins
 from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.shop_past import Outlier, ShopPast, steady_sales
+from cva_sql.udfs.sessions import open_session
 
 AS_OF = date(2025, 1, 1)
 CUSTOMERS = 500
@@ -171,6 +173,22 @@ def test_a_member_scores_alone_where_it_is_far_ahead_on_every_date() -> None:
     assert best_kind([fold({"lightgbm": 0.99}, seed) for seed in range(3)]) == ENSEMBLE
     assert best_kind([fold(ahead, 0)]) == ENSEMBLE  # one date may be luck
     assert best_kind([]) == ENSEMBLE
+
+
+def test_no_buyer_is_expected_to_spend_more_than_anybody_did() -> None:
+    data, model, _ = fitted()
+    sure_of_nobody = replace(model, logit_level=-20.0)
+    rows = data.seen_from(AS_OF)
+    found = sure_of_nobody.predict(rows)
+    if_purchase = found["predicted_value"] / found["purchase_probability"]
+    at_most = np.maximum(model.largest_spend, 1.001 * found["predicted_value"])
+    assert np.all(if_purchase <= at_most * (1 + 1e-9))
+    preparation = model.members.preparation.preprocessing
+    inputs = {name: rows.numbers[name].reshape(-1, 1) for name in preparation.numbers}
+    inputs |= {name: rows.categories[name].reshape(-1, 1) for name, _ in preparation.categories}
+    session = open_session(build_model(sure_of_nobody))
+    (chance,) = session.run(["purchase_probability"], inputs)
+    np.testing.assert_allclose(chance[:, 0], found["purchase_probability"], rtol=1e-6)
 
 
 def test_shuffled_labels_leave_the_rule() -> None:
