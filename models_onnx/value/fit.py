@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 
@@ -63,6 +64,11 @@ class Fold:
     outcomes: dict[str, Outcome]
     level: Level
     curves: tuple[CurvePoint, ...] = ()
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Metric by name, of each of `predictions`."""
+        return {name: _score(self.actual, told) for name, told in self.predictions.items()}
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ def best_kind(folds: Sequence[Fold]) -> str:
 
 def _lead(fold: Fold, kind: str) -> tuple[float, float]:
     """Deviance explained and nGini of a kind less the ensemble's."""
-    own, other = (_fold_scores(fold.actual, fold.predictions[name]) for name in (kind, ENSEMBLE))
+    own, other = fold.scores[kind], fold.scores[ENSEMBLE]
     return own["d2_shape"] - other["d2_shape"], own["ngini"] - other["ngini"]
 
 
@@ -193,7 +199,7 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
         return Choice(kind, False, reason, {}, dates)
     scores: dict[str, dict[str, float]] = {}
     for name in folds[0].predictions:
-        rows = [_fold_scores(fold.actual, fold.predictions[name]) for fold in folds]
+        rows = [fold.scores[name] for fold in folds]
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     is_better, reason = _verdict(kind, folds, scores)
     errors = tuple(
@@ -203,7 +209,7 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     return Choice(kind, is_better, reason, scores, dates, errors, folds[0].curves)
 
 
-def _fold_scores(actual: Floats, predicted: Floats) -> dict[str, float]:
+def _score(actual: Floats, predicted: Floats) -> dict[str, float]:
     total = predicted.sum()
     rescaled = predicted * (actual.sum() / total) if total > 0 else predicted
     return {
