@@ -18,8 +18,8 @@ TOLERANCE = 1e-4  # of the prediction
 
 def read_features(shop: Any) -> tuple[dict[str, Any], int]:
     """customer_features of the date as Arrow columns, and how many rows."""
-    from cva_sql.cli.dbt import run_dbt
-    from cva_sql.cli.options import connect
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.dbt_runner import run_dbt
 
     run_dbt(shop, "run", select=["+customer_features"])
     con = connect(shop.db)
@@ -32,10 +32,10 @@ def read_features(shop: Any) -> tuple[dict[str, Any], int]:
 
 def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
     """A model folder for each kind and for the packaged rule."""
-    from cva_sql.cli.deploy import store_model
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.export import build_manifest, build_model
+    from cva_sql.cli.shop.model_store import store_model
+    from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.fit import choose, finish_model, fit_model
+    from cva_sql.models_onnx.value.graph.export import build_manifest, build_model
     from cva_sql.models_onnx.value.model import KINDS
     from cva_sql.models_onnx.value.typical_customer import build_explanation
     from cva_sql.udfs.sessions import baseline_folder
@@ -64,7 +64,7 @@ def main() -> None:
     """Prints a line a kind."""
     import numpy as np
 
-    from cva_sql.cli.options import open_shop
+    from cva_sql.cli.shop.resolver import open_shop
     from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explain import explain
 

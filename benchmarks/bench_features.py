@@ -24,7 +24,7 @@ from statistics import median
 
 import duckdb
 
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 ORDERS_PER_CUSTOMER = 20
 THREADS = 2

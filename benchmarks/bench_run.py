@@ -59,11 +59,11 @@ def dbt_groups(target: Path) -> dict[str, float]:
 
 def run_stages(customers: int) -> dict[str, float]:
     """Seconds by stage for one shop."""
-    from cva_sql.cli.dbt import run_dbt
-    from cva_sql.cli.gates import check_scores
-    from cva_sql.cli.options import open_shop
-    from cva_sql.cli.publish import publish
-    from cva_sql.cli.train import train_shop
+    from cva_sql.cli.run.gates import check_scores
+    from cva_sql.cli.run.publish import publish
+    from cva_sql.cli.shop.dbt_runner import run_dbt
+    from cva_sql.cli.shop.resolver import open_shop
+    from cva_sql.cli.train.training import train_shop
     from cva_sql.udfs.sessions import deployed_folder
 
     with tempfile.TemporaryDirectory() as folder:

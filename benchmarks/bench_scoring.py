@@ -30,12 +30,12 @@ def timed(work: Callable[[], object]) -> float:
 
 def prepare(db: Path) -> tuple[Any, Path]:
     """A model trained on the shop and deployed, customer_features built."""
-    from cva_sql.cli.dbt import run_dbt
-    from cva_sql.cli.deploy import deploy, store_model
-    from cva_sql.cli.options import open_shop
-    from cva_sql.cli.training_data import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.export import build_manifest, build_model
+    from cva_sql.cli.shop.dbt_runner import run_dbt
+    from cva_sql.cli.shop.model_store import deploy, store_model
+    from cva_sql.cli.shop.resolver import open_shop
+    from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.fit import fit_model
+    from cva_sql.models_onnx.value.graph.export import build_manifest, build_model
     from cva_sql.models_onnx.value.typical_customer import build_explanation
 
     shop = open_shop(db)

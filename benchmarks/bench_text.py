@@ -40,7 +40,7 @@ def read_texts(file: Path | None, column: str, count: int) -> list[str]:
     """That many different texts of a file, or of the sample shop."""
     import duckdb
 
-    from cva_sql.cli.demo.shop import sample_reviews
+    from cva_sql.cli.demo.sample_shop import sample_reviews
 
     if file is None:
         return sample_reviews(count)
@@ -151,7 +151,7 @@ def measure_memory(texts: list[str], rows: int) -> None:
     """Prints the peak memory of reading that many texts, by both ways."""
     import duckdb
 
-    from cva_sql.cli.project import project_dir
+    from cva_sql.cli.shop.package import project_dir
 
     with tempfile.TemporaryDirectory() as home:
         db = Path(home) / "shop.duckdb"

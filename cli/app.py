@@ -4,51 +4,70 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from cva_sql.cli import (
-    check_features,
-    demo_command,
-    embed,
-    evaluate,
-    explain,
-    export_model,
-    init,
-    load,
-    models_command,
-    run,
-    score,
-    sql_command,
-    train,
-)
-from cva_sql.cli.doctor import command as doctor_command
-from cva_sql.cli.report import command as report_command
+from cva_sql.cli.check_features.command import check_features
+from cva_sql.cli.demo.command import demo
+from cva_sql.cli.doctor.command import doctor
+from cva_sql.cli.embed.command import embed
+from cva_sql.cli.evaluate.command import evaluate
+from cva_sql.cli.explain.command import explain
+from cva_sql.cli.export_model.command import export_model
+from cva_sql.cli.init.command import init
+from cva_sql.cli.load.command import load
+from cva_sql.cli.models.command import models
+from cva_sql.cli.report.command import report
+from cva_sql.cli.run.command import run
+from cva_sql.cli.score.command import score
+from cva_sql.cli.sql.command import sql
+from cva_sql.cli.train.command import train
 from cva_sql.udfs.errors import CvaError
+
+GROUPS: dict[str, dict[str, Any]] = {
+    "Start": {"demo": demo, "load": load, "init": init, "doctor": doctor},
+    "Every day": {"train": train, "run": run, "report": report, "explain": explain, "sql": sql},
+    "How good is it": {
+        "evaluate": evaluate,
+        "check-features": check_features,
+        "models": models,
+        "export-model": export_model,
+    },
+    "For dbt without Python": {"embed": embed, "score": score},
+}
+
+
+class GroupedHelp(TyperGroup):
+    """A help page with the commands in groups, each with the whole first sentence of its help."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section per group; the descriptions begin in one column."""
+        width = max(len(name) for commands in GROUPS.values() for name in commands)
+        for group, commands in GROUPS.items():
+            found = [(name, self.get_command(ctx, name)) for name in commands]
+            with formatter.section(group):
+                formatter.write_dl(
+                    [(name.ljust(width), c.get_short_help_str(limit=500)) for name, c in found if c]
+                )
+
 
 app = typer.Typer(
     name="cva",
+    cls=GroupedHelp,
     help="What each customer is worth, as a plain SQL table.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo_command.demo)
-app.command("init")(init.init)
-app.command("load")(load.load)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("run")(run.run)
-app.command("check-features")(check_features.check_features)
-app.command("embed")(embed.embed)
-app.command("score")(score.score)
-app.command("explain")(explain.explain)
-app.command("export-model")(export_model.export_model)
-app.command("report")(report_command.report)
-app.command("sql")(sql_command.sql)
-app.command("doctor")(doctor_command.doctor)
-app.add_typer(models_command.models)
+for commands in GROUPS.values():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
 
 
 def main() -> None:

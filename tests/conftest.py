@@ -16,11 +16,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.demo.shop import TABLES, write_shop
-from cva_sql.cli.load import load_table
-from cva_sql.cli.options import open_shop
-from cva_sql.cli.run import Run, run_shop
-from cva_sql.cli.train import Trained, train_shop
+from cva_sql.cli.demo.sample_shop import TABLES, write_shop
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.run.build import Run, run_shop
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.train.training import Trained, train_shop
 
 CUSTOMERS = 800
 AT_ONCE = 2  # most of a run is dbt reading its project on one core

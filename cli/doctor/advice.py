@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from cva_sql.cli.dbt import Shop
 from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
-from cva_sql.cli.load_sql import literal
+from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.sql_text import literal
 
 MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt
 SOON_DAYS = 30  # a rule that won is not tried again before so many days of new facts

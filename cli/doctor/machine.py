@@ -116,7 +116,7 @@ def look_at_encoder(models_dir: Path) -> EncoderState:
 
 def look_at_value_model(models_dir: Path, db: Path) -> ValueState:
     """Loads the model that scores, and looks at what was trained before."""
-    from cva_sql.cli.models_command import value_models
+    from cva_sql.cli.models.inventory import value_models
     from cva_sql.udfs.manifest import read_manifest, read_model
     from cva_sql.udfs.sessions import deployed_folder, open_session
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.load_sql import quoted
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
+from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.dbt import Shop
 from cva_sql.cli.doctor.package_sql import PackageSql
-from cva_sql.cli.load_sql import one_line, quoted
-from cva_sql.cli.project import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.sql_text import one_line, quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:

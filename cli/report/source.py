@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.dbt import Shop
+from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def find_table(
     con: DuckDBPyConnection, schema: str, name: str, columns: Sequence[str]
 ) -> str | None:
     """The table or view in SQL; None where it, or one of the columns, is not there."""
-    from cva_sql.cli.load_sql import quoted
+    from cva_sql.cli.shop.sql_text import quoted
 
     found = con.execute(
         "select schema_name, table_name, lower(column_name) from duckdb_columns() "
@@ -87,8 +87,8 @@ def opened(shop: Shop) -> Iterator[Source]:
     """
     import duckdb
 
-    from cva_sql.cli.load_sql import one_line
-    from cva_sql.cli.options import connect
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.sql_text import one_line
 
     con = connect(shop.db, read_only=True)
     try:
@@ -128,8 +128,8 @@ def _looked_at(con: DuckDBPyConnection, shop: Shop) -> Source:
 
 def _currency(con: DuckDBPyConnection, shop: Shop) -> str:
     """The shop's currency: that of the var, else the one that most orders have, else a word."""
-    from cva_sql.cli.load_sql import quoted
     from cva_sql.cli.report.wording import plain
+    from cva_sql.cli.shop.sql_text import quoted
 
     named = shop.vars.get("cva_currency")
     schema = str(shop.vars.get("cva_raw_schema", "raw"))

@@ -9,19 +9,14 @@ from functools import cached_property
 
 import numpy as np
 
-from cva_sql.models_onnx.value import metrics
-from cva_sql.models_onnx.value.bootstrap import paired_difference
-from cva_sql.models_onnx.value.calibration import (
-    Outcome,
-    fit_orders_factor,
-    fit_residuals,
-    fit_slope,
-    logit_shift,
-    mean_chance,
-)
-from cva_sql.models_onnx.value.candidates import sigmoid
-from cva_sql.models_onnx.value.curves import CurvePoint, boosting_curves
-from cva_sql.models_onnx.value.dataset import Dataset
+from cva_sql.models_onnx.value.arrays import Floats, sigmoid
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
+from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.judging.bootstrap import paired_difference
+from cva_sql.models_onnx.value.judging.curves import CurvePoint, boosting_curves
+from cva_sql.models_onnx.value.judging.rules import rule_predictions
 from cva_sql.models_onnx.value.learning import (
     MIN_ROWS,
     Learning,
@@ -31,12 +26,16 @@ from cva_sql.models_onnx.value.learning import (
     is_enough,
     prepare_learning,
 )
-from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.level.calibration import (
+    Outcome,
+    fit_orders_factor,
+    fit_residuals,
+    fit_slope,
+    logit_shift,
+    mean_chance,
+)
+from cva_sql.models_onnx.value.level.forecast import Level
 from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel, Members, Prepared
-from cva_sql.models_onnx.value.origins import Plan
-from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.rules import rule_predictions
 
 VALIDATION_DATES = 3
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48

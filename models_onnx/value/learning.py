@@ -8,19 +8,27 @@ from datetime import date
 
 import numpy as np
 
-from cva_sql.models_onnx.value.calibration import logit_shift
-from cva_sql.models_onnx.value.candidates import (
-    Linear,
-    fit_amount_trees,
-    fit_logit_linear,
-    fit_spend_linear,
-    fit_value_trees,
-    logit,
+from cva_sql.models_onnx.value.arrays import Floats, logit
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import fit_log_scale, fit_preprocessing
+from cva_sql.models_onnx.value.data.shop_past import (
+    OUTLIER_TIMES,
+    ShopPast,
+    outlier_place,
+    steady_sales,
 )
-from cva_sql.models_onnx.value.dataset import Dataset
-from cva_sql.models_onnx.value.level import Level, PastWindow, forecast_level
-from cva_sql.models_onnx.value.lifetimes import COLUMNS, INPUTS, Lifetimes, expect, fit_lifetimes
-from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.level.calibration import logit_shift
+from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
+from cva_sql.models_onnx.value.members.lifetimes import (
+    COLUMNS,
+    INPUTS,
+    Lifetimes,
+    expect,
+    fit_lifetimes,
+)
+from cva_sql.models_onnx.value.members.linear import Linear, fit_logit_linear, fit_spend_linear
+from cva_sql.models_onnx.value.members.trees import fit_amount_trees, fit_value_trees
 from cva_sql.models_onnx.value.model import (
     DECAYED,
     SPEND_FLOOR,
@@ -29,14 +37,6 @@ from cva_sql.models_onnx.value.model import (
     Preparation,
     Prepared,
     concatenate,
-)
-from cva_sql.models_onnx.value.origins import Plan
-from cva_sql.models_onnx.value.preprocessing import fit_log_scale, fit_preprocessing
-from cva_sql.models_onnx.value.shop_past import (
-    OUTLIER_TIMES,
-    ShopPast,
-    outlier_place,
-    steady_sales,
 )
 
 MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays

@@ -9,18 +9,19 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.candidates import Linear, Matrix, Trees, logit, sigmoid
-from cva_sql.models_onnx.value.dataset import Dataset
-from cva_sql.models_onnx.value.graph import (
+from cva_sql.models_onnx.value.arrays import Floats, Matrix, logit, sigmoid
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import LogScale, Preprocessing
+from cva_sql.models_onnx.value.graph.builder import (
     LARGEST_PROBABILITY,
     Q_LEVELS,
     SMALLEST_PROBABILITY,
 )
-from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.lifetimes import COLUMNS, Expectation, Lifetimes, expect
-from cva_sql.models_onnx.value.metrics import Floats
-from cva_sql.models_onnx.value.preprocessing import LogScale, Preprocessing
-from cva_sql.models_onnx.value.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.members.lifetimes import COLUMNS, Expectation, Lifetimes, expect
+from cva_sql.models_onnx.value.members.linear import Linear
+from cva_sql.models_onnx.value.members.trees import Trees
 
 # What each kind of model is made of: weights in the geometric mean of its members. Those of the
 # ensemble are rounded and the same for every shop: weights fitted to past dates of two shops did

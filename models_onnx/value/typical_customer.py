@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.dataset import Dataset
+from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.model import WEIGHTS, FittedModel
 from cva_sql.udfs.manifest import Explanation
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from cva_sql.cli.demo.shop import TABLES
+from cva_sql.cli.demo.sample_shop import TABLES
 
 # Each leaves the customers alone whose rows it does not touch. The amounts go through a DOUBLE, the
 # returns' are text, as in a table that was loaded by hand; the key is named as no key should be.

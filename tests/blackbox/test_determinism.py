@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 SHUFFLED = {
     "orders": "order_id",

@@ -16,7 +16,7 @@ import typer.main
 import yaml
 
 from cva_sql.cli.app import app
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

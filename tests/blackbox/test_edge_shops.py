@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.project import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables
 
 SQL_TYPES = {
     "id": "varchar",

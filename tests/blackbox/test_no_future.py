@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.deploy import deploy
+from cva_sql.cli.shop.model_store import deploy
 
 AS_OF = "2025-04-01"  # 21 of the sample shop's 30 months lie before it
 

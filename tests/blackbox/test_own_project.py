@@ -15,9 +15,9 @@ import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from cva_sql.cli.init import COPY, init_project
-from cva_sql.cli.options import open_shop
-from cva_sql.cli.own_project import read_project
+from cva_sql.cli.init.project import COPY, init_project
+from cva_sql.cli.shop.own_project import read_project
+from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.udfs.errors import CvaError, UsageError
 
 PROFILE = """warehouse:

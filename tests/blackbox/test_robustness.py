@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cva_sql.models_onnx.value.metrics import spearman
+from cva_sql.models_onnx.value.judging.metrics import spearman
 
 TYPO, WHALE = "C000152", "C000002"
 

@@ -17,8 +17,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.demo.shop import sample_reviews
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.demo.sample_shop import sample_reviews
+from cva_sql.cli.shop.package import project_dir
 from cva_sql.udfs.journal import RECORD, SUFFIX
 
 TEXTS = 300

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from cva_sql.cli.dbt import Shop, run_dbt
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.shop import Shop
 
 # Returns of one customer of two; no reviews, no items, no customers.
 RAW = """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 MODELS = sorted((project_dir() / "models").rglob("*.sql"))
 FEATURE_TABLES = ("customer_features", "cva_training_examples")

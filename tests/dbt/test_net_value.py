@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cva_sql.cli.dbt import run_dbt
-from cva_sql.cli.options import open_shop
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.resolver import open_shop
 
 
 @pytest.mark.parametrize("value", ["gross", "net"])

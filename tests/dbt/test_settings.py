@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 # One process parses the project once; a call of a macro then takes 50 ms.
 CALL_ALL = """

@@ -17,7 +17,7 @@ import pytest
 import sqlglot
 from sqlglot import Token, TokenType
 
-from cva_sql.cli.project import project_dir
+from cva_sql.cli.shop.package import project_dir
 
 COMPILE = """
 import sys

@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.dbt import Shop, run_dbt
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.shop import Shop
 
 ORDERS = """
 create schema raw;

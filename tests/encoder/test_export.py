@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from cva_sql.cli.demo.shop import sample_reviews
+from cva_sql.cli.demo.sample_shop import sample_reviews
 from cva_sql.models_onnx.encoder.export import (
     SINGLE_PRECISION_TOLERANCE,
     check_parity,

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cva_sql.cli.load import load_table
-from cva_sql.cli.load_report import LoadReport
-from cva_sql.cli.load_sql import SQL_TYPES
-from cva_sql.cli.project import canonical_tables, macro_value
+from cva_sql.cli.load.casts import SQL_TYPES
+from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.shop.package import canonical_tables, macro_value
 from cva_sql.udfs.errors import CvaError
 
 MORE = 20 if os.environ.get("CVA_FUZZ") else 1  # `make fuzz`

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cva_sql.cli.project import canonical_tables, project_dir
+from cva_sql.cli.shop.package import canonical_tables, project_dir
 
 MORE = 20 if os.environ.get("CVA_FUZZ") else 1  # `make fuzz`
 Row = tuple[str | None, ...]

@@ -12,11 +12,11 @@ import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from cva_sql.cli.demo.shop import write_shop
-from cva_sql.cli.init import COPY, default_vars, init_project
-from cva_sql.cli.load import load_table
-from cva_sql.cli.own_project import find_project, read_project
-from cva_sql.cli.project import macro_value, project_dir
+from cva_sql.cli.demo.sample_shop import write_shop
+from cva_sql.cli.init.project import COPY, default_vars, init_project
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.shop.own_project import find_project, read_project
+from cva_sql.cli.shop.package import macro_value, project_dir
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.register import package_version
 

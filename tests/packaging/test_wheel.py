@@ -41,8 +41,8 @@ def test_the_wheel_holds_exactly_the_packages_files(installed: Any) -> None:
         "cva_sql/models_onnx/artefacts/encoder/model.onnx",
         "cva_sql/models_onnx/artefacts/encoder/tokenizer.json",
         "cva_sql/cli/demo/review_phrases.sql",
-        "cva_sql/cli/init_templates/gitignore",
-        "cva_sql/cli/init_templates/profiles.yml",
+        "cva_sql/cli/init/templates/gitignore",
+        "cva_sql/cli/init/templates/profiles.yml",
     } <= ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import shap
 
-from cva_sql.cli.deploy import store_model
+from cva_sql.cli.shop.model_store import store_model
 from cva_sql.models_onnx.value import fit
-from cva_sql.models_onnx.value.dataset import Dataset, read_dataset
-from cva_sql.models_onnx.value.export import build_manifest, build_model
+from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_origins
+from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
+from cva_sql.models_onnx.value.graph.export import build_manifest, build_model
 from cva_sql.models_onnx.value.model import KINDS, FittedModel
-from cva_sql.models_onnx.value.origins import Plan, plan_origins
 from cva_sql.models_onnx.value.typical_customer import (
     build_explanation,
     typical_number,

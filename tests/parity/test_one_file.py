@@ -13,14 +13,14 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli import gates
-from cva_sql.cli.options import open_shop
+from cva_sql.cli.run import gates as gates
+from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.models_onnx.value import fit
-from cva_sql.models_onnx.value.baseline import build_baseline
-from cva_sql.models_onnx.value.dataset import Dataset, read_dataset
-from cva_sql.models_onnx.value.export import build_manifest, build_model, check_parity
+from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
+from cva_sql.models_onnx.value.graph.baseline import build_baseline
+from cva_sql.models_onnx.value.graph.export import build_manifest, build_model, check_parity
 from cva_sql.models_onnx.value.model import KINDS
-from cva_sql.models_onnx.value.origins import plan_origins
 from cva_sql.udfs import predict as predict_module
 from cva_sql.udfs.errors import CvaError, ModelError
 from cva_sql.udfs.manifest import MODEL_FILE, OUTPUTS

@@ -13,28 +13,37 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.evaluate import decile_rows, metric_rows
-from cva_sql.cli.evaluate_report import WIDTH, describe
-from cva_sql.models_onnx.value import metrics
-from cva_sql.models_onnx.value.ablation import LINES, PARTS, REST, line_without, rest_line
-from cva_sql.models_onnx.value.backtest import LEVELLED, MEMBERS, MODEL, Backtest, backtest
-from cva_sql.models_onnx.value.bootstrap import Metric, Sample, evaluate, mean_differences
-from cva_sql.models_onnx.value.curves import CurvePoint
-from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
-from cva_sql.models_onnx.value.deciles import mean_deciles, measure_deciles, tier_masks, value_order
+from cva_sql.cli.evaluate.evaluation import decile_rows, metric_rows
+from cva_sql.cli.evaluate.report import WIDTH, describe
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.fit import Choice, choose, validate
-from cva_sql.models_onnx.value.learning import fit_members, prepare_learning
-from cva_sql.models_onnx.value.lifetimes import expect
-from cva_sql.models_onnx.value.model import ENSEMBLE, WEIGHTS
-from cva_sql.models_onnx.value.origins import Plan
-from cva_sql.models_onnx.value.peers import LIFETIMES, PEERS
-from cva_sql.models_onnx.value.training_runs import (
+from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.judging.ablation import LINES, PARTS, REST, line_without, rest_line
+from cva_sql.models_onnx.value.judging.backtest import LEVELLED, MEMBERS, MODEL, Backtest, backtest
+from cva_sql.models_onnx.value.judging.benchmarks import LIFETIMES, PEERS
+from cva_sql.models_onnx.value.judging.bootstrap import Metric, Sample, evaluate, mean_differences
+from cva_sql.models_onnx.value.judging.curves import CurvePoint
+from cva_sql.models_onnx.value.judging.deciles import (
+    mean_deciles,
+    measure_deciles,
+    tier_masks,
+    value_order,
+)
+from cva_sql.models_onnx.value.judging.training_runs import (
     COLUMNS,
     Run,
     append_training_run,
     training_entries,
 )
-from cva_sql.models_onnx.value.verdicts import figures_verdict, gain_verdict, ranking_verdict
+from cva_sql.models_onnx.value.judging.verdicts import (
+    figures_verdict,
+    gain_verdict,
+    ranking_verdict,
+)
+from cva_sql.models_onnx.value.learning import fit_members, prepare_learning
+from cva_sql.models_onnx.value.members.lifetimes import expect
+from cva_sql.models_onnx.value.model import ENSEMBLE, WEIGHTS
 
 AS_OF = date(2025, 1, 1)
 CUSTOMERS = 300

@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from cva_sql.models_onnx.value import metrics
-from cva_sql.models_onnx.value.bootstrap import (
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.judging.bootstrap import (
     Metric,
     Sample,
     evaluate,
     evaluate_dates,
     paired_difference,
 )
-from cva_sql.models_onnx.value.metrics import Floats
 
 ROUNDING = 1e-12  # relative: weighted sums add the same terms in another order
 

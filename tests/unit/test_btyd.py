@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from scipy.special import betaln, gammaln, hyp2f1
 
-from cva_sql.models_onnx.value import btyd
-from cva_sql.models_onnx.value.btyd import (
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.members import btyd as btyd
+from cva_sql.models_onnx.value.members.btyd import (
     DropoutModel,
     Kind,
     beta_quadrature,
@@ -25,10 +27,8 @@ from cva_sql.models_onnx.value.btyd import (
     p_alive,
     purchase_probability,
 )
-from cva_sql.models_onnx.value.btyd_graph import add_dropout, add_expected_mean
-from cva_sql.models_onnx.value.gamma_gamma import SpendModel, expected_mean, fit_spend
-from cva_sql.models_onnx.value.graph import Graph
-from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.members.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.members.gamma_gamma import SpendModel, expected_mean, fit_spend
 from cva_sql.udfs.sessions import open_session
 
 KINDS: tuple[Kind, ...] = ("bgnbd", "mbgnbd")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cva_sql.models_onnx.value.calibration import (
+from cva_sql.models_onnx.value.arrays import logit, sigmoid
+from cva_sql.models_onnx.value.level.calibration import (
     FIXED_QUANTILES,
     Outcome,
     fit_orders_factor,
@@ -14,9 +15,8 @@ from cva_sql.models_onnx.value.calibration import (
     logit_shift,
     mean_chance,
 )
-from cva_sql.models_onnx.value.candidates import logit, sigmoid
-from cva_sql.models_onnx.value.level import Level
-from cva_sql.models_onnx.value.lifetimes import INPUTS, fit_lifetimes, read_history
+from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.members.lifetimes import INPUTS, fit_lifetimes, read_history
 from cva_sql.models_onnx.value.model import RESIDUAL_LEVELS, spend_quantile
 
 

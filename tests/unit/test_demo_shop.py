@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.demo.shop import TABLES, ShopFacts, describe, write_shop
-from cva_sql.cli.project import canonical_tables
+from cva_sql.cli.demo.sample_shop import TABLES, ShopFacts, describe, write_shop
+from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.udfs.errors import UsageError
 
 

@@ -16,13 +16,14 @@ import duckdb
 import pytest
 import typer
 
-from cva_sql.cli.deploy import deploy
-from cva_sql.cli.doctor.command import Report, describe, doctor, examine
+from cva_sql.cli.doctor.command import doctor
+from cva_sql.cli.doctor.examination import Report, examine
 from cva_sql.cli.doctor.machine import read_cpu
 from cva_sql.cli.doctor.package_sql import PackageSql
+from cva_sql.cli.doctor.report import describe
 from cva_sql.cli.doctor.tables import Table
-from cva_sql.cli.options import parse_vars
-from cva_sql.cli.sql_command import find_shop
+from cva_sql.cli.shop.model_store import deploy
+from cva_sql.cli.shop.resolver import find_shop, parse_vars
 from cva_sql.udfs.encoder import encoder_folder
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.sessions import baseline_folder

@@ -11,9 +11,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.dbt import run_dbt
-from cva_sql.cli.explain import parse_changes
-from cva_sql.cli.options import open_shop
+from cva_sql.cli.explain.explanation import parse_changes
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.udfs.changes import change_input
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.register import register, unregister

@@ -7,8 +7,8 @@ import re
 import duckdb
 import pytest
 
-from cva_sql.cli.expressions import check_expression, shortened
-from cva_sql.cli.project import macro_value
+from cva_sql.cli.shop.expressions import check_expression, shortened
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.udfs.errors import UsageError
 
 

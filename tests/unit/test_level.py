@@ -10,8 +10,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.models_onnx.value.level import Level, PastWindow, forecast_level
-from cva_sql.models_onnx.value.shop_past import ShopSales, read_shop_past, steady_sales
+from cva_sql.models_onnx.value.data.shop_past import ShopSales, read_shop_past, steady_sales
+from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
 
 FIRST = date(2023, 1, 1)
 DAYS = 90

@@ -18,10 +18,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cva_sql.cli import load as load_command
-from cva_sql.cli import load_rows
-from cva_sql.cli.load import load_table
-from cva_sql.cli.load_report import LoadReport
+from cva_sql.cli.load import rows as load_rows
+from cva_sql.cli.load import table as load_command
+from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.table import load_table
 from cva_sql.udfs.errors import CvaError, UsageError
 
 ORDERS = (
@@ -499,9 +499,9 @@ def test_a_killed_load_leaves_the_table_as_it_was(db: Path, tmp_path: Path) -> N
     before = rows(db)
     script = (
         "import os, sys, signal; from pathlib import Path\n"
-        "from cva_sql.cli import load, load_rows\n"
-        "load_rows.repeated_keys = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "load.load_table('orders', [Path(sys.argv[1])], db=Path(sys.argv[2]), append=True,"
+        "from cva_sql.cli.load import rows, table\n"
+        "rows.repeated_keys = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "table.load_table('orders', [Path(sys.argv[1])], db=Path(sys.argv[2]), append=True,"
         " columns={'status': \"'paid'\"})"
     )
     done = subprocess.run([sys.executable, "-c", script, str(file), str(db)], check=False)

@@ -20,8 +20,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from cva_sql.models_onnx.value import metrics
-from cva_sql.models_onnx.value.metrics import Floats
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.judging import metrics as metrics
 
 ROUNDING = 1e-12  # relative: weighted sums add the same terms in another order
 MONEY: dict[str, Callable[..., float]] = {

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cva_sql.cli.deploy import deploy, store_model
-from cva_sql.cli.models_command import info, list_models, value_models
+from cva_sql.cli.models.command import info, list_models
+from cva_sql.cli.models.inventory import value_models
+from cva_sql.cli.shop.model_store import deploy, store_model
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.manifest import Feature, Manifest
 from cva_sql.udfs.projection import DIMENSION, TextProjection

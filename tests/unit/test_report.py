@@ -13,17 +13,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.dbt import Shop
 from cva_sql.cli.report.attributions import attributions, ranked
 from cva_sql.cli.report.catalog import Catalog, read_catalog
-from cva_sql.cli.report.command import (
-    SectionState,
-    Written,
-    describe,
-    make_page,
-    report,
-    write_report,
-)
+from cva_sql.cli.report.command import describe, report
 from cva_sql.cli.report.head import Overview, read_overview
 from cva_sql.cli.report.page import Section
 from cva_sql.cli.report.quality import quality
@@ -32,6 +24,8 @@ from cva_sql.cli.report.source import Source, opened
 from cva_sql.cli.report.svg import drawn, plot_area
 from cva_sql.cli.report.waterfalls import waterfalls
 from cva_sql.cli.report.wording import amount, fitted, money, percent, plain, signed, tick_labels
+from cva_sql.cli.report.writing import SectionState, Written, make_page, write_report
+from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError, UsageError
 
 HOSTILE = "<script>alert('x')</script>\"&\u202e\x07客户😀"

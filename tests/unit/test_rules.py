@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.rules import COLUMNS, RULES, quintile_scores, rule_predictions
+from cva_sql.models_onnx.value.judging.rules import (
+    COLUMNS,
+    RULES,
+    quintile_scores,
+    rule_predictions,
+)
 
 NAN = float("nan")
 

@@ -12,17 +12,17 @@ import duckdb
 import pytest
 import yaml
 
-from cva_sql.cli.dbt import exclusive
-from cva_sql.cli.expressions import check_expression
-from cva_sql.cli.init import init
-from cva_sql.cli.load import load_table
-from cva_sql.cli.options import open_shop, parse_vars
-from cva_sql.cli.project import canonical_tables
-from cva_sql.cli.run import run_shop
-from cva_sql.cli.scan import tables as scan_tables
-from cva_sql.cli.scan.match import Proposal
-from cva_sql.cli.scan.names import COLUMNS, column_score
-from cva_sql.cli.scan.proposal import describe, scan_database, vars_yaml
+from cva_sql.cli.init.command import init
+from cva_sql.cli.init.scan import tables as scan_tables
+from cva_sql.cli.init.scan.match import Proposal
+from cva_sql.cli.init.scan.names import COLUMNS, column_score
+from cva_sql.cli.init.scan.proposal import describe, scan_database, vars_yaml
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.run.build import run_shop
+from cva_sql.cli.shop.expressions import check_expression
+from cva_sql.cli.shop.lock import exclusive
+from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.resolver import open_shop, parse_vars
 from cva_sql.udfs.errors import CvaError, UsageError
 
 Make = Callable[..., Path]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.graph import Graph
-from cva_sql.models_onnx.value.trees_graph import add_trees
+from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.graph.trees import add_trees
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.shapley import enumerate_rates, enumerate_shapley, logarithmic_mean, share_out
 from cva_sql.udfs.tree_attributions import Leaf, Split, attribute_leaves, read_leaves

@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cva_sql.cli.sql_command import sql, to_json
+from cva_sql.cli.sql.command import sql
+from cva_sql.cli.sql.printing import to_json
 from cva_sql.udfs.errors import CvaError, UsageError
 
 

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cva_sql.cli import training_data
-from cva_sql.cli.dbt import Shop
-from cva_sql.cli.training_data import NO_TEXTS, Texts, build_examples, read_texts
-from cva_sql.models_onnx.value.dataset import Dataset
-from cva_sql.models_onnx.value.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
+from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.train import examples as training_data
+from cva_sql.cli.train.examples import NO_TEXTS, Texts, build_examples, read_texts
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from cva_sql.udfs.projection import (
@@ -91,7 +91,7 @@ def test_directions_without_variance_are_left_out() -> None:
 
 def test_texts_above_the_limit_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_TEXTS == 20_000
-    monkeypatch.setattr("cva_sql.models_onnx.value.text_projection.MAX_TEXTS", 300)
+    monkeypatch.setattr("cva_sql.models_onnx.value.data.text_projection.MAX_TEXTS", 300)
     assert fitted(texts(600)).to_json() == fitted(texts(600)[:300]).to_json()
 
 
@@ -266,7 +266,7 @@ def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
     make: Callable[[], Texts],
 ) -> None:
     no_rows = Dataset(*(np.empty(0) for _ in range(3)), {}, {}, np.empty(0), np.empty(0), {})
-    monkeypatch.setattr("cva_sql.models_onnx.value.dataset.read_dataset", lambda *_: no_rows)
+    monkeypatch.setattr("cva_sql.models_onnx.value.data.dataset.read_dataset", lambda *_: no_rows)
     given_texts = make()
     dates = [(date(2025, 1, 1), 90)]
     build_examples(shop, dates, "cva_train", scored_on=[], max_rows=100, texts=given_texts)

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cva_sql.models_onnx.value import metrics
-from cva_sql.models_onnx.value.dataset import RULE_COLUMNS, Dataset
-from cva_sql.models_onnx.value.export import build_model
+from cva_sql.models_onnx.value.data.cutoffs import MIN_LABEL_DAYS, Plan, plan_origins
+from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
+from cva_sql.models_onnx.value.data.shop_past import Outlier, ShopPast, steady_sales
 from cva_sql.models_onnx.value.fit import Choice, Fold, best_kind, fit_model
-from cva_sql.models_onnx.value.level import Level
+from cva_sql.models_onnx.value.graph.export import build_model
+from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.level.forecast import Level
 from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel
-from cva_sql.models_onnx.value.origins import MIN_LABEL_DAYS, Plan, plan_origins
-from cva_sql.models_onnx.value.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.shop_past import Outlier, ShopPast, steady_sales
 from cva_sql.udfs.sessions import open_session
 
 AS_OF = date(2025, 1, 1)

@@ -1,0 +1,1 @@
+"""`cva check-features`: which features look past the date they are as of."""

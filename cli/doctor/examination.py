@@ -1,0 +1,83 @@
+"""Everything that `cva doctor` looks at, as one report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.doctor.advice import Advice
+    from cva_sql.cli.doctor.machine import EncoderState, Machine, ValueState
+    from cva_sql.cli.doctor.tables import Findings
+    from cva_sql.cli.shop.shop import Shop
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found. `findings` is None where the database cannot be read."""
+
+    is_fine: bool
+    problems: tuple[str, ...]
+    advice: tuple[Advice, ...]
+    database: str
+    published: str | None
+    machine: Machine
+    encoder: EncoderState
+    value_model: ValueState
+    findings: Findings | None
+
+
+def examine(shop: Shop) -> Report:
+    """Everything there is to say of the shop."""
+    from cva_sql.cli.doctor.advice import advise
+    from cva_sql.cli.doctor.machine import (
+        look_at_encoder,
+        look_at_machine,
+        look_at_value_model,
+    )
+    from cva_sql.cli.run.publish import CURRENT
+
+    machine = look_at_machine()
+    encoder = look_at_encoder(shop.models_dir)
+    model = look_at_value_model(shop.models_dir, shop.db)
+    findings, unreadable = _look_at_database(shop)
+    problems = [
+        *(f"{name} is not installed" for name, found in machine.versions.items() if not found),
+        encoder.problem,
+        model.problem,
+        unreadable,
+        *(table.problem for table in (findings.tables if findings else ())),
+    ]
+    current = shop.published / CURRENT
+    return Report(
+        not any(problems),
+        tuple(problem for problem in problems if problem),
+        tuple(advise(shop, model, findings)) if findings else (),
+        str(shop.db),
+        current.resolve().name if current.exists() else None,
+        machine,
+        encoder,
+        model,
+        findings,
+    )
+
+
+def _look_at_database(shop: Shop) -> tuple[Findings | None, str | None]:
+    import duckdb
+
+    from cva_sql.cli.doctor.tables import look_at_database
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.sql_text import one_line
+
+    try:
+        con = connect(shop.db, read_only=True)
+        try:
+            return look_at_database(con, shop), None
+        finally:
+            con.close()
+    except CvaError as error:
+        return None, str(error)
+    except duckdb.Error as error:
+        return None, f"{shop.db} cannot be read: {one_line(error)}"

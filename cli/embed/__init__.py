@@ -1,0 +1,1 @@
+"""`cva embed`: reads the review texts that were not read yet."""

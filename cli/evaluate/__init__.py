@@ -1,0 +1,1 @@
+"""`cva evaluate`: the temporal back-test and what it says."""

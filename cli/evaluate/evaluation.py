@@ -1,0 +1,182 @@
+"""The back-test of a shop, and its figures as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.models_onnx.value.judging.backtest import Backtest
+
+
+MAX_ROWS = 3_000_000  # every customer of a mid-sized shop at every date
+DEFAULT_DATES = 3
+METRIC_COLUMNS = {  # name -> (type, comment)
+    "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
+    "horizon_days": ("integer", "length of the forecast"),
+    "model": ("varchar", "model, member, peer or rule, or a difference of two"),
+    "metric": ("varchar", "name of the metric"),
+    "value": ("double", "the metric"),
+    "lower": ("double", "lower end of its 95 % bootstrap interval"),
+    "upper": ("double", "upper end of its 95 % bootstrap interval"),
+}
+DECILE_COLUMNS = {
+    "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
+    "horizon_days": ("integer", "length of the forecast"),
+    "model": ("varchar", "model or peer"),
+    "decile": ("integer", "tenth of the customers by predicted value, 1 the best"),
+    "customers": ("integer", "customers in it"),
+    "predicted_value": ("double", "mean predicted spend"),
+    "actual_value": ("double", "mean actual spend"),
+    "lift": ("double", "mean actual spend over that of all customers"),
+    "capture": ("double", "share of all spend made by this tenth and those above it, 0 to 1"),
+    "purchase_probability": ("double", "mean predicted chance to buy; null without one"),
+    "buyers_rate": ("double", "share who bought, 0 to 1"),
+}
+
+
+def evaluate_shop(
+    shop: Shop, dates: list[date], replicates: int, *, is_ablated: bool = False
+) -> Backtest:
+    """Back-tests at these dates, or at the newest ones that leave a whole horizon to look at."""
+    from cva_sql.cli.shop.progress import say, step
+    from cva_sql.cli.train.examples import (
+        EVALUATE_SCHEMA,
+        build_examples,
+        dropped_after,
+        read_history,
+        read_texts,
+    )
+    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+    from cva_sql.models_onnx.value.judging.backtest import backtest
+
+    horizon = int(shop.vars.get("cva_horizon_days", 90))
+    with dropped_after(shop, EVALUATE_SCHEMA):
+        with step("looking at the history"):
+            history = read_history(shop, EVALUATE_SCHEMA)
+        if history.first_order is None:
+            raise CvaError("there is no valid order to evaluate on; see table cva_rejects")
+        dates = dates or _default_dates(history.first_order, history.as_of, horizon)
+        plans = []
+        for day in sorted(set(dates)):
+            if day + timedelta(days=horizon) > history.as_of:
+                raise UsageError(
+                    f"--as-of {day} and {horizon} days end after the newest fact "
+                    f"({history.as_of - timedelta(days=1)}); take an earlier date"
+                )
+            plan = plan_origins(history.first_order, day, horizon)
+            if plan is None:
+                raise UsageError(
+                    f"--as-of {day} has too little history since {history.first_order}; "
+                    "take a later date"
+                )
+            plans.append(plan)
+        wanted = [(o, plan.label_days) for plan in plans for o in plan.origins]
+        wanted += [(plan.as_of, horizon) for plan in plans]
+        # One projection for all dates, so it may know no more than the earliest of them.
+        texts = read_texts(shop, before=min(day for day, _ in wanted))
+        with step(f"building examples of {len(set(wanted))} dates"):
+            data = build_examples(
+                shop,
+                wanted,
+                EVALUATE_SCHEMA,
+                scored_on=[plan.as_of for plan in plans],
+                max_rows=MAX_ROWS,
+                texts=texts,
+            )
+    with step("back-testing"):
+        return backtest(
+            data, plans, replicates, lambda text: say(f"  {text}"), is_ablated=is_ablated
+        )
+
+
+def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
+    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+
+    dates = [as_of - timedelta(days=horizon * n) for n in range(1, DEFAULT_DATES + 1)]
+    dates = [day for day in dates if plan_origins(first_order, day, horizon) is not None]
+    if not dates:
+        raise CvaError(
+            f"the history ({first_order} .. {as_of}) is too short to evaluate a horizon of "
+            f"{horizon} days; try a shorter one with: --horizon-days {max(7, horizon // 3)}"
+        )
+    return dates
+
+
+def metric_rows(result: Backtest) -> list[dict[str, Any]]:
+    """One row per date (None for the mean over dates), model and metric.
+
+    Paired differences have rows of their own, of a model named as a difference: what reviews add,
+    `cva` less the best rule and less its peer, the ensemble without an ingredient less the whole.
+    """
+    from cva_sql.models_onnx.value.judging.backtest import MODEL, WITH, WITHOUT
+    from cva_sql.models_onnx.value.model import ENSEMBLE
+
+    found = [
+        (day, model, metric)
+        for model, (by_date, means) in result.metrics.items()
+        for day, metrics in [*zip(result.dates, by_date, strict=True), (None, means)]
+        for metric in metrics.values()
+    ]
+    differences = {f"{WITH} less {WITHOUT}": result.gain.differences} if result.gain else {}
+    differences |= {f"{MODEL} less {name}": d for name, d in result.comparisons.items()}
+    differences |= {f"{ENSEMBLE} without {name}": d for name, d in result.ablation.items()}
+    found += [(None, name, metric) for name, d in differences.items() for metric in d.values()]
+    return [
+        {
+            "as_of_date": day.isoformat() if day else None,
+            "horizon_days": result.horizon_days,
+            "model": model,
+            "metric": metric.name,
+            "value": metric.value,
+            "lower": metric.lower,
+            "upper": metric.upper,
+        }
+        for day, model, metric in found
+    ]
+
+
+def decile_rows(result: Backtest) -> list[dict[str, Any]]:
+    """One row per date (None for the mean over dates), model and decile."""
+    return [
+        {
+            **decile.__dict__,
+            "as_of_date": decile.as_of_date.isoformat() if decile.as_of_date else None,
+            "horizon_days": result.horizon_days,
+        }
+        for decile in result.deciles
+    ]
+
+
+def write_table(
+    shop: Shop, name: str, columns: Mapping[str, tuple[str, str]], rows: list[dict[str, Any]]
+) -> None:
+    """Replaces a table of the target schema; `columns` are name -> (type, comment)."""
+    import pyarrow as pa
+
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.udfs.manifest import plain
+
+    arrow = {"double": pa.float64(), "integer": pa.int32()}  # dates are cast from text
+    added = pa.table(  # noqa: F841 - the query below reads it by name
+        {
+            column: pa.array([plain(row[column]) for row in rows], arrow.get(kind, pa.string()))
+            for column, (kind, _) in columns.items()
+        }
+    )
+    schema = '"{}"'.format(shop.schema.replace('"', '""'))
+    table = f'{schema}."{name}"'
+    casts = [f'cast("{column}" as {kind}) as "{column}"' for column, (kind, _) in columns.items()]
+    query = f"create or replace table {table} as select {', '.join(casts)} from added"
+    con = connect(shop.db)
+    try:
+        con.execute(f"create schema if not exists {schema}").fetchall()
+        con.execute(query).fetchall()
+        for column, (_, comment) in columns.items():
+            con.execute(f"comment on column {table}.\"{column}\" is '{comment}'").fetchall()
+    finally:
+        con.close()

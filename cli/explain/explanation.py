@@ -1,0 +1,229 @@
+"""Why a customer's score is what it is, and what a changed feature makes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.shop.connection import connect
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.udfs.manifest import Manifest
+    from cva_sql.udfs.sessions import ValueModel
+
+
+TABLE = "int_cva__customer_explanations"
+FIGURES = (
+    "predicted_value",
+    "predicted_value_p10",
+    "predicted_value_p50",
+    "predicted_value_p90",
+    "purchase_probability",
+)
+
+
+@dataclass(frozen=True)
+class FeatureEffect:
+    """What a feature adds to the prediction, in the shop's currency; values as text."""
+
+    feature: str
+    label: str
+    value: str | None
+    reference_value: str | None
+    attribution: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class FamilyEffect:
+    """What a family of features adds: the sum of its features, the largest of them first."""
+
+    family: str
+    attribution: float
+    features: tuple[FeatureEffect, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The prediction with features changed as in `changes`; `difference` is in predicted_value.
+
+    `unknown` has the texts that the model tells apart, for each category set to another one.
+    """
+
+    changes: dict[str, str]
+    figures: dict[str, float]
+    difference: float
+    unknown: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A customer's prediction and what it is made of: baseline + families = predicted_value."""
+
+    customer_id: str
+    as_of_date: str
+    model_version: str
+    is_baseline: bool
+    figures: dict[str, float]
+    score: float | None
+    reasons: tuple[str, ...]
+    baseline_prediction_value: float
+    families: tuple[FamilyEffect, ...]
+    changed: Changed | None
+
+
+def parse_changes(texts: list[str]) -> dict[str, str]:
+    """Feature -> change of `NAME=CHANGE` texts; raises UsageError."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, change = text.partition("=")
+        if not sign or not name.strip() or not change.strip():
+            raise UsageError(f"--set is {text!r}; expected e.g. --set orders_90d_count=+1")
+        if name.strip() in found:
+            raise UsageError(f"--set names {name.strip()} twice; give one change of a feature")
+        found[name.strip()] = change.strip()
+    return found
+
+
+def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Explained:
+    """One customer by the deployed model; raises CvaError where the tables lack the customer."""
+    from cva_sql.udfs.coalitions import load_explainer
+    from cva_sql.udfs.explain import explain_struct
+    from cva_sql.udfs.predict import predict_struct
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(shop.models_dir)
+    model = load_model(folder)
+    con = connect(shop.db, read_only=True)
+    try:
+        row = _read_features(con, shop, customer)
+        labels = _read_labels(con, shop)
+        score, reasons = _read_told(con, shop, customer, model.manifest)
+    finally:
+        con.close()
+    found = explain_struct(load_explainer(folder), row)[0].as_py()
+    figures = predict_struct(model, row)[0].as_py()
+    return Explained(
+        customer,
+        str(row.field("as_of_date")[0].as_py()),
+        model.manifest.version,
+        model.manifest.is_baseline,
+        {name: figures[name] for name in FIGURES},
+        score,
+        reasons,
+        found["baseline_prediction_value"],
+        _families(found["feature_attributions"], labels),
+        _change(model, row, changes, figures["predicted_value"]) if changes else None,
+    )
+
+
+def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
+    """The customer's row as an Arrow struct of one."""
+    import duckdb
+
+    table = f"{shop.schema}.customer_features"
+    try:
+        found = con.sql(
+            f"select cva_row from {table} as cva_row where customer_id = ?", params=[customer]
+        ).to_arrow_table()
+        if not found.num_rows:
+            some = con.execute(f"select count(*), min(customer_id) from {table}").fetchall()[0]
+            raise CvaError(
+                f"customer {customer!r} is not among the {some[0]:,} of {table}"
+                + (f"; ids are text such as {some[1]!r}" if some[0] else "")
+            )
+    except duckdb.CatalogException:
+        raise CvaError(f"{shop.db} has no {table}; build it with: cva run{shop.naming}") from None
+    return found.column("cva_row").combine_chunks()
+
+
+def _read_labels(con: DuckDBPyConnection, shop: Shop) -> dict[str, str]:
+    """Feature -> label; a published database has the catalogue beside the marts."""
+    import duckdb
+
+    for schema in (f"{shop.schema}_cva", shop.schema):
+        try:
+            rows = con.execute(f"select feature, label from {schema}.cva_feature_catalog")
+            return dict(rows.fetchall())
+        except duckdb.CatalogException:
+            continue
+    return {}
+
+
+def _read_told(
+    con: DuckDBPyConnection, shop: Shop, customer: str, manifest: Manifest
+) -> tuple[float | None, tuple[str, ...]]:
+    """Score and reasons as customer_value has them, if the deployed model wrote them."""
+    import duckdb
+
+    from cva_sql.cli.shop.progress import say
+
+    try:
+        rows = con.execute(
+            "select score, reason_1, reason_2, reason_3, model_hash, model_version "
+            f"from {shop.schema}.customer_value where customer_id = ?",
+            [customer],
+        ).fetchall()
+    except duckdb.Error:
+        return None, ()
+    if not rows:
+        return None, ()
+    score, *reasons, model_hash, version = rows[0]
+    if model_hash != manifest.sha256:
+        say(f"customer_value was scored by {version}; this is by {manifest.version}")
+        return None, ()
+    return score, tuple(reason for reason in reasons if reason is not None)
+
+
+def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[FamilyEffect, ...]:
+    """The families by size, each with its features that have an effect, in order of rank."""
+    features: dict[str, list[FeatureEffect]] = {}
+    totals: dict[str, float] = {}
+    for item in items:
+        totals[item["family"]] = item["family_attribution"]
+        if item["attribution"]:
+            features.setdefault(item["family"], []).append(
+                FeatureEffect(
+                    item["feature"],
+                    labels.get(item["feature"], item["feature"]),
+                    item["value"],
+                    item["reference_value"],
+                    item["attribution"],
+                    item["standard_error"],
+                )
+            )
+    order = sorted(totals, key=lambda family: (-abs(totals[family]), family))
+    return tuple(FamilyEffect(f, totals[f], tuple(features.get(f, ()))) for f in order)
+
+
+def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float) -> Changed:
+    import pyarrow as pa
+
+    from cva_sql.udfs.changes import predict_changed, unknown_values
+
+    after = predict_changed(model, row, pa.array([changes]))[0].as_py()
+    return Changed(
+        changes,
+        {name: after[name] for name in FIGURES},
+        after["predicted_value"] - before,
+        unknown_values(model.manifest, changes),
+    )
+
+
+def fill_explanations(shop: Shop, *, as_json: bool) -> None:
+    """Writes the table of explanations; raises CvaError where there are no features."""
+    from cva_sql.cli.score.filling import fill_table
+    from cva_sql.cli.shop.expressions import check_expression
+
+    chosen = str(shop.vars.get("cva_explained_customers", "true"))
+    check_expression(chosen, "cva_explained_customers")
+    target, rows = fill_table(shop, TABLE, "cva_explain", chosen)
+    if as_json:
+        print(json.dumps({"rows": rows, "table": target}, indent=2))
+    else:
+        print(f"{target}: {rows:,} customers explained")

@@ -1,0 +1,94 @@
+"""What `cva explain` prints of a customer for a person."""
+
+from __future__ import annotations
+
+import math
+
+from cva_sql.cli.explain.explanation import Explained, FeatureEffect
+
+WORDS_WIDTH = 72  # with two columns of money and an error still a line of 120
+BASELINES = {  # whom a model explains against, and whom the packaged rule, which knows no shop
+    False: "the shop's typical customer",
+    True: "a customer who has spent nothing since ordering",
+}
+SHOWN_FEATURES = 3  # of a family; customer_value_explain has them all
+SHOWN_VALUES = 5  # of a category; the manifest has them all
+
+
+def describe(explained: Explained) -> str:
+    """The explanation for a person."""
+    figures = explained.figures
+    score = "" if explained.score is None else f", score {explained.score:.1f}"
+    lines = [
+        f"customer {explained.customer_id} as of {explained.as_of_date}, by "
+        f"{explained.model_version}{score}",
+        f"predicted_value {figures['predicted_value']:,.2f} "
+        f"(p10 {figures['predicted_value_p10']:,.2f}, p50 {figures['predicted_value_p50']:,.2f}, "
+        f"p90 {figures['predicted_value_p90']:,.2f}), "
+        f"purchase_probability {figures['purchase_probability']:.2f}",
+    ]
+    lines += [f"  {reason}" for reason in explained.reasons]
+    lines += [
+        "",
+        _line(BASELINES[explained.is_baseline], f"{explained.baseline_prediction_value:,.2f}"),
+    ]
+    for family in explained.families:
+        lines.append(_line(family.family, f"{family.attribution:+,.2f}"))
+        lines += [_feature_line(effect) for effect in family.features[:SHOWN_FEATURES]]
+        rest = family.features[SHOWN_FEATURES:]
+        if rest:
+            total = sum(effect.attribution for effect in rest)
+            lines.append(_line(f"  {len(rest)} more", "", f"{total:+,.2f}"))
+    lines.append(_line("predicted_value", f"{figures['predicted_value']:,.2f}"))
+    lines.append("Attributions say what the model looked at. They are not causes.")
+    if explained.changed:
+        lines += ["", *_changed_lines(explained)]
+    return "\n".join(lines)
+
+
+def _line(words: str, family: str, feature: str = "") -> str:
+    """Words and two columns of money: a family's, and a feature's in it."""
+    if len(words) > WORDS_WIDTH:
+        words = words[: WORDS_WIDTH - 1] + "…"
+    return f"{words:<{WORDS_WIDTH}}{family:>14}{feature:>14}".rstrip()
+
+
+def _feature_line(effect: FeatureEffect) -> str:
+    words = f"  {effect.label} {_short(effect.value)} (typical {_short(effect.reference_value)})"
+    error = f"  ± {effect.standard_error:,.2f}" if effect.standard_error >= 0.005 else ""
+    return _line(words, "", f"{effect.attribution:+,.2f}") + error
+
+
+def _short(text: str | None) -> str:
+    """A value as people write it."""
+    if text is None:
+        return "none"
+    try:
+        number = float(text)
+    except ValueError:
+        return text if len(text) <= 24 else text[:23] + "…"
+    if not math.isfinite(number):
+        return text
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
+
+
+def _changed_lines(explained: Explained) -> list[str]:
+    changed, before = explained.changed, explained.figures
+    if changed is None:
+        return []
+    told = ", ".join(f"{name} {change}" for name, change in changed.changes.items())
+    after = changed.figures
+    unknown = [
+        f"  {name} is none of those the model tells apart: "
+        f"{', '.join(values[:SHOWN_VALUES])}{', …' if len(values) > SHOWN_VALUES else ''}"
+        for name, values in changed.unknown.items()
+    ]
+    return [
+        f"with {told}:",
+        *unknown,
+        f"  predicted_value {before['predicted_value']:,.2f} -> {after['predicted_value']:,.2f} "
+        f"({changed.difference:+,.2f}), purchase_probability "
+        f"{before['purchase_probability']:.2f} -> {after['purchase_probability']:.2f}",
+        "  It is what the model would say of such a customer, other features as they are; not what "
+        "would happen.",
+    ]

@@ -1,0 +1,1 @@
+"""`cva export-model`: a model and its manifest in a folder."""

@@ -1,0 +1,44 @@
+"""`cva export-model`: the model file and its manifest, to run elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cva_sql.cli.export_model.encoder import Exported, export_encoder
+from cva_sql.cli.shop.options import Db, Json, ModelsDir
+from cva_sql.cli.shop.resolver import DEFAULT_DB
+
+
+def export_model(
+    which: Annotated[Exported, typer.Argument(help="Which model.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    db: Db = DEFAULT_DB,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a model and its manifest into a folder.
+
+    value: the deployed model. model.onnx takes the manifest's features by name, one column each,
+    and runs in any onnxruntime; without a trained model it is the packaged rule. encoder: the text
+    encoder, made anew from the official weights and checked against torch; needs the extra
+    `encoder`. In the shop's cva_models/encoder it takes the packaged one's place.
+    """
+    if which is Exported.ENCODER:
+        export_encoder(out, as_json)
+        return
+    from cva_sql.cli.shop.model_store import copy_model
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(models_dir or db.parent / "cva_models")
+    manifest = load_model(folder).manifest
+    copy_model(folder, out)
+    if as_json:
+        print(json.dumps({"out": str(out), "version": manifest.version, "sha256": manifest.sha256}))
+        return
+    print(
+        f"{which.value} model {manifest.version} ({len(manifest.features)} inputs) written to {out}"
+    )

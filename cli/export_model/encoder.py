@@ -1,0 +1,35 @@
+"""Makes the text encoder anew and says how near it is to the original."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+
+PARITY_TEXTS = 300
+
+
+class Exported(StrEnum):
+    """What can be exported."""
+
+    VALUE = "value"
+    ENCODER = "encoder"
+
+
+def export_encoder(out: Path, as_json: bool) -> None:
+    from cva_sql.cli.demo.sample_shop import sample_reviews
+    from cva_sql.cli.shop.model_store import write_files
+    from cva_sql.cli.shop.progress import say, step
+    from cva_sql.models_onnx.encoder.export import export_encoder
+
+    with step("exporting the encoder"):
+        exported = export_encoder(sample_reviews(PARITY_TEXTS), lambda text: say(f"  {text}"))
+    write_files(out, exported.files)
+    manifest = exported.manifest
+    if as_json:
+        print(json.dumps({"out": str(out), "key": manifest.key, **json.loads(manifest.to_json())}))
+        return
+    size = sum(len(data) for data in exported.files.values()) / 1e6
+    print(f"encoder {manifest.key} ({size:.1f} MB) written to {out}")
+    for name, value in manifest.parity.items():
+        print(f"  {name}: {value:.6g}")

@@ -1,0 +1,1 @@
+"""`cva init`: a dbt project with the package in it; `scan/` proposes which table is which."""

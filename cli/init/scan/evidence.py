@@ -1,0 +1,187 @@
+"""What speaks for and against a proposed mapping, in words and numbers."""
+
+from __future__ import annotations
+
+from cva_sql.cli.doctor.tables import MAY_BE_CANCELLED
+from cva_sql.cli.init.scan.match import KEYS, PARENTS, SURE, UNIQUE, Proposal, TableMatch
+from cva_sql.cli.init.scan.names import table_score
+from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
+from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.package import canonical_tables, macro_value
+from cva_sql.cli.shop.sql_text import listed, quoted
+
+FEW = 0.5  # fewer ids than this found in the other table: they are of something else
+
+
+def add_evidence(proposal: Proposal) -> None:
+    """Fills evidence, and doubts of tables and columns."""
+    for match in proposal.tables.values():
+        match.evidence[:0] = [_say_name(match), *_say_keys(match)]
+        match.evidence += [
+            *_say_times(match),
+            *_say_amounts(match),
+            *_say_overlaps(proposal, match),
+        ]
+        if match.table.is_sampled:
+            match.evidence.append(f"values: looked at in a sample of about {SAMPLE_ROWS:,} rows")
+        _add_doubts(match)
+
+
+def percent(share: float) -> str:
+    return "under 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def _say_name(match: TableMatch) -> str:
+    score = table_score(match.role, match.table.name)
+    says = {1.0: match.role, 0.5: "nothing"}.get(score, "something else")
+    return f"{match.table.rows:,} rows; the name says {says}"
+
+
+def _say_keys(match: TableMatch) -> list[str]:
+    lines = []
+    key = "order_id" if match.role == "order_items" else KEYS[match.role]
+    column = match.source(key)
+    table = match.table
+    if column is not None and table.rows:
+        filled, distinct = table.filled(column.name), table.distinct(column.name)
+        per_id = filled / max(distinct, 1)
+        is_exact = table.rows <= EXACT_ROWS
+        once = filled == distinct if is_exact else distinct >= UNIQUE * filled
+        about = "" if is_exact else "about "
+        often = "each once" if once else f"{per_id:.2f} rows each"
+        ids = distinct if is_exact else min(distinct, filled)
+        lines.append(f"{key}: {about}{ids:,} ids, {often}")
+        if match.role == "orders" and not once and not match.is_lines:
+            lines.append("orders with a repeated id: one is used, the others are rejects")
+    for name, (kind, is_required) in canonical_tables()[match.role].items():
+        column = match.source(name)
+        share = table.null_share(column.name) if column and is_required and table.rows else 0
+        if share:
+            lines.append(f"{name}: {percent(share)} of rows have none: rejects")
+        if column and kind == "id" and is_required and column.type in ("DOUBLE", "FLOAT"):
+            lines.append(f"{name}: {column.type} with whole numbers, read without the .0")
+    return lines
+
+
+def _say_times(match: TableMatch) -> list[str]:
+    lines = []
+    for name, (kind, is_required) in canonical_tables()[match.role].items():
+        column = match.source(name)
+        if kind != "time" or column is None or column.first is None:
+            continue
+        span = match.table.span(column.name)
+        if span and (is_required or column.shares.get("future")):
+            lines.append(f"{name}: {span[0]} to {span[1]}")
+        if column.shares.get("future"):
+            share = column.shares["future"]
+            match.doubts += _doubt(match, name, f"{percent(share)} of values are in the future")
+    return lines
+
+
+def _doubt(match: TableMatch, name: str, why: str) -> list[str]:
+    """Most of the values against it is a doubt; a few become rejects, and are only said."""
+    column = match.source(name)
+    future = column.shares.get("future", 0) if column else 0
+    if future > FEW and not match.columns[name].doubt:
+        match.columns[name].doubt = why
+    else:
+        match.evidence.append(f"{name}: {why} and will be rejects")
+    return []
+
+
+def _say_amounts(match: TableMatch) -> list[str]:
+    lines = []
+    for name in ("amount", "refund_amount", "unit_price", "quantity", "rating"):
+        column = match.source(name)
+        if column is None or column.first is None:
+            continue
+        span = f"{name}: {match.columns[name].expression}"
+        if name == "amount" and "*" in match.columns[name].expression:
+            lines.append(f"{span}, as no column is the amount")
+            continue
+        negative = column.shares.get("negative", 0)
+        below = f", {percent(negative)} below 0" if negative else ""
+        lines.append(f"{span} from {column.first} to {column.last}{below}")
+        if name == "refund_amount" and negative > FEW:
+            match.columns[name].expression = f"-({match.columns[name].expression})"
+            lines.append("refund_amount: mostly below 0, so its sign is turned")
+    return lines
+
+
+def _say_overlaps(proposal: Proposal, match: TableMatch) -> list[str]:
+    lines = []
+    for name, role in PARENTS.items():
+        parent = proposal.tables.get(role)
+        column, key = match.source(name), parent.source(name) if parent else None
+        if parent is None or column is None or key is None or parent.table is match.table:
+            continue
+        if not match.table.rows or not parent.table.rows or match.role == role:
+            continue
+        share = overlap(match.table, column, parent.table, key)
+        lines.append(f"{name}: {share:.1%} of ids are in {parent.table.name}")
+        if share < FEW and not match.columns[name].doubt:
+            match.columns[name].doubt = f"only {share:.1%} of ids are in {parent.table.name}"
+    return lines
+
+
+def _add_doubts(match: TableMatch) -> None:
+    for name, (_, is_required) in canonical_tables()[match.role].items():
+        column = match.columns.get(name)
+        if is_required and column is not None and not column.is_sure:
+            why = column.doubt or f"score {column.score:.2f}"
+            match.doubts.append(f"{name} = {column.expression} is not sure: {why}")
+    if match.score < SURE:
+        match.doubts.append(f"score {match.score:.2f} is below {SURE}")
+    unsafe = [c for c in "\"'`;\\" if c in match.table.name] or "{" in match.table.name
+    if unsafe or not match.table.name.isprintable():
+        match.doubts.append("its name cannot be a dbt var: make a view with a plain name")
+
+
+def add_open_questions(
+    proposal: Proposal, tables: list[Table], incomplete: dict[str, TableMatch]
+) -> None:
+    """What the user has to answer, and what was left out."""
+    for role, match in proposal.tables.items():
+        proposal.questions += [f"{role}: {doubt}" for doubt in match.doubts]
+        for name, column in match.columns.items():
+            is_required = canonical_tables()[role][name][1]
+            if not column.is_sure and not is_required:
+                why = column.doubt or f"score {column.score:.2f}"
+                proposal.questions.append(f"{role}.{name} = {column.expression}? {why}")
+    orders = proposal.tables.get("orders")
+    for role, match in incomplete.items():
+        proposal.questions.append(
+            f"{match.table.name} looks like {role}, but has no {listed(match.missing)}"
+        )
+    if orders is None and "orders" not in incomplete:
+        proposal.questions.append("no table looks like orders, the one that cva needs")
+    elif orders is not None:
+        proposal.questions += _ask_statuses(orders)
+    used = {m.table.name for m in proposal.tables.values()}
+    used |= {table.name for m in proposal.tables.values() for table in m.parts}
+    others = [t.name for t in tables if t.name not in used]
+    if others:
+        proposal.questions.append(f"not used: {listed(others)}")
+    for role in canonical_tables():
+        chosen = proposal.tables.get(role)
+        named = [t for t in tables if t.name.lower() == role]
+        if named and (chosen is None or chosen.table is not named[0]):
+            proposal.hidden[role] = f"{named[0].shown} does not look like {role}"
+
+
+def _ask_statuses(orders: TableMatch) -> list[str]:
+    column = orders.source("status")
+    if column is None or not column.is_text or not orders.table.rows:
+        return []
+    status = quoted(column.name)
+    rule = macro_value("rules.sql", "default__is_cancelled").strip()
+    found = orders.table.con.execute(
+        f"select status, count(*) from (select {status} as status from {orders.table.sample}) "
+        f"where regexp_matches(lower(status), '{MAY_BE_CANCELLED}') and not {rule} "
+        "group by 1 order by 2 desc, 1 limit 5"
+    ).fetchall()
+    return [
+        f"orders.status '{shortened(value)}' ({count:,} orders) counts as a sale: if it is a "
+        "cancellation, override the macro is_cancelled"
+        for value, count in found
+    ]

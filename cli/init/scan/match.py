@@ -1,0 +1,223 @@
+"""How well a table fits a canonical one, by its names, types and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cva_sql.cli.init.scan import names
+from cva_sql.cli.init.scan.tables import DATE_FORMATS, READABLE, Column, Table
+from cva_sql.cli.shop.package import canonical_tables
+
+SURE = 0.7  # below it a table or column is left to the user, as a comment
+POSSIBLE = 0.5  # below it it is not worth a line
+NEAR = 0.1  # two columns or tables this close are one question
+UNIQUE = 0.93  # distinct ids per row of a key; estimates are off by a few per cent
+KEYS = {
+    "orders": "order_id",
+    "products": "product_id",
+    "customers": "customer_id",
+    "reviews": "review_id",
+    "returns": "return_id",
+}
+PARENTS = {"customer_id": "customers", "order_id": "orders", "product_id": "products"}
+
+
+@dataclass
+class Match:
+    """A canonical column: the SQL that gives it, how sure (0-1), and what speaks against it."""
+
+    expression: str
+    score: float
+    source: str
+    doubt: str = ""
+
+    @property
+    def is_sure(self) -> bool:
+        return self.score >= SURE and not self.doubt
+
+
+@dataclass
+class TableMatch:
+    """A table of the database as a canonical one. `doubts` say why it is not to be taken as such.
+
+    `is_lines` is true where it would be `orders` but has one row per order line. `parts` are the
+    tables that `cva load` has to make one of, empty where the table can be read as it is.
+    """
+
+    role: str
+    table: Table
+    score: float
+    columns: dict[str, Match]
+    missing: tuple[str, ...] = ()
+    is_lines: bool = False
+    evidence: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    parts: tuple[Table, ...] = ()
+
+    @property
+    def is_sure(self) -> bool:
+        return not self.doubts
+
+    def source(self, column: str) -> Column | None:
+        match = self.columns.get(column)
+        return self.table.columns.get(match.source) if match else None
+
+
+@dataclass
+class Proposal:
+    """What was found: one schema, a table per role, what is open, what to load before a run.
+
+    `hidden` are canonical tables that are none, though a table of that name is there.
+    """
+
+    db: Path
+    schema: str
+    table_count: int
+    tables: dict[str, TableMatch]
+    questions: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)
+    hidden: dict[str, str] = field(default_factory=dict)
+
+
+def match_table(role: str, table: Table) -> TableMatch | None:
+    """The table as this canonical one; None where hardly a column fits."""
+    specs = canonical_tables()[role]
+    columns = match_columns(role, table)
+    order = columns.get("order_id")
+    repeats = order is not None and _repeats(table, order.source)
+    is_lines = role == "orders" and repeats and _has_lines(table)
+    if role == "orders":
+        _derive_amount(columns, table, is_lines)
+    required = [name for name, (_, is_required) in specs.items() if is_required]
+    missing = tuple(name for name in required if name not in columns)
+    if len(missing) > 1 or len(missing) == len(required):
+        return None
+    named = names.table_score(role, table.name)
+    if role in ("orders", "order_items") and repeats and named < 0.5:
+        order_named = names.table_score("orders", table.name)
+        named = max(named, 0.5) if order_named > 0.5 or is_lines else named
+    optional = [name for name in columns if name not in required]
+    if role in ("products", "customers") and not optional and named < 1:
+        return None  # an id alone is in every table
+    if role == "reviews" and not {"rating", "body"} & columns.keys():
+        return None
+    said = [names.parse(match.source) for match in columns.values()]
+    if role == "returns" and named < 1 and not any(name.means("return") for name in said):
+        return None  # a time and an amount are a payment's as well
+    shape = _shape(role, table, columns, repeats)
+    mean = sum(columns[name].score for name in required if name in columns) / len(required)
+    score = 0.25 * named + 0.55 * mean + 0.1 * min(1, len(optional) / 2) + shape
+    return TableMatch(role, table, round(max(score, 0), 2), columns, missing, is_lines)
+
+
+def _shape(role: str, table: Table, columns: dict[str, Match], repeats: bool) -> float:
+    """What the keys say: a table of things has each once, lines repeat their order."""
+    if role == "order_items":
+        return 0.1 if repeats else -0.2
+    key = columns.get(KEYS[role])
+    if role in ("reviews", "returns") or key is None or not table.rows:
+        return 0.1
+    if role == "orders" or not _repeats(table, key.source) or "valid_from" in columns:
+        return 0.1
+    return -0.4
+
+
+def match_columns(role: str, table: Table) -> dict[str, Match]:
+    """Each column at most once, the best pairs first."""
+    pairs: list[tuple[float, bool, str, Column, str, str]] = []
+    for name, (kind, is_required) in canonical_tables()[role].items():
+        for column in table.columns.values():
+            named = names.column_score(role, name, column.name)
+            read = read_as(table, column, kind) if named >= POSSIBLE else None
+            if read is None:
+                continue
+            expression, factor, doubt = read
+            score = named * factor
+            if column.name.strip().lower() == name:
+                score += NEAR  # cva's own name: no other is as near
+            if KEYS.get(role) == name and column.distinct < UNIQUE * min(table.rows, 1000):
+                score -= NEAR  # of two names for a key the one with unique values
+            pairs.append((round(score, 2), is_required, name, column, expression, doubt))
+    pairs.sort(key=lambda pair: (-pair[0], not pair[1]))
+    found: dict[str, Match] = {}
+    used: set[str] = set()
+    for score, _, name, column, expression, doubt in pairs:
+        if score >= POSSIBLE and name not in found and column.name not in used:
+            found[name] = Match(expression, min(score, 1), column.name, doubt)
+            used.add(column.name)
+    for score, _, name, column, _, _ in pairs:
+        match = found.get(name)
+        if not match or match.doubt or match.source.lower() == name or column.name in used:
+            continue
+        if score > match.score - NEAR:
+            match.doubt = f"or is it {column.name}?"
+    return found
+
+
+def read_as(table: Table, column: Column, kind: str) -> tuple[str, float, str] | None:
+    """The SQL that reads the column as a kind, how well, and a doubt; None where it is another."""
+    sql, shares = table.sql(column), column.shares
+    is_empty = column.null_share == 1
+    if kind == "id":
+        is_whole = shares.get("whole", 1) >= READABLE
+        fits = column.is_text or column.type == "UUID" or (column.is_number and is_whole)
+        return (sql, 1, "") if fits else None
+    if kind == "time":
+        return _read_time(column, sql, is_empty)
+    if kind == "flag":
+        is_flag = column.type == "BOOLEAN" or shares.get("as flag", 0) >= READABLE
+        is_flag = is_flag or (column.is_number and column.first in (0, 1) and column.last in (0, 1))
+        return (sql, 1, "") if is_flag or (is_empty and column.is_text) else None
+    if kind == "text":
+        if column.is_time or column.type == "BOOLEAN":
+            return None
+        return sql, 0.9 if column.is_number else 1, ""
+    if column.is_number or shares.get("as number", 0) >= READABLE or (is_empty and column.is_text):
+        return sql, 1, ""
+    if shares.get("as comma", 0) >= READABLE:
+        return f"replace(replace({sql}, '.', ''), ',', '.')", 0.95, ""
+    return None
+
+
+def _read_time(column: Column, sql: str, is_empty: bool) -> tuple[str, float, str] | None:
+    shares = column.shares
+    if column.is_time or shares.get("as time", 0) >= READABLE or (is_empty and column.is_text):
+        return sql, 1, ""
+    if shares.get("seconds", 0) >= READABLE:
+        return f"to_timestamp({sql})", 0.95, ""
+    if shares.get("milliseconds", 0) >= READABLE:
+        return f"to_timestamp({sql} / 1000)", 0.95, ""
+    if shares.get("yyyymmdd", 0) >= READABLE:
+        return f"try_strptime({sql}::bigint::varchar, '%Y%m%d')", 0.95, ""
+    forms = [form for form in DATE_FORMATS if shares.get(form, 0) >= READABLE]
+    if not forms:
+        return None
+    doubt = "day or month first? no value tells" if len(forms) > 1 else ""
+    return f"try_strptime({sql}, '{forms[0]}')", 0.95, doubt
+
+
+def _repeats(table: Table, column: str) -> bool:
+    filled = table.filled(column)
+    return filled > 0 and table.distinct(column) < UNIQUE * filled
+
+
+def _has_lines(table: Table) -> bool:
+    """Whether there is a product or a quantity, as order lines have."""
+    found = match_columns("order_items", table)
+    return bool({"product_id", "quantity"} & found.keys())
+
+
+def _derive_amount(columns: dict[str, Match], table: Table, is_lines: bool) -> None:
+    """Quantity times price where no column is the amount."""
+    amount = columns.get("amount")
+    # A column that is called price alone is that of a piece where there is a quantity.
+    if amount is not None and amount.is_sure:
+        return
+    lines = match_columns("order_items", table)
+    quantity, price = lines.get("quantity"), lines.get("unit_price")
+    if quantity is None or price is None:
+        return
+    score = min(quantity.score, price.score)
+    expression = f"{quantity.expression} * {price.expression}"
+    columns["amount"] = Match(expression, score, price.source, quantity.doubt or price.doubt)

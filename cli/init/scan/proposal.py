@@ -1,0 +1,253 @@
+"""`cva init --scan`: which tables of a database are which canonical tables, with the evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
+from cva_sql.cli.init.scan.lines import join_parts, sum_items
+from cva_sql.cli.init.scan.match import (
+    PARENTS,
+    POSSIBLE,
+    SURE,
+    Match,
+    Proposal,
+    TableMatch,
+    match_table,
+    read_as,
+)
+from cva_sql.cli.init.scan.names import table_score
+from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
+from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.sql_text import one_line
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BY_VALUES_DISTINCT = 20  # fewer ids overlap by chance
+
+
+def scan_database(db: Path, schema: str | None = None) -> Proposal:
+    """The mapping of a DuckDB database's tables that their names and values speak for.
+
+    Nothing is written. Of several schemas the one with the best tables is taken: cva reads one.
+    Raises UsageError or CvaError where the database cannot be read or has no table.
+    """
+    with opened(db) as con:
+        tables, unread = _readable_tables(con, schema)
+        if not tables:
+            where = f"schema {schema} of {db}" if schema else str(db)
+            why = f" ({unread[0]})" if unread else ""
+            raise CvaError(
+                f"{where} has no table to scan{why}; load one with: cva load orders FILE"
+            )
+        found = {
+            name: _match_schema([t for t in tables if t.schema == name])
+            for name in sorted({table.schema for table in tables})
+        }
+        best = max(found, key=lambda name: sum(m[0].score for m in found[name].values() if m))
+        chosen = {role: options[0] for role, options in found[best].items() if options}
+        count = sum(table.schema == best for table in tables)
+        proposal = Proposal(db, best, count, chosen, unread)
+        _look_elsewhere(proposal, found)
+        own = [table for table in tables if table.schema == best]
+        add_evidence(proposal)
+        join_parts(proposal, found[best], own)
+        incomplete = _incomplete(proposal, own)
+        if "orders" in incomplete and incomplete["orders"].missing == ("amount",):
+            sum_items(proposal, incomplete["orders"], own)
+        add_open_questions(proposal, own, incomplete)
+        return proposal
+
+
+def _readable_tables(con: DuckDBPyConnection, schema: str | None) -> tuple[list[Table], list[str]]:
+    import duckdb
+
+    tables, unread = [], []
+    for table in list_tables(con, schema):
+        try:
+            _ = table.columns
+            tables.append(table)
+        except duckdb.Error as error:
+            unread.append(f"{table.shown} cannot be read: {one_line(error)}")
+    return tables, unread
+
+
+def _match_schema(tables: list[Table]) -> dict[str, list[TableMatch]]:
+    """Per role the tables that may be it, the likeliest first; none is first in two of them."""
+    roles = canonical_tables()
+    options = {role: [m for t in tables if (m := match_table(role, t))] for role in roles}
+    for role in options:
+        # Order lines only where no table has one row per order.
+        options[role].sort(key=lambda m: (m.is_lines, -m.score, -m.table.rows, m.table.name))
+    _relate(options)
+    taken: dict[str, str] = {}
+    ranked = sorted(
+        (m for found in options.values() for m in found if m.score >= POSSIBLE and not m.missing),
+        key=lambda m: (m.is_lines, -m.score, list(roles).index(m.role)),
+    )
+    first: dict[str, TableMatch] = {}
+    for match in ranked:
+        is_free = match.table.name not in taken or match.is_lines
+        if match.role not in first and is_free:
+            first[match.role] = match
+            if not match.is_lines:
+                taken[match.table.name] = match.role
+    for role, found in options.items():
+        kept = [m for m in found if m is not first.get(role)]
+        kept = [m for m in kept if taken.get(m.table.name, role) == role]
+        options[role] = ([first[role]] if role in first else []) + [
+            m for m in kept if role in first and m.score >= POSSIBLE and not m.missing
+        ]
+    return options
+
+
+def _relate(options: dict[str, list[TableMatch]]) -> None:
+    """Finds ids that no name gave by their values: a parent's ids are in the child's column."""
+    for found in options.values():
+        for match in found:
+            for name in match.missing:
+                parent = next(iter(options.get(PARENTS.get(name, ""), [])), None)
+                key = parent.source(name) if parent else None
+                if parent is None or key is None or parent.table is match.table:
+                    continue
+                used = {m.source for m in match.columns.values()}
+                free = [c for c in match.table.columns.values() if c.name not in used]
+                shares = [
+                    (overlap(match.table, column, parent.table, key), column)
+                    for column in free
+                    if column.distinct >= BY_VALUES_DISTINCT and read_as(match.table, column, "id")
+                ]
+                good = [pair for pair in shares if pair[0] >= READABLE]
+                if len(good) == 1:
+                    share, column = good[0]
+                    doubt = "" if column.is_text else "whole numbers overlap easily"
+                    match.columns[name] = Match(match.table.sql(column), SURE, column.name, doubt)
+                    match.score = round(match.score + 0.55 * SURE / _required_count(match.role), 2)
+                    match.evidence.append(
+                        f"{name}: {share:.1%} of {column.name} are in {parent.table.name}"
+                    )
+            match.missing = tuple(n for n in match.missing if n not in match.columns)
+
+
+def _incomplete(proposal: Proposal, tables: list[Table]) -> dict[str, TableMatch]:
+    """Tables that are called like a canonical one that was not found, and lack a column of it."""
+    used = {match.table.name for match in proposal.tables.values()}
+    incomplete: dict[str, TableMatch] = {}
+    for role in canonical_tables():
+        for table in tables:
+            is_called_so = table_score(role, table.name) == 1 and table.name not in used
+            match = match_table(role, table) if is_called_so else None
+            if match is not None and match.missing and role not in proposal.tables:
+                incomplete.setdefault(role, match)
+    return incomplete
+
+
+def _required_count(role: str) -> int:
+    return sum(is_required for _, is_required in canonical_tables()[role].values())
+
+
+def _look_elsewhere(proposal: Proposal, found: dict[str, dict[str, list[TableMatch]]]) -> None:
+    for schema, options in found.items():
+        for role, matches in options.items():
+            if schema != proposal.schema and matches and role not in proposal.tables:
+                proposal.questions.append(
+                    f"{matches[0].table.shown} looks like {role}, but cva reads one schema: make "
+                    f"a view of it in {proposal.schema}"
+                )
+
+
+def describe(proposal: Proposal) -> str:
+    """What was found, why, and what is open."""
+    lines = [f"{proposal.db}: {proposal.table_count} tables in schema {proposal.schema}"]
+    for role, match in proposal.tables.items():
+        state = "" if match.is_sure else "  left open"
+        names = " + ".join(table.shown for table in match.parts or (match.table,))
+        lines.append(f"\n{role} = {names}  score {match.score:.2f}{state}")
+        for name, column in _columns(match).items():
+            mark = "" if column.is_sure else "  ?"
+            lines.append(f"    {name:<20} {shortened(column.expression)}  {column.score:.2f}{mark}")
+        lines += [f"  - {text}" for text in match.evidence]
+        used = {column.source for column in match.columns.values()}
+        used |= {c for c in match.table.columns if _is_in(c, match)}
+        unused = [shortened(c) for c in match.table.columns if c not in used]
+        if unused:
+            lines.append(f"  - not used: {', '.join(unused)}")
+    if proposal.questions:
+        lines += ["\nopen:", *(f"  - {text}" for text in proposal.questions)]
+    for command in proposal.loads:
+        lines.append(f"\nrun before the first `dbt run`:\n{command}")
+    return "\n".join(lines)
+
+
+def vars_yaml(proposal: Proposal) -> str:
+    """The dbt vars, as YAML that `cva run --vars` takes too; what is not sure is a comment."""
+    lines = [f"cva_raw_schema: {_scalar(proposal.schema)}"]
+    for role in canonical_tables():
+        match = proposal.tables.get(role)
+        if match is not None and match.is_sure:
+            lines += _table_lines(match)
+        elif match is not None:
+            lines += [f"# {role} is left open: {_comment(doubt)}" for doubt in match.doubts]
+            if match.parts:
+                lines.append(
+                    f"# cva init --scan prints the `cva load {role}` for it; no var needed"
+                )
+            else:
+                lines += [f"# {line}" for line in _table_lines(match)]
+        elif role == "orders":
+            lines.append("# orders is left open: no table is sure; see cva init --scan")
+        if role in proposal.hidden and not (match and match.is_sure):
+            lines.append(f"cva_{role}_identifier: none_yet  # {_comment(proposal.hidden[role])}")
+    return "\n".join(lines) + "\n"
+
+
+def _table_lines(match: TableMatch) -> list[str]:
+    lines = [
+        f"cva_{match.role}_identifier: {_scalar(match.table.name)}",
+        f"cva_{match.role}_columns:",
+    ]
+    for name, column in _columns(match).items():
+        if column.is_sure or name in _required(match):
+            lines.append(f"  {name}: {_scalar(column.expression)}")
+        else:
+            why = column.doubt or f"not sure: score {column.score:.2f}"
+            lines.append(f"  # {name}: {_scalar(column.expression)}  # {_comment(why)}")
+    return lines
+
+
+def _required(match: TableMatch) -> list[str]:
+    return [n for n, (_, is_required) in canonical_tables()[match.role].items() if is_required]
+
+
+def _columns(match: TableMatch) -> dict[str, Match]:
+    """The columns in the order that the canonical table has them."""
+    return {n: match.columns[n] for n in canonical_tables()[match.role] if n in match.columns}
+
+
+def _is_in(column: str, match: TableMatch) -> bool:
+    """Whether an expression over several columns has this one."""
+    return any(
+        "*" in m.expression and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", m.expression)
+        for m in match.columns.values()
+    )
+
+
+def _scalar(text: str) -> str:
+    """A YAML string. Quoted unless it is a plain word that YAML does not read as something else."""
+    import yaml  # type: ignore[import-untyped]
+
+    if re.fullmatch(r"[^\W\d]\w*", text) and yaml.safe_load(text) == text:
+        return text
+    if "'" not in text and text.isprintable():
+        return f"'{text}'"  # an SQL name in double quotes stays readable
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""`cva load`: files and queries become raw tables with canonical columns."""

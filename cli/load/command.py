@@ -1,0 +1,72 @@
+"""`cva load`: files of the shop become a canonical raw table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import typer
+
+from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.progress import step
+from cva_sql.udfs.errors import UsageError
+
+SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
+
+
+def load(
+    table: str = typer.Argument(help="Canonical table: orders, order_items, customers …"),
+    files: list[Path] = typer.Argument(
+        default_factory=list,
+        show_default=False,
+        help="Files with the same columns: CSV, TSV, JSON lines, white-space TXT (each also .gz)"
+        " or Parquet.",
+    ),
+    db: Path = typer.Option(Path("shop.duckdb"), help="DuckDB file; created if absent."),
+    query: str | None = typer.Option(None, help="A SELECT over the database instead of files."),
+    column: list[str] = typer.Option(
+        [], help="canonical=EXPR over the file's columns, e.g. amount='Quantity * Price'."
+    ),
+    where: str | None = typer.Option(None, help="Take only the rows of the file that satisfy it."),
+    lines: bool = typer.Option(False, "--lines", help="One row per order line: sum into orders."),
+    replace: bool = typer.Option(False, "--replace", help="Replace the table if it exists."),
+    append: bool = typer.Option(False, "--append", help="Add to the table if it exists."),
+    schema: str = typer.Option("raw", help="Schema of the table."),
+    timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
+    as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
+) -> None:
+    """Load files or a query into a raw table with canonical columns."""
+    slow = query is not None or sum(f.stat().st_size for f in files if f.is_file()) > SLOW_BYTES
+    with step(f"loading {table}") if slow else nullcontext():
+        report = load_table(
+            table,
+            files,
+            db=db,
+            query=query,
+            columns=_named_expressions(column),
+            where=where,
+            lines=lines,
+            replace=replace,
+            append=append,
+            schema=schema,
+            timezone=timezone,
+        )
+    print(report.as_json() if as_json else report.as_text())
+
+
+def _named_expressions(options: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for option in options:
+        name, _, expression = option.partition("=")
+        name = name.strip().lower()
+        if not name or not expression.strip():
+            raise UsageError(
+                f"--column {shortened(option)}: expected canonical=EXPR, e.g. order_id=Invoice"
+            )
+        if name in named:
+            raise UsageError(f"--column {shortened(name)} is given twice; give it once")
+        named[name] = expression
+    return named

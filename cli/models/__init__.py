@@ -1,0 +1,1 @@
+"""`cva models`: which models are there and what is known of them."""

@@ -1,0 +1,81 @@
+"""`cva models`: what is there to score and to read with, and what is known of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cva_sql.cli.models.inventory import (
+    ENCODER,
+    chosen_model,
+    encoder_details,
+    encoder_summary,
+    value_details,
+    value_models,
+)
+from cva_sql.cli.models.report import describe_details, models_table, size_text
+from cva_sql.cli.shop.options import Json, ModelsDir, ShopDb
+from cva_sql.cli.shop.own_project import find_project, read_project
+from cva_sql.cli.shop.resolver import DEFAULT_DB
+
+models = typer.Typer(
+    name="models",
+    help="The trained value models, the packaged rule and the text encoder.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@models.command("list")
+def list_models(db: ShopDb = None, models_dir: ModelsDir = None, as_json: Json = False) -> None:
+    """List the trained models, the packaged rule and the encoder; * marks what scores."""
+    folder = _models_dir(db, models_dir)
+    found = value_models(folder)
+    encoder = encoder_summary(folder)
+    if as_json:
+        print(json.dumps({"value": [asdict(model) for model in found], "encoder": encoder}))
+        return
+    print("\n".join(models_table(found)))
+    print(
+        f"* {'encoder ' + encoder['key']:<30}{encoder['name']}, {encoder['dimension']} numbers a "
+        f"text, {size_text(encoder['bytes'])}, {'own' if encoder['is_own'] else 'packaged'}"
+    )
+
+
+@models.command("info")
+def info(
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="A version that `cva models list` shows, or encoder. Default: what scores.",
+            show_default=False,
+        ),
+    ] = None,
+    db: ShopDb = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is known of a model, and check that its file is the one that was evaluated."""
+    folder = _models_dir(db, models_dir)
+    if version == ENCODER:
+        details, problem = encoder_details(folder)
+    else:
+        details, problem = value_details(chosen_model(folder, version))
+    if as_json:
+        print(json.dumps(details))
+    else:
+        print("\n".join(describe_details(details)))
+    if problem is not None:
+        raise problem
+
+
+def _models_dir(db: Path | None, models_dir: Path | None) -> Path:
+    """Where the models lie; no database has to be there to look at them."""
+    if models_dir is not None:
+        return models_dir
+    root = find_project(Path()) if db is None else None
+    return read_project(root).models_dir if root else (db or DEFAULT_DB).parent / "cva_models"

@@ -1,0 +1,180 @@
+"""The models in a folder: which there are, which scores, whether each file is intact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.udfs.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.udfs.encoder import EncoderManifest
+    from cva_sql.udfs.manifest import Manifest
+
+FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")
+RULE, ENCODER = "rule", "encoder"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A value model on disk; `problem` says why it cannot be read, and the rest is then unknown.
+
+    `as_of` is None for the packaged rule, `horizon_days` where it takes any. `figures` are those of
+    FIGURES that it was validated with. `bytes` counts model and manifest.
+    """
+
+    version: str
+    kind: str
+    as_of: str | None
+    horizon_days: int | None
+    is_deployed: bool
+    figures: dict[str, float]
+    bytes: int
+    folder: str
+    problem: str | None = None
+
+
+def value_models(models_dir: Path) -> list[Model]:
+    """The trained models, the newest `as_of` first, and the packaged rule last."""
+    from cva_sql.udfs.sessions import baseline_folder
+
+    deployed = _deployed(models_dir)
+    root = models_dir / "value"
+    folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+    found = [_read(p, deployed) for p in folders if not p.name.startswith(".")]
+    found.sort(key=lambda model: (model.as_of or "", model.version), reverse=True)
+    return [*found, _read(baseline_folder(), deployed)]
+
+
+def _deployed(models_dir: Path) -> Path | None:
+    """The folder of what scores; None where `deployed.json` cannot be read."""
+    from cva_sql.udfs.sessions import deployed_folder
+
+    try:
+        return deployed_folder(models_dir)
+    except ModelError:
+        return None
+
+
+def _read(folder: Path, deployed: Path | None) -> Model:
+    from cva_sql.udfs.manifest import read_manifest
+
+    size = _bytes(folder)
+    is_deployed = folder == deployed
+    try:
+        manifest = read_manifest(folder)
+    except ModelError as error:
+        return Model(
+            folder.name, "?", None, None, is_deployed, {}, size, str(folder), problem=str(error)
+        )
+    kind = RULE if manifest.is_baseline else str(manifest.training.get("kind", "?"))
+    figures = manifest.evaluation.get("scores", {}).get(kind, {})
+    return Model(
+        manifest.version,
+        kind,
+        manifest.training.get("as_of"),
+        manifest.horizon_days,
+        is_deployed,
+        {name: figures[name] for name in FIGURES if figures.get(name) is not None},
+        size,
+        str(folder),
+    )
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def chosen_model(models_dir: Path, version: str | None) -> Model:
+    found = value_models(models_dir)
+    if version is None:
+        from cva_sql.udfs.sessions import deployed_folder
+
+        folder = deployed_folder(models_dir)
+        version = folder.name if folder.parent == models_dir / "value" else found[-1].version
+    for model in found:
+        if version == model.version:
+            return model
+    known = ", ".join([*(model.version for model in found), ENCODER])
+    raise UsageError(f"there is no model {version}; there are: {known} (cva models list)")
+
+
+def value_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
+    """What the manifest says and whether the file is its file; what is wrong with it, if anything.
+
+    The training reference is left out, and of a text projection the numbers.
+    """
+    from cva_sql.udfs.manifest import read_manifest, read_model
+
+    manifest = read_manifest(Path(model.folder))
+    problem = None
+    try:
+        read_model(Path(model.folder), manifest)
+    except ModelError as error:
+        problem = error
+    training = {k: v for k, v in manifest.training.items() if k != "score_reference"}
+    return {
+        "version": model.version,
+        "is_deployed": model.is_deployed,
+        "folder": model.folder,
+        "bytes": model.bytes,
+        "sha256": manifest.sha256,
+        "is_sha256_verified": problem is None,
+        "horizon_days": manifest.horizon_days,
+        "training": training,
+        "text_projection": _projection(manifest),
+        "features": [feature.name for feature in manifest.features],
+        "evaluation": manifest.evaluation,
+    }, problem
+
+
+def _projection(manifest: Manifest) -> dict[str, Any] | None:
+    projection = manifest.text_projection
+    if projection is None:
+        return None
+    return {"components": len(projection.components), "encoder_key": projection.encoder_key}
+
+
+def _encoder(models_dir: Path) -> tuple[EncoderManifest, Path]:
+    from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+
+    folder = encoder_folder(models_dir)
+    return read_encoder_manifest(folder), folder
+
+
+def encoder_summary(models_dir: Path) -> dict[str, Any]:
+    manifest, folder = _encoder(models_dir)
+    return {
+        "key": manifest.key,
+        "name": manifest.source,
+        "dimension": manifest.dimension,
+        "bytes": _bytes(folder),
+        "is_own": folder.parent == models_dir,
+        "folder": str(folder),
+    }
+
+
+def encoder_details(models_dir: Path) -> tuple[dict[str, Any], ModelError | None]:
+    from cva_sql.udfs.encoder import MODEL_FILE, TOKENIZER_FILE
+
+    manifest, folder = _encoder(models_dir)
+    expected = {MODEL_FILE: manifest.sha256, TOKENIZER_FILE: manifest.tokenizer_sha256}
+    problem = None
+    for name, digest in expected.items():
+        path = folder / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+        if found != digest:
+            problem = ModelError(
+                f"{path} has sha256 {found[:12]}…, its manifest says {digest[:12]}…; "
+                f"write it anew with: cva export-model encoder --out {folder}"
+            )
+    summary = encoder_summary(models_dir)
+    del summary["name"]
+    return {
+        **summary,
+        "is_sha256_verified": problem is None,
+        **json.loads(manifest.to_json()),
+    }, problem

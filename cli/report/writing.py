@@ -1,0 +1,105 @@
+"""Makes the report's page from the shop's tables and writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.udfs.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.report.head import Overview
+    from cva_sql.cli.report.page import Section
+    from cva_sql.cli.report.source import Source
+    from cva_sql.cli.shop.shop import Shop
+
+
+@dataclass(frozen=True)
+class SectionState:
+    """A section of the file; `left_out` says what is missing and what to run, None if it is in."""
+
+    name: str
+    title: str
+    left_out: str | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """The file that was written: its path, its size, its sections in order."""
+
+    path: str
+    bytes: int
+    sections: tuple[SectionState, ...]
+
+
+def write_report(shop: Shop, out: Path) -> Written:
+    """Writes the file, whole or not at all; raises CvaError where there is nothing to report."""
+    from cva_sql.cli.shop.model_store import write_files
+
+    if out.is_dir():
+        raise UsageError(
+            f"--out {out} is a folder; expected a file, e.g. --out {out / 'report.html'}"
+        )
+    if out.exists() and not out.read_bytes()[:15].lower().startswith(b"<!doctype html"):
+        raise UsageError(f"--out {out} exists and is no HTML page; name another file")
+    text, sections = make_page(shop)
+    data = text.encode()
+    write_files(out.parent, {out.name: data})
+    states = tuple(SectionState(s.name, s.title, s.left_out) for s in sections)
+    return Written(str(out), len(data), states)
+
+
+def make_page(shop: Shop) -> tuple[str, list[Section]]:
+    """The page and its sections; the same bytes as long as the tables are the same."""
+    from cva_sql.cli.report.head import head, read_overview
+    from cva_sql.cli.report.page import page
+    from cva_sql.cli.report.source import opened
+    from cva_sql.cli.report.wording import plain
+
+    with opened(shop) as source:
+        overview = read_overview(source)
+        top = head(source, overview, _deployed(shop))
+        sections = _sections(source, overview)
+    return page(f"Customer value: {plain(shop.db.name, 80)}", top, sections), sections
+
+
+def _sections(source: Source, overview: Overview) -> list[Section]:
+    from cva_sql.cli.report.attributions import attributions
+    from cva_sql.cli.report.catalog import read_catalog
+    from cva_sql.cli.report.customers import best_customers
+    from cva_sql.cli.report.distribution import distribution
+    from cva_sql.cli.report.drivers import drivers
+    from cva_sql.cli.report.head import overview_section
+    from cva_sql.cli.report.quality import quality
+    from cva_sql.cli.report.reading import reading
+    from cva_sql.cli.report.rejects import rejects
+    from cva_sql.cli.report.texts import texts
+    from cva_sql.cli.report.waterfalls import waterfalls
+
+    catalog = read_catalog(source)
+    return [
+        overview_section(source, overview),
+        distribution(source, overview),
+        best_customers(source, overview),
+        drivers(source, overview, catalog),
+        attributions(source, overview, catalog),
+        waterfalls(source, overview),
+        quality(source),
+        texts(source),
+        rejects(source),
+        reading(),
+    ]
+
+
+def _deployed(shop: Shop) -> str | None:
+    """The trained version that scores from now on; None without one, or where it is broken."""
+    from cva_sql.udfs.manifest import read_manifest
+    from cva_sql.udfs.sessions import DEPLOYED_FILE, deployed_folder
+
+    if not (shop.models_dir / DEPLOYED_FILE).is_file():
+        return None
+    try:
+        return read_manifest(deployed_folder(shop.models_dir)).version
+    except (ModelError, OSError):
+        return None

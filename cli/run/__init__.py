@@ -1,0 +1,1 @@
+"""`cva run`: dbt build, gates, publication."""

@@ -1,0 +1,99 @@
+"""Builds, checks and publishes a shop's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.udfs.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run made: counts, rejects by table and reason, where it was published.
+
+    `texts_encoded` are the texts read in this run, `text_statuses` the reviews by the status of
+    their text ('' is fine); both empty without reviews.
+    """
+
+    as_of: str | None
+    customers: int
+    statuses: dict[str, int]
+    rejects: list[dict[str, Any]]
+    texts_encoded: int
+    text_statuses: dict[str, int]
+    model_version: str
+    parity: float
+    published: str
+
+
+def run_shop(shop: Shop) -> Run:
+    """Builds, checks and publishes; raises CvaError with nothing published."""
+    from datetime import UTC, datetime
+
+    from cva_sql.cli.embed.texts import count_texts, status_counts
+    from cva_sql.cli.run.gates import check_scores
+    from cva_sql.cli.run.publish import CURRENT, DATABASE, publish
+    from cva_sql.cli.shop.dbt_runner import run_dbt
+    from cva_sql.cli.shop.progress import step
+    from cva_sql.udfs.journal import clear_journals
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(shop.models_dir)
+    # Neither an altered file nor another shop's model should cost a build to be noticed.
+    _check_database(shop, load_model(folder).manifest)
+    texts = count_texts(shop)
+    with step("building and testing the tables"):
+        run_dbt(shop, "build")
+    with step("checking the scores against the model file"):
+        gate = check_scores(shop, folder)
+    clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
+    with step("publishing"):
+        publish(shop, datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
+    as_of, statuses, rejects = _summary(shop)
+    return Run(
+        as_of,
+        sum(statuses.values()),
+        statuses,
+        rejects,
+        max(0, count_texts(shop) - texts),
+        status_counts(shop),
+        gate.model_version,
+        gate.worst,
+        str(shop.published / CURRENT / DATABASE),
+    )
+
+
+def _check_database(shop: Shop, manifest: Manifest) -> None:
+    trained_on = manifest.training.get("database")
+    if trained_on is not None and trained_on != shop.db.name:
+        raise CvaError(
+            f"{shop.models_dir} has a model trained on {trained_on}, not on {shop.db.name}; keep "
+            f"shops in folders of their own, or retrain with: cva train{shop.naming}"
+        )
+
+
+def _summary(shop: Shop) -> tuple[str | None, dict[str, int], list[dict[str, Any]]]:
+    from cva_sql.cli.shop.connection import connect
+
+    con = connect(shop.db)
+    try:
+        dates = con.execute(
+            f"select max(as_of_date)::varchar from {shop.schema}_cva.int_cva__as_of_dates"
+        ).fetchall()
+        statuses = con.execute(
+            f"select score_status, count(*) from {shop.schema}.customer_value group by 1 order by 1"
+        ).fetchall()
+        rejects = con.execute(
+            "select table_name, reason, row_count, raw_row_count "
+            f"from {shop.schema}_cva.cva_rejects where row_count > 0 "
+            "order by table_name, row_count desc, reason"
+        ).fetchall()
+    finally:
+        con.close()
+    keys = ("table", "reason", "rows", "of")
+    return dates[0][0], dict(statuses), [dict(zip(keys, row, strict=True)) for row in rejects]

@@ -1,0 +1,59 @@
+"""`cva run`: dbt build, gates, atomic publish."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from cva_sql.cli.run.build import Run, run_shop
+from cva_sql.cli.shop.options import AsOf, HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.resolver import open_shop
+
+
+def run(
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    as_of: AsOf = None,
+    horizon_days: HorizonDays = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Build the tables, test them, and publish customer_value for readers.
+
+    If anything fails, what was published before stays as it is.
+    """
+    from cva_sql.cli.shop.lock import exclusive
+
+    shop = open_shop(
+        db,
+        as_of=as_of,
+        horizon_days=horizon_days,
+        variables=variables,
+        models_dir=models_dir,
+        project=project,
+    )
+    with exclusive(shop):
+        result = run_shop(shop)
+    print(json.dumps(asdict(result), indent=2) if as_json else describe(result))
+
+
+def describe(result: Run) -> str:
+    """The result for a person."""
+    statuses = ", ".join(f"{count:,} {name}" for name, count in result.statuses.items())
+    lines = [f"customer_value as of {result.as_of}: {result.customers:,} customers ({statuses})"]
+    lines.append(
+        f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"
+    )
+    if result.text_statuses:
+        counts = ", ".join(
+            f"{count:,} {status or 'fine'}" for status, count in result.text_statuses.items()
+        )
+        lines.append(f"review texts: {counts}; {result.texts_encoded:,} read in this run")
+    for reject in result.rejects:
+        lines.append(
+            f"not used: {reject['rows']:,} of {reject['of']:,} rows of {reject['table']}: "
+            f"{reject['reason']}"
+        )
+    lines.append(f"published: {result.published}")
+    return "\n".join(lines)

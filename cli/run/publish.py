@@ -1,0 +1,87 @@
+"""Publishing: one immutable folder per run, one symlink renamed onto it. Readers never wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from cva_sql.cli.shop.connection import connect
+from cva_sql.cli.shop.shop import Shop
+
+TABLES = {  # published name -> schema suffix
+    "customer_value": "",
+    "customer_value_explain": "",
+    "cva_feature_importance": "",
+    "customer_features": "",
+    "cva_rejects": "_cva",
+    "cva_text_statuses": "_cva",
+    "cva_feature_catalog": "_cva",
+}
+DATABASE = "cva.duckdb"
+CURRENT = "current"
+KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
+UNFINISHED = ".unfinished-"
+
+
+def publish(shop: Shop, run_id: str) -> Path:
+    """Copies the tables into `published/<run_id>` and points `published/current` at it.
+
+    The folder gets its name only when it is complete and on disk, and the link is replaced by a
+    rename, so that a reader sees the former run or this one and a kill leaves the former.
+    """
+    root = shop.published
+    root.mkdir(parents=True, exist_ok=True)
+    for stale in root.glob(f"{UNFINISHED}*"):
+        if stale.is_symlink() or not stale.is_dir():  # rmtree refuses a link to a folder
+            stale.unlink()
+        else:
+            shutil.rmtree(stale, ignore_errors=True)
+    work = root / f"{UNFINISHED}{run_id}"
+    work.mkdir()
+    _copy_tables(shop, work)
+    for path in [*work.iterdir(), work]:
+        _sync(path)
+    final = root / run_id
+    work.rename(final)
+    link = root / f"{UNFINISHED}link-{run_id}"
+    link.symlink_to(run_id)
+    link.replace(root / CURRENT)
+    _sync(root)
+    _remove_old(root)
+    return final
+
+
+def _copy_tables(shop: Shop, folder: Path) -> None:
+    con = connect(shop.db)
+    try:
+        con.execute(f"attach '{_quoted(folder / DATABASE)}' as published")
+        for name, suffix in TABLES.items():
+            source = f'"{shop.schema}{suffix}"."{name}"'
+            con.execute(f'create table published."{name}" as from {source}').fetchall()
+            con.execute(
+                f"copy published.\"{name}\" to '{_quoted(folder / name)}.parquet' (format parquet)"
+            ).fetchall()
+        con.execute("detach published").fetchall()
+    finally:
+        con.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove_old(root: Path) -> None:
+    current = (root / CURRENT).resolve().name
+    runs = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    for path in runs[:-KEPT_RUNS]:
+        if path.name != current:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""`cva score`: fills tables of scores without dbt calling Python."""

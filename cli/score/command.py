@@ -1,0 +1,34 @@
+"""`cva score`: fills the table of scores without dbt calling Python."""
+
+from __future__ import annotations
+
+import json
+
+from cva_sql.cli.score.filling import TABLE, check_projection, fill_table
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.resolver import open_shop
+
+
+def score(
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Score customer_features with the deployed model, for dbt without Python.
+
+    Writes the same table as the dbt model that calls cva_predict; build the rest with
+    `dbt run --vars '{cva_udfs: false}'`.
+    """
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
+    model = load_model(deployed_folder(shop.models_dir))
+    target, rows = fill_table(shop, TABLE, "cva_predict", before=check_projection)
+    result = {"rows": rows, "model_version": model.manifest.version, "table": target}
+    print(
+        json.dumps(result, indent=2)
+        if as_json
+        else f"{target}: {rows:,} rows, {model.manifest.version}"
+    )

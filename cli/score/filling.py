@@ -1,0 +1,87 @@
+"""Fills a table with what a SQL function says of each row of customer_features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.embed.texts import COMPONENTS, VECTORS
+from cva_sql.cli.shop.connection import reason_of
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.shop.shop import Shop
+
+
+TABLE = "int_cva__customer_scores"
+
+
+def fill_table(
+    shop: Shop,
+    table: str,
+    function: str,
+    chosen: str = "true",
+    before: Callable[[DuckDBPyConnection, Shop], None] | None = None,
+) -> tuple[str, int]:
+    """Writes what a SQL function says of each row of customer_features; the table's name, and of
+    how many rows it said something.
+
+    `chosen` is an expression over a row, that has been checked; `before` may refuse. Raises
+    CvaError where there are no features.
+    """
+    import duckdb
+
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.udfs.register import register, unregister
+
+    target = f"{shop.schema}_cva.{table}"
+    with exclusive(shop):
+        con = connect(shop.db)
+        try:
+            register(con, models_dir=shop.models_dir)
+            if before is not None:
+                before(con, shop)
+            con.execute(
+                f"create or replace table {target} as "
+                "select customer_id, as_of_date, unnest(said) from "
+                f"(select customer_id, as_of_date, {function}(cva_row) as said "
+                f"from {shop.schema}.customer_features as cva_row "
+                f"where coalesce((\n{chosen}\n), false))"
+            ).fetchall()
+            # A filter on what was said would call the function a second time.
+            found = con.execute(f"select count(model_version) from {target}").fetchall()
+            return target, found[0][0]
+        except duckdb.CatalogException:
+            raise CvaError(
+                f"{shop.db} has no {shop.schema}.customer_features; build it with: "
+                "dbt run --select +customer_features"
+            ) from None
+        except duckdb.Error as error:
+            raise CvaError(reason_of(error)) from None
+        finally:
+            unregister(con)
+            con.close()
+
+
+def check_projection(con: DuckDBPyConnection, shop: Shop) -> None:
+    """Raises CvaError where the texts were projected for another model than the deployed one."""
+    import duckdb
+
+    schema = f"{shop.schema}_cva"
+    try:
+        rows = con.execute(
+            "select count(*) from "
+            f"(from {schema}.{COMPONENTS} order by text_hash limit 100) as old "
+            f"inner join {schema}.{VECTORS} as texts on old.text_hash = texts.text_hash "
+            "where old.text_1 is distinct from cast(cva_project(texts.embedding)[1] as double)"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return  # a shop without reviews
+    if rows[0][0]:
+        raise CvaError(
+            "the review texts were projected for another model than the deployed one; run: "
+            "cva embed, then dbt run --vars '{cva_udfs: false}', then cva score"
+        )

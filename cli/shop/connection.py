@@ -1,0 +1,45 @@
+"""Connections to the shop's database, and its errors in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
+    """A connection to the shop's database; a CvaError in one line where it cannot be opened."""
+    import duckdb
+
+    try:
+        return duckdb.connect(str(db), read_only=read_only)
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        if "lock" in text.lower():
+            raise CvaError(
+                f"{db} is in use by another process; close it there, or read published/current"
+            ) from None
+        raise CvaError(f"{db} cannot be opened: {text}") from None
+
+
+def has_table(db: Path, schema: str, table: str) -> bool:
+    """Whether the database has a table or view of this name, in whatever case."""
+    con = connect(db)
+    try:
+        found = con.execute(
+            "select count(*) from information_schema.tables "
+            "where lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
+            [schema, table],
+        ).fetchall()
+    finally:
+        con.close()
+    return bool(found[0][0])
+
+
+def reason_of(error: Exception) -> str:
+    """DuckDB's error in one line; our own message where a SQL function raised it."""
+    return str(error).split("ModelError: ")[-1].splitlines()[0]

@@ -1,0 +1,176 @@
+"""Runs the packaged dbt project, which may be read-only, or the user's own on a user's database."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
+from cva_sql.cli.shop.package import project_dir
+from cva_sql.cli.shop.progress import say
+from cva_sql.cli.shop.shop import Shop
+from cva_sql.udfs.errors import CvaError
+
+QUIET_SECONDS = 2.0  # a line of progress at most this often
+OUR_PROGRESS = "cva: "  # what a SQL function that takes long writes to stderr starts with this
+
+
+def run_dbt(
+    shop: Shop,
+    command: str,
+    *,
+    select: Sequence[str] = (),
+    variables: Mapping[str, Any] | None = None,
+    schema: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    from_scratch: bool = False,
+    arguments: Sequence[str] = (),
+) -> None:
+    """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails.
+
+    `environment` is added to the process's own, `arguments` to the command's. `from_scratch`: the
+    seeds and incremental models of the user's project are built anew as well.
+    """
+    work = shop.work_dir
+    work.mkdir(parents=True, exist_ok=True)
+    _write_profile(shop, schema or shop.schema)
+    root = shop.project.root if shop.project else project_dir()
+    settings = {**shop.vars, **(variables or {})}
+    if shop.project:
+        is_side = schema not in (None, shop.schema)
+        settings["cva_schema_check"] = "side" if is_side else "own"
+        if from_scratch:
+            command = "build"
+    call = [
+        sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors", command,
+        "--project-dir", str(root.resolve()), "--profiles-dir", str(work),
+        "--vars", json.dumps(settings, default=str, ensure_ascii=False),  # for YAML
+        *arguments,
+    ]  # fmt: skip
+    if from_scratch and shop.project:
+        call += ["--full-refresh", "--resource-type", "model", "--resource-type", "seed"]
+    elif command == "build":
+        # The unit tests prove the package, not the shop's data: they run in its own test suite.
+        call += ["--exclude-resource-type", "unit_test"]
+        if shop.project and not select:
+            # Not what else the project has, nor tests that look at more than what is built.
+            select = [f"+package:{PACKAGE}"]
+            call += ["--indirect-selection", "buildable"]
+    if select:
+        call += ["--select", *select]
+    _execute(shop, call, environment or {})
+
+
+def _execute(shop: Shop, call: Sequence[str], environment: Mapping[str, str]) -> None:
+    work = shop.work_dir
+    settings = {
+        **os.environ,
+        **environment,
+        "DBT_TARGET_PATH": str(work / "target"),
+        "DBT_LOG_PATH": str(work / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    process = subprocess.Popen(
+        call,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=settings,
+        cwd=shop.project.root if shop.project else work,
+        preexec_fn=_die_with_parent(),
+    )
+    errors = _follow(process)
+    if process.wait() != 0:
+        raise CvaError(_reason(errors) + f" (dbt's log: {work / 'logs' / 'dbt.log'})")
+
+
+def _write_profile(shop: Shop, schema: str) -> None:
+    """The profile that points at the shop; JSON is YAML."""
+    if shop.project:
+        profile = shop.project.profile_for(schema, shop.models_dir, shop.db)
+    else:
+        plugin = {"module": PLUGIN, "config": {"models_dir": str(shop.models_dir.resolve())}}
+        output = {
+            "type": "duckdb",
+            "path": str(shop.db.resolve()),
+            "schema": schema,
+            "threads": max(1, os.cpu_count() or 1),
+            "plugins": [plugin],
+        }
+        profile = {"cva": {"target": "run", "outputs": {"run": output}}}
+    text = json.dumps(profile, indent=2, default=str)
+    (shop.work_dir / "profiles.yml").write_text(text, encoding="utf-8")
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """On Linux a killed `cva` takes its dbt along, which would else hold the database's lock."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    pr_set_pdeathsig, sigkill = 1, 9
+    return lambda: prctl(pr_set_pdeathsig, sigkill)
+
+
+def _follow(process: subprocess.Popen[str]) -> list[str]:
+    """Reports finished models as they come; returns the error texts."""
+    errors: list[str] = []
+    last = time.monotonic()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(OUR_PROGRESS):
+            say(f"  {line.removeprefix(OUR_PROGRESS).rstrip()}")
+            continue
+        try:
+            event = json.loads(line)
+            info, data = event["info"], event.get("data", {})
+        except (ValueError, KeyError, TypeError):
+            errors.append(line.strip())
+            continue
+        if info.get("level") == "error":
+            errors.append(str(info.get("msg", "")))
+        if info.get("name") == "JinjaLogInfo":  # a model has something to say
+            say(f"  {data.get('msg', '')}")
+        if info.get("name") in {"LogModelResult", "LogTestResult"}:
+            now = time.monotonic()
+            if now - last >= QUIET_SECONDS:
+                last = now
+                name = data.get("node_info", {}).get("node_name", "")
+                total = data.get("total") or data.get("num_models")
+                say(f"  dbt {data.get('index')}/{total} {name}")
+    return errors
+
+
+NOISE = re.compile(
+    r"^(Completed with|Done\.|Finished running|compiled code at|Encountered an error|Traceback|"
+    r"\[?\d\d:\d\d:\d\d|> (in macro|called by) |"
+    r"Failure in (model|test|unit_test)|\d+ of \d+ (ERROR|FAIL)|$)"
+)
+
+
+def _reason(errors: Sequence[str]) -> str:
+    """dbt's errors in one line: our own message where there is one, else the first with a why."""
+    text = "\n".join(errors)
+    ours = re.search(r"(?:ModelError|CvaError|ValueError): (.+)", text)
+    if ours:
+        return ours.group(1).strip()
+    lines = [line.strip() for line in text.splitlines()]
+    failed = [line for line in lines if "Failure in test" in line]
+    if failed:
+        return "; ".join(failed)
+    lines = [line for line in lines if not NOISE.match(line)]
+    checked = [i for i, line in enumerate(lines) if "operation cva-on-run-start" in line]
+    if checked and len(lines) > checked[0] + 1:
+        return lines[checked[0] + 1]  # a check of our own, before anything was built
+    starts = [i for i, line in enumerate(lines) if "Error" in line]
+    start = starts[0] if starts else 0
+    return " ".join(lines[start : start + 4]) or "dbt failed without saying why"

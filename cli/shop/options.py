@@ -1,0 +1,41 @@
+"""Command line options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Db = Annotated[Path, typer.Option("--db", help="The shop's DuckDB database.")]
+ShopDb = Annotated[
+    Path | None,
+    typer.Option(
+        "--db", help="The shop's DuckDB database. Default: the dbt project's, else shop.duckdb."
+    ),
+]
+ProjectDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="Your dbt project with cva_package in it. Default: this folder, if it is one.",
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest fact."
+    ),
+]
+HorizonDays = Annotated[
+    int | None, typer.Option("--horizon-days", help="Length of the forecast. Default: 90.")
+]
+Vars = Annotated[
+    str | None,
+    typer.Option("--vars", help='dbt vars as JSON or YAML, e.g. \'{"cva_currency": "EUR"}\'.'),
+]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option("--models-dir", help="Trained models. Default: cva_models/ beside the database."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

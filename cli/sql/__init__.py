@@ -1,0 +1,1 @@
+"""`cva sql`: statements with the SQL functions at hand."""

@@ -1,0 +1,1 @@
+"""`cva train`: examples from the past, a fitted and validated model, its deployment."""

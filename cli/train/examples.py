@@ -1,0 +1,231 @@
+"""Training examples: the same models as scoring, for past dates, in a schema of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.shop.connection import connect, has_table
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.shop import Shop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    from cva_sql.models_onnx.value.data.cutoffs import Plan
+    from cva_sql.models_onnx.value.data.dataset import Dataset
+    from cva_sql.udfs.projection import TextProjection
+
+TRAIN_SCHEMA = "cva_train"
+MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
+EVALUATE_SCHEMA = (
+    "cva_evaluate"  # dropped after reading: cva_train stays what the model was made from
+)
+PROJECTION_FILE = "text_projection.json"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What examples need to see review text: the relation of its vectors and their projection.
+
+    Both are None in a shop without reviews; the projection alone where there is too little text.
+    """
+
+    vectors: str | None = None
+    projection: TextProjection | None = None
+
+
+NO_TEXTS = Texts()
+
+
+@dataclass(frozen=True)
+class History:
+    """The first valid order, None without one, and the date to look from."""
+
+    first_order: date | None
+    as_of: date
+
+
+def read_history(shop: Shop, schema: str) -> History:
+    """Builds what is needed to know it, then looks."""
+    run_dbt(
+        shop,
+        "run",
+        select=["+int_cva__as_of_dates", "+int_cva__orders_valid"],
+        variables={"cva_spine": "scoring"},
+        schema=schema,
+    )
+    con = connect(shop.db)
+    try:
+        rows = con.execute(
+            f"select (select max(as_of_date) from {schema}_cva.int_cva__as_of_dates) as as_of, "
+            f"(select min(order_date) from {schema}_cva.int_cva__orders_valid where order_date < "
+            f"(select max(as_of_date) from {schema}_cva.int_cva__as_of_dates))"
+        ).fetchall()
+    finally:
+        con.close()
+    return History(first_order=rows[0][1], as_of=rows[0][0])
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a model is made from: when the shop began, the dates, the texts and the examples."""
+
+    first_order: date
+    plan: Plan
+    texts: Texts
+    data: Dataset
+
+
+def read_training_set(
+    shop: Shop, history: History, horizon_days: int, *, max_rows: int = MAX_ROWS
+) -> TrainingSet | None:
+    """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
+    from cva_sql.cli.shop.progress import step
+    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+
+    plan = plan_origins(history.first_order, history.as_of, horizon_days)
+    if plan is None or history.first_order is None:
+        return None
+    texts = read_texts(shop, before=plan.origins[-1])
+    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
+    with step(
+        f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
+    ):
+        data = build_examples(
+            shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=max_rows, texts=texts
+        )
+    return TrainingSet(history.first_order, plan, texts, data)
+
+
+def read_texts(shop: Shop, before: date) -> Texts:
+    """Reads the review texts that are new, and fits the projection on those older than `before`.
+
+    They are read in the shop's own schema, so that scoring finds them there.
+    """
+    from cva_sql.cli.embed.texts import shop_encoder
+    from cva_sql.cli.shop.progress import say, step
+    from cva_sql.models_onnx.value.data.text_projection import MIN_TEXTS, fit_text_projection
+
+    if not _has_reviews(shop):
+        return NO_TEXTS
+    with step("reading review texts"):
+        run_dbt(
+            shop,
+            "run",
+            select=["+int_cva__text_vectors"],
+            variables={"cva_spine": "scoring", "cva_udfs": True},
+        )
+        con = connect(shop.db)
+        try:
+            vectors = _text_vectors(con, f"{shop.schema}_cva", before)
+        finally:
+            con.close()
+        projection = fit_text_projection(vectors, shop_encoder(shop).key)
+        if projection is None:
+            say(
+                f"  {len(vectors):,} texts before {before}, the first date to learn from: too few "
+                f"(below {MIN_TEXTS}) or too alike, so only ratings, tone and length are used"
+            )
+    return Texts(f"{shop.schema}_cva.int_cva__text_vectors", projection)
+
+
+def _has_reviews(shop: Shop) -> bool:
+    if "reviews" in (shop.vars.get("cva_families_off") or []):
+        return False
+    return has_table(
+        shop.db,
+        str(shop.vars.get("cva_raw_schema", "raw")),
+        str(shop.vars.get("cva_reviews_identifier", "reviews")),
+    )
+
+
+def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray[np.float32]:
+    """Vectors (n, 384) of the distinct texts of reviews before a date, in order of text_hash."""
+    import numpy as np
+
+    from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS
+    from cva_sql.udfs.projection import DIMENSION
+
+    found = con.sql(
+        f"select embedding from {schema}.int_cva__text_vectors where embedding is not null "
+        f"and text_hash in (select text_hash from {schema}.int_cva__reviews_valid "
+        "where review_date < ?) order by text_hash limit ?",
+        params=[before, MAX_TEXTS],
+    ).to_arrow_table()
+    column = found.column("embedding").combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float32).reshape(-1, DIMENSION)
+
+
+def build_examples(
+    shop: Shop,
+    dates: Iterable[tuple[date, int]],
+    schema: str,
+    *,
+    scored_on: Iterable[date],
+    max_rows: int,
+    texts: Texts = NO_TEXTS,
+) -> Dataset:
+    """The examples of (date, label length) pairs; above `max_rows` a sample of customers.
+
+    `scored_on` are the dates for which models are made: the shop's past is read as of each.
+    """
+    from cva_sql.models_onnx.value.data.dataset import read_dataset
+    from cva_sql.models_onnx.value.data.shop_past import read_shop_past
+    from cva_sql.udfs.projection import empty_projection
+    from cva_sql.udfs.text import PROJECTION_VARIABLE
+
+    wanted = [[day.isoformat(), label_days] for day, label_days in sorted(set(dates))]
+    # Written also where there is nothing to project on: else the deployed model's, which knows
+    # later texts, would take its place.
+    file = shop.work_dir / PROJECTION_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text((texts.projection or empty_projection()).to_json(), encoding="utf-8")
+    run_dbt(
+        shop,
+        "run",
+        select=["+cva_training_examples", "cva_feature_catalog"],
+        variables={
+            "cva_spine": "training",
+            "cva_training_dates": wanted,
+            "cva_training_max_rows": max_rows,
+            "cva_text_vectors": texts.vectors,
+            "cva_udfs": True,  # this schema is filled by nobody else
+        },
+        schema=schema,
+        environment={PROJECTION_VARIABLE: str(file)},
+        from_scratch=True,
+    )
+    con = connect(shop.db)
+    try:
+        data = read_dataset(con, schema)
+        pasts = {day: read_shop_past(con, schema, day) for day in scored_on}
+    finally:
+        con.close()
+    return replace(data, shops={day: past for day, past in pasts.items() if past is not None})
+
+
+@contextmanager
+def dropped_after(shop: Shop, schema: str) -> Iterator[None]:
+    """Drops the schema and those that begin with it and `_` once the block is left."""
+    try:
+        yield
+    finally:
+        con = connect(shop.db)
+        try:
+            names = con.execute(
+                "select schema_name from duckdb_schemas() where database_name = "
+                "current_database() and (schema_name = ? or starts_with(schema_name, ?))",
+                [schema, f"{schema}_"],
+            ).fetchall()
+            for (name,) in names:
+                quoted = name.replace('"', '""')
+                con.execute(f'drop schema "{quoted}" cascade').fetchall()
+        finally:
+            con.close()

@@ -1,0 +1,77 @@
+"""What a training found, for a person."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.train.training import Trained
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import Shop
+
+
+def describe(trained: Trained, shop: Shop) -> str:
+    """The result for a person."""
+    lines = []
+    if trained.scores:
+        lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
+        lines += score_table(trained.scores)
+    if trained.level and trained.is_deployed:
+        lines.append(describe_level(trained.level))
+    if trained.outliers:
+        lines.append(describe_outliers(trained.outliers, shop))
+    if trained.is_deployed:
+        lines.append(f"deployed {trained.version}: {trained.reason}")
+        lines.append(f"ONNX file and fitted model agree within {trained.parity:.0e}")
+    else:
+        lines.append(f"not deployed, the packaged rule scores: {trained.reason}")
+    lines.append(f"next: cva run{shop.naming}")
+    return "\n".join(lines)
+
+
+def describe_level(level: dict[str, Any]) -> str:
+    """What all but the outliers are forecast to spend together, how sure, how wrong before."""
+    text = (
+        f"level: {level['total']:,.2f} expected of {level['customers']:,} customers together, "
+        f"{level['from']} .. {level['to']}, within a factor of "
+        f"{math.exp(level['spread']):.2f} two times out of three"
+    )
+    errors = level["backtest_log_errors"]
+    if errors:
+        missed = ", ".join(f"{math.exp(-error) - 1:+.0%}" for error in errors)
+        text += f"; on the validation dates it missed by {missed}"
+    return text
+
+
+def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: Shop) -> str:
+    """Who was left out of learning, and where to look."""
+    named = ", ".join(f"{o['customer_id']} ({o['spend']:,.2f})" for o in outliers[:3])
+    more = f" and {len(outliers) - 3} more" if len(outliers) > 3 else ""
+    return (
+        f"left out of learning, spend far above all others: {named}{more}; "
+        f"look at them with: cva doctor{shop.naming}"
+    )
+
+
+def score_table(scores: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """One line a candidate or rule, the best deviance first; – where a figure is not defined."""
+    columns = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
+
+    def figure(name: str, column: str) -> float:
+        value = scores[name].get(column)
+        return math.nan if value is None else value
+
+    def cell(value: float, digits: int) -> str:
+        return f"{value:>12.{digits}f}" if math.isfinite(value) else f"{'–':>12}"
+
+    def order(name: str) -> float:
+        value = figure(name, columns[0])
+        return -value if math.isfinite(value) else math.inf
+
+    lines = [f"  {'':<14}" + "".join(f"{name:>12}" for name in columns)]
+    for name in sorted(scores, key=order):
+        cells = "".join(cell(figure(name, c), 2 if c == "mae" else 3) for c in columns)
+        lines.append(f"  {name:<14}{cells}")
+    return lines

@@ -1,0 +1,154 @@
+"""Training examples as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.models_onnx.value.data.shop_past import ShopPast
+from cva_sql.udfs.manifest import Feature
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+RULE_COLUMNS = (
+    "historic_value",
+    "spend_horizon_1",
+    "decayed_spend",
+    "days_since_last_order",
+    "order_days_count",
+    "shop_spend_level",
+    "shop_retention_rate",
+    "shop_history_days",
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows of customer × date. `numbers` is float32 with NaN for NULL, `categories` text with ''.
+
+    `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
+    row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
+    a feature to its family in the catalogue, `reason_families` to the one that reasons count it in,
+    `shops` a date to score on to the shop's past then.
+    """
+
+    customer_id: NDArray[Any]
+    as_of_date: NDArray[np.datetime64]
+    label_days: NDArray[np.int64]
+    numbers: dict[str, NDArray[np.float32]]
+    categories: dict[str, NDArray[Any]]
+    label_value: NDArray[np.float64]
+    label_orders: NDArray[np.float64]
+    rules: dict[str, NDArray[np.float64]]
+    families: dict[str, str] = field(default_factory=dict)
+    reason_families: dict[str, str] = field(default_factory=dict)
+    shops: dict[date, ShopPast] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.customer_id)
+
+    def select(self, mask: NDArray[np.bool_]) -> Dataset:
+        """The rows of a mask."""
+        return Dataset(
+            self.customer_id[mask],
+            self.as_of_date[mask],
+            self.label_days[mask],
+            {name: column[mask] for name, column in self.numbers.items()},
+            {name: column[mask] for name, column in self.categories.items()},
+            self.label_value[mask],
+            self.label_orders[mask],
+            {name: column[mask] for name, column in self.rules.items()},
+            self.families,
+            self.reason_families,
+            self.shops,
+        )
+
+    def of_family(self, family: str) -> Dataset:
+        """The same rows with the features of this family alone."""
+        return self._with_features([n for n in self._features() if self.families.get(n) == family])
+
+    def without_family(self, family: str) -> Dataset:
+        """The same rows without the features of this family."""
+        return self._with_features([n for n in self._features() if self.families.get(n) != family])
+
+    def _features(self) -> list[str]:
+        return [*self.numbers, *self.categories]
+
+    def _with_features(self, names: Sequence[str]) -> Dataset:
+        return replace(
+            self,
+            numbers={n: column for n, column in self.numbers.items() if n in names},
+            categories={n: column for n, column in self.categories.items() if n in names},
+        )
+
+    def without_customers(self, ids: Collection[str]) -> Dataset:
+        """The rows of all other customers."""
+        if not ids:
+            return self
+        return self.select(~np.isin(self.customer_id.astype(str), np.array(sorted(ids))))
+
+    def at(self, dates: Sequence[date], label_days: int) -> Dataset:
+        """The rows of these dates with labels of this length."""
+        wanted = np.isin(self.as_of_date, np.array(dates, dtype="datetime64[D]"))
+        return self.select(wanted & (self.label_days == label_days))
+
+    def seen_from(self, day: date) -> Dataset:
+        """Each customer's row on one date, for its features: its label may be unfinished."""
+        rows = self.as_of_date == np.datetime64(day, "D")
+        lengths = self.label_days[rows]
+        return self.select(rows & (self.label_days == lengths.min(initial=np.iinfo(np.int64).max)))
+
+
+def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:
+    """The model inputs of a schema's catalogue, by name."""
+    rows = con.execute(
+        f'select feature, kind from "{schema}_cva".cva_feature_catalog '
+        "where is_model_input order by feature"
+    ).fetchall()
+    return tuple(Feature(name, kind) for name, kind in rows)
+
+
+def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") -> dict[str, str]:
+    """Feature -> `family` or `reason_family` in a schema's catalogue."""
+    rows = con.execute(
+        f'select feature, {column} from "{schema}_cva".cva_feature_catalog order by feature'
+    ).fetchall()
+    return dict(rows)
+
+
+def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
+    """The training examples of a schema, ordered by date and customer."""
+    features = read_features(con, schema)
+    numbers = [feature.name for feature in features if feature.kind == "number"]
+    categories = [feature.name for feature in features if feature.kind == "category"]
+    extra = [name for name in RULE_COLUMNS if name not in numbers]
+    select = [f'cast("{name}" as float) as "{name}"' for name in numbers]
+    select += [f'coalesce("{name}", \'\') as "{name}"' for name in categories]
+    select += [f'cast("{name}" as double) as "{name}"' for name in extra]
+    columns = con.execute(
+        f"select customer_id, as_of_date, label_days, cast(label_value as double) as label_value, "
+        f"cast(label_orders_count as double) as label_orders, {', '.join(select)} "
+        f'from "{schema}".cva_training_examples order by as_of_date, label_days, customer_id'
+    ).fetchnumpy()
+
+    def number(name: str, dtype: Any) -> NDArray[Any]:
+        return np.ma.filled(np.ma.asarray(columns[name], dtype=dtype), np.nan)
+
+    return Dataset(
+        customer_id=np.asarray(columns["customer_id"], dtype=object),
+        as_of_date=np.asarray(columns["as_of_date"], dtype="datetime64[D]"),
+        label_days=np.asarray(columns["label_days"], dtype=np.int64),
+        numbers={name: number(name, np.float32) for name in numbers},
+        categories={name: np.asarray(columns[name], dtype=object) for name in categories},
+        label_value=number("label_value", np.float64),
+        label_orders=number("label_orders", np.float64),
+        rules={name: number(name, np.float64) for name in RULE_COLUMNS},
+        families=read_families(con, schema),
+        reason_families=read_families(con, schema, "reason_family"),
+    )

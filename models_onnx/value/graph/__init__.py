@@ -1,0 +1,1 @@
+"""The fitted model as an ONNX graph."""

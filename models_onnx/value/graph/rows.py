@@ -1,0 +1,150 @@
+"""Rows as the members see them, inside the graph: the same as `model.Preparation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
+from cva_sql.models_onnx.value.graph.builder import SMALLEST_PROBABILITY, Graph, add_logit
+from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.members.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.members.lifetimes import INPUTS, TINY, Lifetimes
+from cva_sql.models_onnx.value.model import (
+    DECAYED,
+    DECAYED_FLOOR,
+    SPEND_FLOOR,
+    Constants,
+    Preparation,
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The graph's counterparts of `model.Prepared`, whose matrix is `features` and `logs`.
+
+    A stretch is empty where label and horizon are the same, else holds one value.
+    """
+
+    features: str
+    logs: str
+    log_spend: str
+    logit_purchase: str
+    log_orders: str
+    log_decayed: str
+    spend_stretch: tuple[str, ...]
+    purchase_stretch: tuple[str, ...]
+    orders_stretch: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What is expected in a number of days, as in `lifetimes.Expectation`."""
+
+    orders: str
+    alive: str
+    probability: str
+    order_value: str
+    spend: str
+
+
+def add_rows(graph: Graph, preparation: Preparation) -> Rows:
+    """The inputs of the graph, and what the members need of them."""
+    preprocessing, fixed = preparation.preprocessing, preparation.constants
+    features = _add_features(graph, preprocessing)
+    x = {
+        name: graph.lines(features, place, place + 1)
+        for place, name in enumerate(preprocessing.numbers)
+        if name in (*INPUTS, DECAYED)
+    }
+    near = _add_expected(graph, x, preparation.lifetimes, fixed.label_days)
+    is_cold = graph.op("IsNaN", near.spend)
+    logs = _add_logs(graph, near)
+    own = _add_known(graph, near, is_cold, fixed)
+    stretches: list[tuple[str, ...]] = [(), (), ()]
+    if preparation.horizon_days != fixed.label_days:
+        far = _add_expected(graph, x, preparation.lifetimes, preparation.horizon_days)
+        later = _add_known(graph, far, is_cold, fixed)
+        stretches = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
+    decayed = graph.op("Min", x[DECAYED], fixed.decayed_cap)
+    decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
+    decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
+    return Rows(
+        features,
+        logs,
+        *own,
+        graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
+        *stretches,
+    )
+
+
+def _add_features(graph: Graph, preprocessing: Preprocessing) -> str:
+    columns = [graph.number_input(name) for name in preprocessing.numbers]
+    for name, values in preprocessing.categories:
+        text = graph.category_input(name)
+        for value in values:
+            columns.append(
+                graph.op(
+                    "LabelEncoder",
+                    text,
+                    domain="ai.onnx.ml",
+                    keys_strings=[value],
+                    values_floats=[1.0],
+                    default_float=0.0,
+                )
+            )
+    return graph.whole_blocks(columns)
+
+
+def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: float) -> _Expected:
+    """See `lifetimes.expect`."""
+    recency = graph.op("Max", graph.op("Sub", x["t_days"], x["days_since_last_order"]), 0.0)
+    orders, alive, probability = add_dropout(
+        graph, x["frequency"], recency, x["t_days"], lifetimes.dropout, days
+    )
+    first, repeat = x["first_order_day_amount"], x["monetary_value"]
+    repeat = graph.op("Where", graph.op("IsNaN", repeat), first, repeat)
+    total = graph.op("Add", graph.op("Mul", x["frequency"], repeat), first)
+    excess = graph.op("Sub", x["order_max_amount"], lifetimes.largest_order)
+    total = graph.op("Sub", total, graph.op("Max", excess, 0.0))
+    count = graph.op("Add", x["frequency"], 1.0)
+    mean = graph.op("Div", graph.op("Max", total, 0.0), count)
+    order_value = add_expected_mean(graph, count, mean, lifetimes.spend)
+    return _Expected(
+        orders,
+        graph.clip(alive, TINY, 1 - TINY),
+        graph.clip(probability, TINY, 1 - TINY),
+        order_value,
+        graph.op("Mul", orders, order_value),
+    )
+
+
+def _add_logs(graph: Graph, expected: _Expected) -> str:
+    """See `lifetimes.Expectation.columns`."""
+    orders = graph.op("Log", graph.op("Add", expected.orders, TINY))
+    order_value = graph.op("Log", expected.order_value)
+    return graph.op(
+        "Concat",
+        orders,
+        add_logit(graph, expected.alive),
+        add_logit(graph, expected.probability),
+        order_value,
+        graph.op("Add", orders, order_value),
+        axis=0,
+    )
+
+
+def _add_known(
+    graph: Graph, expected: _Expected, is_cold: str, fixed: Constants
+) -> tuple[str, str, str]:
+    """See `model.Preparation`: log spend, logit of the chance and log orders, none NaN."""
+    spend = graph.op("Where", is_cold, fixed.cold_spend, expected.spend)
+    chance = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
+    cold_orders = float(-np.log(1 - fixed.cold_probability))
+    orders = graph.op("Where", is_cold, cold_orders, expected.orders)
+    return (
+        graph.op("Log", graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),
+        add_logit(graph, chance),
+        graph.op("Log", graph.op("Add", orders, SMALLEST_PROBABILITY)),
+    )

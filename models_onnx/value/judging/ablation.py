@@ -1,0 +1,206 @@
+"""The ensemble without each of its ingredients, on one date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.fit import (
+    RULE,
+    Fold,
+    Report,
+    finish_model,
+    log_level,
+    logit_level,
+    reference_predictions,
+    validate,
+)
+from cva_sql.models_onnx.value.learning import Learning, fit_members
+from cva_sql.models_onnx.value.level.calibration import fit_residuals
+from cva_sql.models_onnx.value.members.lifetimes import COLUMNS
+from cva_sql.models_onnx.value.model import (
+    ENSEMBLE,
+    WEIGHTS,
+    FittedModel,
+    Members,
+    Preparation,
+    Prepared,
+)
+
+# Kinds whose lines add up to the ensemble's, with their weights; what is left is `decayed`.
+PARTS: Mapping[str, float] = {
+    "mbgnbd": WEIGHTS[ENSEMBLE]["mbgnbd"],
+    "glm": WEIGHTS[ENSEMBLE]["glm_offset"] + WEIGHTS[ENSEMBLE]["glm_plain"],
+    "lightgbm": WEIGHTS[ENSEMBLE]["lightgbm"],
+    "hurdle": WEIGHTS[ENSEMBLE]["hurdle"],
+}
+REST = "decayed"
+OWN_LABELS = (*(f"spend_horizon_{k}" for k in range(1, 5)), "spend_same_season")
+DECAYS = ("decayed_spend_30d", "decayed_spend_90d", "decayed_spend_365d", "decayed_orders")
+# Differences are those without less those with the ingredient.
+FIGURES = (
+    "ngini",
+    "r2",
+    "mae",
+    "decile_mape",
+    "abs_bias",
+    "brier",
+    "pinball_p90",
+    "coverage_p90_positive",
+)
+
+Outputs = dict[str, Floats]
+
+
+def rest_line(lines: Mapping[str, Floats]) -> Floats:
+    """The line of `decayed`, which is no kind of its own: what the ensemble's has beside PARTS."""
+    others = sum((weight * lines[kind] for kind, weight in PARTS.items()), np.zeros(1))
+    return np.asarray((lines[ENSEMBLE] - others) / WEIGHTS[ENSEMBLE][REST])
+
+
+def line_without(lines: Mapping[str, Floats], dropped: str) -> Floats:
+    """The ensemble's line with the weight of one part spread over the others in proportion."""
+    weights = {**PARTS, REST: WEIGHTS[ENSEMBLE][REST]}
+    own = lines[dropped] if dropped in lines else rest_line(lines)
+    return np.asarray((lines[ENSEMBLE] - weights[dropped] * own) / (1 - weights[dropped]))
+
+
+@dataclass(frozen=True)
+class Lean(Members):
+    """Members whose ensemble lacks one part or the logistic pair; see `ablate`."""
+
+    dropped: str
+
+    def spend_line(self, rows: Prepared, kind: str) -> Floats:
+        """As the members', the ensemble's without `dropped` where that is a part of it."""
+        if kind != ENSEMBLE or self.dropped not in (*PARTS, REST):
+            return super().spend_line(rows, kind)
+        return line_without({k: super(Lean, self).spend_line(rows, k) for k in LINES}, self.dropped)
+
+    def purchase_line(self, rows: Prepared, kind: str) -> Floats:
+        """As the members', or buy-till-you-die's own."""
+        own = self.dropped == LOGISTIC and kind == ENSEMBLE
+        return super().purchase_line(rows, "mbgnbd" if own else kind)
+
+
+LINES = (ENSEMBLE, *PARTS)
+LOGISTIC = "logistic pair"
+
+
+@dataclass(frozen=True)
+class Blank(Preparation):
+    """Rows in which the columns of buy-till-you-die say nothing: all 0."""
+
+    def apply(self, rows: Dataset) -> Prepared:
+        """The rows as the members see them."""
+        prepared = super().apply(rows)
+        matrix = prepared.matrix.copy()
+        matrix[:, -len(COLUMNS) :] = 0.0
+        return replace(prepared, matrix=matrix)
+
+
+def ablate(
+    learning: Learning,
+    members: Members,
+    folds: Sequence[Fold],
+    whole: FittedModel,
+    test: Dataset,
+    report: Report,
+) -> dict[str, Outputs]:
+    """Predictions for `test` by what the ensemble lacks; `whole` is the model of all members.
+
+    What is only a weight or a number is taken out of the fitted members; for features all of them
+    are fitted again, forward in time as well.
+    """
+    report("ablation: weights and levels")
+    found = {
+        f"member {part}": _lean(learning, members, folds, part).predict(test)
+        for part in (*PARTS, REST)
+    }
+    found[LOGISTIC] = _lean(learning, members, folds, LOGISTIC).predict(test)
+    now = learning.rows.seen_from(learning.plan.as_of)
+    rule = reference_predictions(now, learning.plan.horizon_days)[RULE]
+    for name, total in (
+        ("own level: lifetimes'", whole.level.expected),
+        (f"own level: {RULE}'s", float(rule.sum())),
+    ):
+        found[name] = _at_level(learning, whole, total).predict(test)
+    found["slope"] = _straight(learning, whole, folds).predict(test)
+    outcomes = [fold.outcomes[ENSEMBLE] for fold in folds]
+    narrow = fit_residuals(outcomes, whole.slope, 0.0)
+    found["level in intervals"] = replace(whole, residuals=narrow).predict(test)
+    for name, other in _refits(learning).items():
+        report(f"ablation: fitting without {name}")
+        found[name] = _refit(other).predict(test)
+    return found
+
+
+def _lean(learning: Learning, members: Members, folds: Sequence[Fold], dropped: str) -> FittedModel:
+    plain = {field.name: getattr(members, field.name) for field in fields(Members)}
+    return finish_model(
+        learning,
+        Lean(**plain, dropped=dropped),
+        [_lean_fold(fold, dropped) for fold in folds],
+        ENSEMBLE,
+    )
+
+
+def _lean_fold(fold: Fold, dropped: str) -> Fold:
+    outcome = fold.outcomes[ENSEMBLE]
+    if dropped == LOGISTIC:
+        outcome = replace(outcome, logit=fold.outcomes["mbgnbd"].logit)
+    else:
+        lines = {kind: fold.outcomes[kind].line for kind in LINES}
+        outcome = replace(outcome, line=line_without(lines, dropped))
+    return replace(fold, outcomes={**fold.outcomes, ENSEMBLE: outcome})
+
+
+def _at_level(learning: Learning, model: FittedModel, total: float) -> FittedModel:
+    """The same customers' shares and order at another total, with the chances that follow."""
+    if not (total > 0 and model.level.total > 0):
+        return model
+    level = replace(model.level, total=total)
+    return replace(
+        model,
+        level=level,
+        log_level=model.log_level + float(np.log(total / model.level.total)),
+        logit_level=logit_level(model.members, _now(learning, model), model.kind, level),
+    )
+
+
+def _now(learning: Learning, model: FittedModel) -> Prepared:
+    return model.members.preparation.apply(learning.rows.seen_from(learning.plan.as_of))
+
+
+def _straight(learning: Learning, model: FittedModel, folds: Sequence[Fold]) -> FittedModel:
+    """The same total with a slope of 1."""
+    line = model.members.spend_line(_now(learning, model), model.kind)
+    outcomes = [fold.outcomes[model.kind] for fold in folds]
+    return replace(
+        model,
+        slope=1.0,
+        log_level=log_level(line, model.level),
+        residuals=fit_residuals(outcomes, 1.0, model.level.spread),
+    )
+
+
+def _refits(learning: Learning) -> dict[str, Learning]:
+    """What to learn from without some features; a shop that lacks them is left out."""
+    found = {"lifetimes' columns": replace(learning, prepare=Blank)}
+    for name, columns in (("own past labels", OWN_LABELS), ("decayed spends", DECAYS)):
+        rows = learning.rows
+        kept = {n: column for n, column in rows.numbers.items() if n not in columns}
+        if len(kept) < len(rows.numbers):
+            found[name] = replace(learning, rows=replace(rows, numbers=kept))
+    return found
+
+
+def _refit(learning: Learning) -> FittedModel:
+    plan = learning.plan
+    folds = validate(learning, lambda _: None)
+    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    return finish_model(learning, members, folds, ENSEMBLE)

@@ -1,0 +1,258 @@
+"""Temporal back-test: at each date train on what was known, predict, compare with what came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.fit import (
+    OPTIONAL_FAMILY as FAMILY,
+)
+from cva_sql.models_onnx.value.fit import (
+    RULE,
+    Fitting,
+    Report,
+    finish_model,
+    fit_both_ways,
+    reference_predictions,
+)
+from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
+from cva_sql.models_onnx.value.judging.ablation import FIGURES, ablate
+from cva_sql.models_onnx.value.judging.benchmarks import PEERS, predict_peers
+from cva_sql.models_onnx.value.judging.bootstrap import (
+    Metric,
+    Sample,
+    evaluate_dates,
+    mean_differences,
+)
+from cva_sql.models_onnx.value.judging.deciles import Decile, mean_deciles, measure_deciles
+from cva_sql.models_onnx.value.judging.verdicts import (
+    figure,
+    figures_verdict,
+    gain_verdict,
+    ranking_verdict,
+)
+from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS
+
+MODEL = "cva"
+WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
+PEER = "mbgnbd"  # what MODEL has to rank above to be worth its members
+LEVELLED = "mbgnbd_levelled"  # the member, beside the peer `mbgnbd` that has its own level
+MEMBERS = tuple(LEVELLED if kind == "mbgnbd" else kind for kind in KINDS)
+# On which figures two models are compared; the first of them decides, fixed beforehand: of four
+# figures one differs by luck too often.
+DECISIVE = "ngini"
+COMPARED = ("spearman", DECISIVE, "mae", "d2_tweedie")
+
+Outputs = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the family adds: each figure of WITH less that of WITHOUT, means over the dates.
+
+    The intervals hold the chance of who the customers are, not that of fitting again.
+    """
+
+    differences: dict[str, Metric]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """`metrics` is model -> (one dict of metrics a date, their means); `verdicts` are sentences.
+
+    A member or peer that could not be fitted on every date is left out. `comparisons` are paired
+    differences of MODEL less another, by the other's name; `ablation` those of the ensemble without
+    an ingredient less the whole, by ingredient: both means over the dates.
+    """
+
+    horizon_days: int
+    dates: tuple[date, ...]
+    customers: tuple[int, ...]
+    metrics: dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]
+    verdicts: tuple[str, ...]
+    gain: Gain | None = None  # None in a shop without the family's data
+    deciles: tuple[Decile, ...] = ()
+    comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules among the models."""
+        ours = {MODEL, WITH, WITHOUT, *MEMBERS, *PEERS}
+        return tuple(name for name in self.metrics if name not in ours)
+
+
+@dataclass(frozen=True)
+class _Date:
+    """One date's samples by model, those of the ensemble less an ingredient, and the verdict."""
+
+    samples: dict[str, Sample]
+    lean: dict[str, Sample]
+    verdict: str
+
+
+def backtest(
+    data: Dataset,
+    plans: Sequence[Plan],
+    replicates: int,
+    report: Report,
+    *,
+    is_ablated: bool = False,
+) -> Backtest:
+    """Evaluates what would have been deployed on each plan's date, its members, peers and rules.
+
+    Where the family `reviews` has data, also what would have been deployed with and without it.
+    """
+    dates = [_evaluate_date(data, plan, report, is_ablated) for plan in plans]
+    report("bootstrapping")
+    names = [n for n in dates[0].samples if all(n in one.samples for one in dates)]
+    samples = {name: [one.samples[name] for one in dates] for name in names}
+    found = _measure(samples, replicates)
+    rules = [name for name in names if name not in (MODEL, WITH, WITHOUT, *MEMBERS, *PEERS)]
+    best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
+    others = [best, *(name for name in (PEER,) if name in samples)]
+    compared = {name: _less(samples[MODEL], samples[name], replicates) for name in others}
+    verdicts = _date_verdicts(plans, dates, replicates)
+    verdicts += [
+        ranking_verdict(MODEL, name, differences[DECISIVE], is_rule=name in rules)
+        for name, differences in compared.items()
+    ]
+    means = {name: mean for name, (_, mean) in found.items()}
+    for kind, names in (("rule", rules), ("peer", [name for name in PEERS if name in means])):
+        verdicts += [figures_verdict(MODEL, means, names, kind)] if names else []
+    return Backtest(
+        plans[0].horizon_days,
+        tuple(plan.as_of for plan in plans),
+        tuple(len(data.at([plan.as_of], plan.horizon_days)) for plan in plans),
+        found,
+        tuple(verdicts),
+        _gain(samples[WITH], samples[WITHOUT], replicates) if WITH in samples else None,
+        tuple(_deciles(plans, samples)),
+        compared,
+        _ablation(samples, dates, replicates) if is_ablated else {},
+    )
+
+
+def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) -> _Date:
+    report(f"as of {plan.as_of}")
+    test = data.at([plan.as_of], plan.horizon_days)
+    rules = reference_predictions(test, plan.horizon_days)
+    fits = fit_both_ways(data, plan, report)
+    chosen = fits[0][1]
+    outputs, verdict = _deployed(chosen, test, rules)
+    samples = {MODEL: _sample(test, outputs)}
+    lean: dict[str, Sample] = {}
+    if chosen.members is not None and chosen.model is not None:
+        report("members and peers")
+        models = {chosen.model.kind: chosen.model}
+        for kind, name in sorted(zip(KINDS, MEMBERS, strict=True), key=lambda k: k[0] != ENSEMBLE):
+            if kind == chosen.model.kind and chosen.choice.is_better:
+                samples[name] = samples[MODEL]  # the same object is measured once
+                continue
+            if kind not in models:
+                models[kind] = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
+            samples[name] = _sample(test, models[kind].predict(test))
+        spread = chosen.model.level.spread
+        peers = predict_peers(chosen.learning, chosen.members, chosen.folds, test, spread)
+        samples |= {name: _sample(test, peer) for name, peer in peers.items()}
+        if is_ablated:
+            outcomes = ablate(
+                chosen.learning, chosen.members, chosen.folds, models[ENSEMBLE], test, report
+            )
+            lean = {name: _sample(test, outcome) for name, outcome in outcomes.items()}
+    samples |= {name: _sample(test, {"predicted_value": value}) for name, value in rules.items()}
+    if len(fits) > 1:
+        verdict += f"; {'with' if fits[0][0] is data else 'without'} {FAMILY}"
+        for rows, fitting in sorted(fits, key=lambda fit: fit[0] is not data):
+            name = WITH if rows is data else WITHOUT
+            own = samples[MODEL]
+            samples[name] = (
+                own if fitting is chosen else _sample(test, _deployed(fitting, test, rules)[0])
+            )
+    return _Date(samples, lean, verdict)
+
+
+def _deployed(fitting: Fitting, test: Dataset, rules: dict[str, Floats]) -> tuple[Outputs, str]:
+    """The outputs of what would have scored on the date, and why it would have."""
+    if fitting.model is None:
+        return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
+    if not fitting.choice.is_better:
+        return {"predicted_value": rules[RULE]}, f"the rule scores: {fitting.choice.reason}"
+    return fitting.model.predict(test), fitting.choice.reason
+
+
+def _sample(test: Dataset, outputs: Mapping[str, Floats]) -> Sample:
+    names = {level: f"predicted_value_p{round(level * 100)}" for level in Q_LEVELS}
+    return Sample(
+        test.label_value,
+        outputs["predicted_value"],
+        probability=outputs.get("purchase_probability"),
+        quantiles={level: outputs[name] for level, name in names.items() if name in outputs},
+        customer_id=test.customer_id,
+    )
+
+
+def _measure(
+    samples: Mapping[str, Sequence[Sample]], replicates: int
+) -> dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]:
+    found, known = {}, {}
+    for name, rows in samples.items():
+        key = tuple(id(sample) for sample in rows)
+        if key not in known:
+            known[key] = evaluate_dates(rows, replicates=replicates)
+        found[name] = known[key]
+    return found
+
+
+def _less(first: Sequence[Sample], second: Sequence[Sample], replicates: int) -> dict[str, Metric]:
+    found = mean_differences(second, {MODEL: first}, COMPARED, replicates=replicates)
+    return found[MODEL]
+
+
+def _date_verdicts(plans: Sequence[Plan], dates: Sequence[_Date], replicates: int) -> list[str]:
+    verdicts = []
+    for plan, one in zip(plans, dates, strict=True):
+        verdicts.append(f"{plan.as_of}: {one.verdict}")
+        pair = {MODEL: [one.samples[MODEL]]}
+        rule = [one.samples[RULE]]
+        found = mean_differences(rule, pair, [DECISIVE], replicates=replicates)[MODEL][DECISIVE]
+        verdicts.append(f"  nGini less the rule's: {figure(found)}")
+    return verdicts
+
+
+def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
+    differences = _less(full, lean, replicates)
+    if all(sample.probability is None for sample in (*full, *lean)):
+        where = "on every date" if len(full) > 1 else "here"
+        return Gain(differences, f"{FAMILY} add nothing: the rule scores {where}, with or without")
+    return Gain(differences, gain_verdict(FAMILY, differences[DECISIVE]))
+
+
+def _deciles(plans: Sequence[Plan], samples: Mapping[str, Sequence[Sample]]) -> list[Decile]:
+    """Those of MODEL and the peers on each date, then their means over the dates."""
+    found: list[Decile] = []
+    for name in (MODEL, *PEERS):
+        for plan, sample in zip(plans, samples.get(name, ()), strict=False):
+            chance = None if sample.probability is None else np.asarray(sample.probability)
+            actual, predicted = np.asarray(sample.actual), np.asarray(sample.predicted)
+            ids = np.asarray(sample.customer_id)
+            found += measure_deciles(plan.as_of, name, ids, actual, predicted, chance)
+    return found + mean_deciles(found)
+
+
+def _ablation(
+    samples: Mapping[str, Sequence[Sample]], dates: Sequence[_Date], replicates: int
+) -> dict[str, dict[str, Metric]]:
+    if ENSEMBLE not in samples:
+        return {}
+    names = [n for n in dates[0].lean if all(n in one.lean for one in dates)]
+    lean = {name: [one.lean[name] for one in dates] for name in names}
+    return mean_differences(samples[ENSEMBLE], lean, FIGURES, replicates=replicates)

@@ -1,0 +1,165 @@
+"""What a training found, as rows to keep: its scores, the curves of its boosters, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.fit import Choice
+from cva_sql.models_onnx.value.judging.curves import LOSSES
+from cva_sql.models_onnx.value.members.linear import GLM_PENALTY, LOGIT_PENALTY, TWEEDIE_POWER
+from cva_sql.models_onnx.value.members.trees import SHARED
+from cva_sql.models_onnx.value.model import CHANCES, ENSEMBLE, WEIGHTS
+from cva_sql.udfs.manifest import Manifest
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TABLE = "cva_training_runs"
+COLUMNS = {  # name -> (type, comment)
+    "run_at": ("timestamp", "when the training ended, UTC"),
+    "model_version": ("varchar", "the model that was fitted; null where there was too little data"),
+    "as_of_date": ("date", "the date that the model was made for"),
+    "horizon_days": ("integer", "length of the forecast"),
+    "is_deployed": ("boolean", "whether it scores from then on"),
+    "reason": ("varchar", "why it does or does not"),
+    "kind": ("varchar", "score: on the validation dates; curve: loss by round; setting"),
+    "model": ("varchar", "the member, candidate or rule; null for what holds for all"),
+    "name": ("varchar", "the metric, loss or setting"),
+    "step": ("integer", "boosting rounds of a curve; the place in a list, from 1; else null"),
+    "value": ("double", "the number, where it is one"),
+    "text": ("varchar", "the words, where it is none"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One figure, point of a curve or setting; see COLUMNS."""
+
+    kind: str
+    name: str
+    model: str | None = None
+    step: int | None = None
+    value: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all rows of one training share; `run_at` is UTC without a zone."""
+
+    run_at: datetime
+    model_version: str | None
+    plan: Plan
+    is_deployed: bool
+    reason: str
+
+
+def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
+    """All rows of a training: scores, curves, settings; without a manifest what is known.
+
+    Settings are those of the code that fitted, and what the manifest says was fitted.
+    """
+    found = [
+        Entry("score", metric, model, value=value)
+        for model, scores in choice.scores.items()
+        for metric, value in scores.items()
+    ]
+    found += [
+        Entry("score", "level_log_error", ENSEMBLE, place, error, day.isoformat())
+        for place, (day, error) in enumerate(
+            zip(choice.dates, choice.level_errors, strict=False), start=1
+        )
+    ]
+    found += [
+        Entry("curve", LOSSES[point.model], point.model, point.rounds, point.loss)
+        for point in choice.curves
+    ]
+    return [*found, *_code_settings(), *(_fitted(manifest.training) if manifest else ())]
+
+
+def _code_settings() -> Iterator[Entry]:
+    for member, weight in WEIGHTS[ENSEMBLE].items():
+        yield Entry("setting", "weight", member, value=weight)
+    names = ("mbgnbd", "logit_offset", "logit_plain")
+    for member, weight in zip(names, CHANCES[ENSEMBLE], strict=True):
+        yield Entry("setting", "chance_weight", member, value=weight)
+    for member in ("glm_offset", "glm_plain"):
+        yield Entry("setting", "penalty", member, value=GLM_PENALTY)
+    for member in ("logit_offset", "logit_plain"):
+        yield Entry("setting", "penalty", member, value=LOGIT_PENALTY)
+    for member in ("glm_offset", "glm_plain", "lightgbm"):
+        yield Entry("setting", "tweedie_power", member, value=TWEEDIE_POWER)
+    for member in ("lightgbm", "hurdle"):
+        for name, value in SHARED.items():
+            yield _setting(name, value, member)
+
+
+def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
+    """The facts of a manifest: dates, level, slope, lifetimes with their reports, outliers."""
+    for name in ("kind", "first_order", "label_days", "slope", "retention_rate"):
+        if name in training:
+            yield _setting(name, training[name])
+    for place, origin in enumerate(training.get("origins", ()), start=1):
+        yield Entry("setting", "origin", step=place, text=str(origin))
+    for name, value in training.get("level", {}).items():
+        if name != "backtest_log_errors":  # a score
+            yield _setting(name, value, "level")
+    for part, facts in training.get("lifetimes", {}).items():
+        for name, value in (facts if isinstance(facts, dict) else {part: facts}).items():
+            yield _setting(name, value, part if isinstance(facts, dict) else "lifetimes")
+    for place, outlier in enumerate(training.get("outliers", ()), start=1):
+        spend = float(outlier["spend"])
+        yield Entry("setting", "outlier", None, place, spend, str(outlier["customer_id"]))
+
+
+def _setting(name: str, value: Any, model: str | None = None) -> Entry:
+    """A number as `value`, also true and false; anything else as `text`, None as neither."""
+    if isinstance(value, int | float):
+        number = float(value)
+        return Entry("setting", name, model, value=number if np.isfinite(number) else None)
+    return Entry("setting", name, model, text=None if value is None else str(value))
+
+
+def append_training_run(
+    con: DuckDBPyConnection, schema: str, run: Run, entries: Sequence[Entry]
+) -> None:
+    """Adds the rows of a training to the schema's table, which is made where it is missing.
+
+    Former trainings stay. Without an entry there is one row that says the reason alone.
+    """
+    import pyarrow as pa
+
+    quoted = schema.replace('"', '""')
+    table = f'"{quoted}"."{TABLE}"'
+    columns = ", ".join(f'"{name}" {kind}' for name, (kind, _) in COLUMNS.items())
+    shared = {
+        "run_at": run.run_at.replace(tzinfo=None),
+        "model_version": run.model_version,
+        "as_of_date": run.plan.as_of,
+        "horizon_days": run.plan.horizon_days,
+        "is_deployed": run.is_deployed,
+        "reason": run.reason,
+    }
+    arrow = {
+        "timestamp": pa.timestamp("us"),
+        "date": pa.date32(),
+        "integer": pa.int32(),
+        "boolean": pa.bool_(),
+        "double": pa.float64(),
+        "varchar": pa.string(),
+    }
+    rows = [shared | entry.__dict__ for entry in entries or [Entry("setting", "reason")]]
+    added = pa.Table.from_pylist(  # noqa: F841 - the statement below reads it by name
+        rows, schema=pa.schema([(name, arrow[kind]) for name, (kind, _) in COLUMNS.items()])
+    )
+    con.execute(f'create schema if not exists "{quoted}"').fetchall()
+    con.execute(f"create table if not exists {table} ({columns})").fetchall()
+    for name, (_, comment) in COLUMNS.items():
+        con.execute(f"comment on column {table}.\"{name}\" is '{comment}'").fetchall()
+    con.execute(f"insert into {table} by name select * from added").fetchall()

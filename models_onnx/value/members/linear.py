@@ -1,0 +1,83 @@
+"""Linear members: Tweedie regression of spend, logistic regression of buying."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats, Matrix, sigmoid
+
+TWEEDIE_POWER = 1.4  # between Poisson (1) and gamma (2): many zeros, a heavy tail
+GLM_PENALTY = 0.1  # .01 does as well on two shops; more holds small shops together
+LOGIT_PENALTY = 0.02  # .001 to .1 do alike on two shops
+LINEAR_ROWS = 60_000  # sixty coefficients need no more; every n-th row above that
+NEWTON_STEPS = 25  # eight do
+NEWTON_TOLERANCE = 1e-8  # of a coefficient of standardised columns
+
+
+@dataclass(frozen=True)
+class Linear:
+    """coefficients · z + intercept, for a standardised matrix z."""
+
+    coefficients: Floats
+    intercept: float
+
+    def line(self, z: Matrix) -> Floats:
+        """The linear function, shape (rows,)."""
+        return np.asarray(np.sum(z * self.coefficients, axis=1) + self.intercept)
+
+
+def fit_spend_linear(z: Matrix, value: Floats, weight: Floats, offset: Floats) -> Linear:
+    """Tweedie regression of spend with log link, L2 penalty and an offset in logs.
+
+    The Tweedie deviance is homogeneous: d(c·y, c·μ) = c^(2−p)·d(y, μ). So an offset is a division
+    of spend by exp(offset), with weights times exp(offset)^(2−p).
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import TweedieRegressor
+    from threadpoolctl import threadpool_limits
+
+    every = slice(None, None, -(-len(value) // LINEAR_ROWS))
+    unit = np.exp(offset[every])
+    weight = weight[every] * unit ** (2 - TWEEDIE_POWER)
+    regressor = TweedieRegressor(
+        power=TWEEDIE_POWER,
+        alpha=GLM_PENALTY,
+        link="log",
+        solver="newton-cholesky",
+        max_iter=NEWTON_STEPS,
+        tol=1e-6,
+    )
+    # One thread: the products are too small to share, and ten times slower when shared.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # The steps are enough for the ranking; the last digits are not worth a warning.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regressor.fit(z[every], value[every] / unit, sample_weight=weight / weight.sum())
+    return Linear(np.asarray(regressor.coef_, dtype=np.float64), float(regressor.intercept_))
+
+
+def fit_logit_linear(z: Matrix, bought: Floats, weight: Floats, offset: Floats) -> Linear:
+    """Logistic regression with an L2 penalty and an offset in logits, by Newton's method.
+
+    scikit-learn's has no offset. `bought` is 1 or 0.
+    """
+    from threadpoolctl import threadpool_limits
+
+    every = slice(None, None, -(-len(bought) // LINEAR_ROWS))
+    x = np.column_stack([z[every], np.ones(len(bought[every]))])
+    y, weight, offset = bought[every], weight[every] / weight[every].sum(), offset[every]
+    penalty = np.full(x.shape[1], LOGIT_PENALTY)
+    penalty[-1] = 1e-9  # of the intercept: only so that a step exists where all or none bought
+    beta = np.zeros(x.shape[1])
+    with threadpool_limits(1):
+        for _ in range(NEWTON_STEPS):
+            p = sigmoid(offset + x @ beta)
+            gradient = x.T @ (weight * (p - y)) + penalty * beta
+            curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(penalty)
+            step = np.clip(np.linalg.solve(curvature, gradient), -5.0, 5.0)
+            beta = beta - step
+            if np.abs(step).max() < NEWTON_TOLERANCE:
+                break
+    return Linear(beta[:-1], float(beta[-1]))

@@ -1,0 +1,66 @@
+"""Tree members: LightGBM for spend, and for what buyers spend."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats, Matrix
+from cva_sql.models_onnx.value.members.linear import TWEEDIE_POWER
+
+# Read when OpenMP is loaded, so before LightGBM is: threads that wait by spinning make training
+# four times as slow on a machine that has other work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+SHARED: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "num_leaves": 8,
+    "lambda_l2": 5.0,
+    "seed": 7,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 2,
+    "verbosity": -1,
+}
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A LightGBM booster for a target in units of `scale`, with a log link."""
+
+    booster: Any
+    scale: float
+
+    def log(self, matrix: Matrix) -> Floats:
+        """log of the prediction: log scale + the sum of leaves, in double."""
+        raw = np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
+        return float(np.log(self.scale)) + raw
+
+
+def _train(
+    matrix: Matrix, target: Floats, weight: Floats, rounds: int, settings: dict[str, Any]
+) -> Any:
+    import lightgbm
+
+    leaf = int(np.clip(len(target) / 200, 20, 100))
+    data = lightgbm.Dataset(matrix, label=target, weight=weight, free_raw_data=True)
+    return lightgbm.train({**SHARED, "min_data_in_leaf": leaf, **settings}, data, rounds)
+
+
+def fit_value_trees(matrix: Matrix, value: Floats, weight: Floats) -> Trees:
+    """Tweedie regression of spend."""
+    scale = float(np.average(value, weights=weight)) or 1.0
+    settings = {"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER}
+    return Trees(_train(matrix, value / scale, weight, 80, settings), scale)
+
+
+def fit_amount_trees(matrix: Matrix, value: Floats, weight: Floats) -> Trees:
+    """Gamma regression of what buyers spend: the second half of a hurdle model."""
+    bought = value > 0
+    amount = value[bought]
+    scale = float(np.average(amount, weights=weight[bought])) if len(amount) else 1.0
+    settings = {"objective": "gamma"}
+    return Trees(_train(matrix[bought], amount / scale, weight[bought], 100, settings), scale)
