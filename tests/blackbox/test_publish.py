@@ -42,10 +42,10 @@ while not stop.exists():
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
-import cva_sql.cli.dbt as dbt
-import cva_sql.cli.publish as publish
-from cva_sql.cli.options import open_shop
-from cva_sql.cli.run import run_shop
+import cva_sql.cli.shop.dbt_runner as dbt
+import cva_sql.cli.run.publish as publish
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.run.build import run_shop
 db, place, when = sys.argv[1:]
 dbt.run_dbt = lambda *_, **__: None
 owner, name = (Path, place[5:]) if place.startswith("Path.") else (publish, place)
@@ -212,7 +212,7 @@ def test_a_kill_between_two_steps_of_publishing_leaves_a_whole_run(
     former = read_published(db.parent)
     code = KILLED_RUN
     if place == "check_scores":
-        code = code.replace("import cva_sql.cli.publish as", "import cva_sql.cli.gates as")
+        code = code.replace("import cva_sql.cli.run.publish as", "import cva_sql.cli.run.gates as")
     killed = subprocess.run(
         [sys.executable, "-c", code, str(db), place, when], capture_output=True, check=False
     )

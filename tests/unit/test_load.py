@@ -18,8 +18,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cva_sql.cli.load import command as load_command
 from cva_sql.cli.load import rows as load_rows
-from cva_sql.cli.load import table as load_command
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.table import load_table
 from cva_sql.udfs.errors import CvaError, UsageError
