@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import raw_tables
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError
 
@@ -68,7 +68,7 @@ def _canonical(con: DuckDBPyConnection, shop: Shop) -> dict[Name, str]:
     """The user's tables behind the canonical ones, with the canonical columns that date them."""
     found = {}
     schema = str(shop.vars.get("cva_raw_schema", "raw"))
-    for table, columns in canonical_tables().items():
+    for table, line in raw_tables().items():
         identifier = str(shop.vars.get(f"cva_{table}_identifier", table))
         rows = con.execute(
             "select table_schema, table_name from information_schema.tables "
@@ -76,8 +76,7 @@ def _canonical(con: DuckDBPyConnection, shop: Shop) -> dict[Name, str]:
             "and lower(table_name) = lower(?)",
             [schema, identifier],
         ).fetchall()
-        dates = ", ".join(name for name, (kind, _) in columns.items() if kind == "time")
-        by = "its order" if table == "order_items" else dates
+        by = f"its {line.of.removesuffix('s')}" if line.of else ", ".join(line.times)
         found.update({(row[0], row[1]): by for row in rows})
     return found
 

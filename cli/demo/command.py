@@ -30,7 +30,7 @@ def demo(
     """
     import duckdb
 
-    from cva_sql.cli.demo.sample_shop import TABLES, describe, write_shop
+    from cva_sql.cli.demo.sample_shop import describe, write_shop
     from cva_sql.cli.load.table import load_table
     from cva_sql.cli.report.writing import write_report
     from cva_sql.cli.run.build import run_shop
@@ -49,7 +49,7 @@ def demo(
     with step("making a sample shop"):
         facts = write_shop(folder / "files", customers=customers, seed=seed)
     print(describe(facts), end="\n\n")
-    for table in TABLES:
+    for table in facts.rows:
         report = load_table(table, [folder / "files" / f"{table}.csv"], db=db, replace=True)
         print(report.as_text())
     shop = open_shop(db)

@@ -8,15 +8,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.package import raw_tables
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     import duckdb
 
-TABLES = ("orders", "order_items", "products", "customers", "returns", "reviews")
 SCRIPTS = ("shop.sql", "review_phrases.sql", "reviews.sql")  # each needs those before it
 MIN_CUSTOMERS = 50  # fewer do not place enough orders to hold every kind of dirt
 MIN_MONTHS = 12  # fewer do not show every month's season
+
+
+def _script(name: str) -> str:
+    return files("cva_sql.cli.demo").joinpath(name).read_text(encoding="utf-8")
+
+
+SQL = "\n".join(map(_script, SCRIPTS))
+TABLES = tuple(table for table in raw_tables() if f"create table out_{table} as" in SQL)
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,7 @@ def _make_tables(con: duckdb.DuckDBPyConnection, **variables: int) -> None:
     """A table out_<file> for each file, in a database in memory."""
     for name, value in variables.items():
         con.execute(f"set variable {name} = {value:d}")
-    for script in SCRIPTS:
-        con.execute(files("cva_sql.cli.demo").joinpath(script).read_text(encoding="utf-8"))
+    con.execute(SQL)
 
 
 def describe(facts: ShopFacts) -> str:

@@ -18,7 +18,7 @@ SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
 
 
 def load(
-    table: str = typer.Argument(help="Canonical table: orders, order_items, customers …"),
+    table: str = typer.Argument(help="Raw table, e.g. orders; a name that is none lists them all."),
     files: list[Path] = typer.Argument(
         default_factory=list,
         show_default=False,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.load.casts import CLOCK, DATE, WHITE_SPACE, ZONE
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.sql_text import column_names, listed, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -17,20 +17,7 @@ if TYPE_CHECKING:
 
 CSV, TSV, TXT, JSON, PARQUET = "csv", "tsv", "txt", "json", "parquet"
 FORMATS = {".csv": CSV, ".tsv": TSV, ".txt": TXT, ".json": JSON, ".jsonl": JSON, ".ndjson": JSON}
-
-# What a text column is, in the order tried, with a check of one value `@`: a column takes a type
-# only if every value passes. Numbers with leading zeros and integers that a DOUBLE would round
-# stay text, as ids are written that way.
-TEXT_TYPES = {
-    "bigint": r"regexp_full_match(@, '-?(0|[1-9]\d{0,17})')",
-    "double": r"regexp_full_match(@, '[+-]?(0|[1-9]\d{0,14})?([.]\d*)?([eE][+-]\d{1,3})?')"
-    " and try_cast(@ as double) is not null",
-    "timestamp": f"regexp_full_match(@, '{DATE}({CLOCK})?')"
-    " and try_cast(@ as timestamp) is not null",
-    "timestamptz": f"regexp_full_match(@, '{DATE}{CLOCK}{ZONE}')"
-    " and try_cast(@ as timestamptz) is not null",
-    "boolean": "lower(@) in ('true', 'false')",
-}
+WHITE_SPACE = " \t\r\n\f\v\u00a0\u3000"  # DuckDB's own trim leaves tabs and line ends
 
 
 def read_files(con: DuckDBPyConnection, files: Sequence[Path]) -> None:
@@ -138,6 +125,25 @@ def _select_columns_in_lines(con: DuckDBPyConnection, file: Path, path: str) -> 
     return f"select {values} from {split}"
 
 
+def _text_types() -> dict[str, str]:
+    """What a text column is, in the order tried, with a check of one value `@`.
+
+    A column takes a type only if every value passes. Numbers with leading zeros and integers that
+    a DOUBLE would round stay text, as ids are written that way.
+    """
+    like = macro_value("casts.sql", "time_patterns")
+    return {
+        "bigint": r"regexp_full_match(@, '-?(0|[1-9]\d{0,17})')",
+        "double": r"regexp_full_match(@, '[+-]?(0|[1-9]\d{0,14})?([.]\d*)?([eE][+-]\d{1,3})?')"
+        " and try_cast(@ as double) is not null",
+        "timestamp": f"regexp_full_match(@, '{like['date']}({like['clock']})?')"
+        " and try_cast(@ as timestamp) is not null",
+        "timestamptz": f"regexp_full_match(@, '{like['date']}{like['clock']}{like['zone']}')"
+        " and try_cast(@ as timestamptz) is not null",
+        "boolean": "lower(@) in ('true', 'false')",
+    }
+
+
 def _infer_types(con: DuckDBPyConnection) -> None:
     left = {
         row[0]: f"trim({quoted(row[0])})"
@@ -145,7 +151,7 @@ def _infer_types(con: DuckDBPyConnection) -> None:
         if row[1] == "VARCHAR"
     }
     types: dict[str, str] = {}
-    for sql_type, check in TEXT_TYPES.items():
+    for sql_type, check in _text_types().items():
         fits = left
         for rows in ("(from temp.cva_text limit 1000)", "temp.cva_text"):  # most fail early
             fits = _columns_passing(con, rows, fits, check)

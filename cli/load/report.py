@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from cva_sql.cli.shop.package import raw_tables
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -124,7 +126,8 @@ class LoadReport:
 
     def _details(self, totals: Totals) -> str:
         said = []
-        if totals.customers is not None and self.table != "customers":
+        is_of_people = raw_tables()[self.table].role == "people"
+        if totals.customers is not None and not is_of_people:
             said.append(_count(totals.customers, "customers"))
         if totals.first and totals.last:
             said.append(f"{totals.first.date()} .. {totals.last.date()}")

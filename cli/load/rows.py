@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.load.casts import SQL_TYPES, as_kind
+from cva_sql.cli.load.files import WHITE_SPACE
 from cva_sql.cli.load.report import Lines, Totals, Unreadable
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.sql_text import bind, column_names, has_columns, one_line, quoted
+from cva_sql.cli.shop.package import RawTable, macro_value
+from cva_sql.cli.shop.sql_text import (
+    bind,
+    column_names,
+    has_columns,
+    literal,
+    one_line,
+    quoted,
+)
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +91,7 @@ def pick_columns(
 def read_values(con: DuckDBPyConnection, kinds: Kinds, timezone: str) -> tuple[Unreadable, ...]:
     """The values of PICKED that cannot be read; makes READ, where they are NULL."""
     rows = con.execute(f"describe {PICKED}").fetchall()
-    casts = {name: as_kind(name, sql_type, kinds[name][0], timezone) for name, sql_type, *_ in rows}
+    casts = {name: _cast(name, given, kinds[name][0], timezone) for name, given, *_ in rows}
     values = ", ".join(f"{cast} as {name}" for name, cast in casts.items())
     con.execute(f"create temp table cva_read as select {values} from {PICKED}")
     lost = {
@@ -99,11 +107,27 @@ def read_values(con: DuckDBPyConnection, kinds: Kinds, timezone: str) -> tuple[U
     )
 
 
+def sql_type(kind: str) -> str:
+    """The type of a kind of canonical column, as DuckDB calls it."""
+    name = str(macro_value("casts.sql", "kind_type", kind))
+    return "varchar" if name == "string" else name
+
+
+def _cast(column: str, from_type: str, kind: str, timezone: str) -> str:
+    """SQL: `column` as staging would read it, without the white space and infinities of files."""
+    text = f"{column} ->> '$'" if from_type == "JSON" else column
+    if from_type in ("VARCHAR", "JSON"):
+        column, from_type = f"nullif(trim({text}, {literal(WHITE_SPACE)}), '')", "VARCHAR"
+    zone = {"cva_timezone": timezone}
+    value = macro_value("casts.sql", "cast_kind", f"({column})", kind, from_type, settings=zone)
+    return f"case when isfinite({value}) then {value} end" if kind == "time" else str(value)
+
+
 def sum_lines(con: DuckDBPyConnection) -> Lines:
     """What became of the order lines of READ; makes SUMMED, one row per order."""
     money = {"amount", "discount_amount"}  # a total that overflows is NULL, and counted as missing
     values = ", ".join(
-        f"try_cast(sum({name}) as {SQL_TYPES['money']}) as {name}"
+        f"try_cast(sum({name}) as {sql_type('money')}) as {name}"
         if name in money
         else f"min({name}) as {name}"
         for name in column_names(con, f"from {READ}")
@@ -124,11 +148,11 @@ def sum_lines(con: DuckDBPyConnection) -> Lines:
     return Lines(taken, without_id, without_amount, several)
 
 
-def totals(con: DuckDBPyConnection, relation: str, kinds: Kinds) -> Totals:
-    """Rows, customers, span of the first time column and sum of the required amount."""
+def totals(con: DuckDBPyConnection, relation: str, table: RawTable) -> Totals:
+    """Rows, customers, span of the date or first time, and sum of the required amount."""
     names = column_names(con, f"from {relation}")
-    times = [name for name in kinds if name in names and kinds[name][0] == "time"]
-    money = [name for name in kinds if kinds[name] == ("money", True)]
+    times = [name for name in (table.date, *table.times) if name in names]
+    money = [name for name, spec in table.columns.items() if spec == ("money", True)]
     values = [
         "count(*)",
         "count(distinct customer_id)" if "customer_id" in names else "null",

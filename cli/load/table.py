@@ -9,24 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
-from cva_sql.cli.load.casts import SQL_TYPES
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.shop.expressions import check_expression, shortened
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import RawTable, raw_tables
 from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-KEYS = {
-    "orders": "order_id",
-    "products": "product_id",
-    "returns": "return_id",
-    "reviews": "review_id",
-}
 
 
 def load_table(
@@ -49,7 +40,8 @@ def load_table(
     that is not in it is taken from the source's column of that name. Values that cannot be read
     become NULL. The table changes in one transaction, or not at all (CvaError, UsageError).
     """
-    kinds = _checked_kinds(table, columns or {}, lines, bool(files), query is not None)
+    line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
+    kinds = line.columns
     if replace and append:
         raise UsageError("--replace and --append exclude each other; give one of them")
     _check_expressions(columns or {}, where)
@@ -66,7 +58,7 @@ def load_table(
         rows_kept = rows.count_rows(con, rows.READ)
         summed = rows.sum_lines(con) if lines else None
         relation = rows.SUMMED if lines else rows.READ
-        loaded = rows.totals(con, relation, kinds)
+        loaded = rows.totals(con, relation, line)
         if not loaded.rows and not append:
             raise CvaError(f"{source}: none of {rows_read:,} rows is left; check --where, order_id")
         missing = rows.missing_values(con, relation, kinds)
@@ -74,8 +66,8 @@ def load_table(
         target = f"{quoted(schema)}.{quoted(table)}"
         with _transaction(con):
             _write(con, schema, target, relation, kinds, append and exists)
-            table_now = rows.totals(con, target, kinds)
-            repeated = rows.repeated_keys(con, target, KEYS.get(table))
+            table_now = rows.totals(con, target, line)
+            repeated = rows.repeated_keys(con, target, line.unique_key)
     return LoadReport(
         table=table,
         schema=schema,
@@ -86,17 +78,17 @@ def load_table(
         lines=summed,
         unreadable=unreadable,
         missing=missing,
-        key=KEYS.get(table),
+        key=line.unique_key,
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
     )
 
 
-def _checked_kinds(
+def _checked_table(
     table: str, columns: Mapping[str, str], lines: bool, files: bool, query: bool
-) -> rows.Kinds:
-    tables = canonical_tables()
+) -> RawTable:
+    tables = raw_tables()
     if table not in tables:
         raise UsageError(
             f"'{shortened(table)}' is not a table; expected one of {', '.join(tables)}"
@@ -105,8 +97,9 @@ def _checked_kinds(
         raise UsageError("expected either files or --query, e.g. cva load orders orders.csv")
     if lines and table != "orders":
         raise UsageError(f"--lines sums order lines into orders, not {table}; leave it out")
-    for name in columns.keys() - tables[table].keys():
-        expected = ", ".join(tables[table])
+    known = tables[table].columns
+    for name in columns.keys() - known.keys():
+        expected = ", ".join(known)
         raise UsageError(
             f"--column {shortened(name)}: {table} has no such column; expected {expected}"
         )
@@ -207,7 +200,7 @@ def _write(
     described = con.execute(f"describe {target}").fetchall()
     types = {name.lower(): sql_type.lower().replace(" ", "") for name, sql_type, *_ in described}
     for name in column_names(con, f"from {relation}"):
-        expected = SQL_TYPES[kinds[name][0]]
+        expected = rows.sql_type(kinds[name][0])
         found = types.get(name, "")
         if not found:
             con.execute(f"alter table {target} add column {quoted(name)} {expected}")

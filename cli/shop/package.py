@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+Macro = Callable[..., Any]
 
 
 def project_dir() -> Path:
@@ -13,33 +19,146 @@ def project_dir() -> Path:
     return Path(str(files("cva_sql.dbt_project")))
 
 
-def macro_value(file: str, macro: str, *arguments: str) -> Any:
+def macro_value(
+    file: str, macro: str, *arguments: str, settings: Mapping[str, Any] | None = None
+) -> Any:
     """What a macro of the package that needs no database returns, so that it is declared once.
 
-    The text that it renders where it returns nothing.
+    The text that it renders where it returns nothing. Macros that it calls are DuckDB's;
+    `settings` are the dbt vars that they ask for.
     """
-    module, returned = _macros(file)
-    returned.clear()
-    rendered = getattr(module, macro)(*arguments)
-    return returned[0] if returned else rendered
+    package = _package()
+    package.settings = settings or {}
+    return package.macros(file)[macro](*arguments)
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A raw table as `macros/raw_tables.sql` declares it; what each part means is said there."""
+
+    role: str
+    date: str | None
+    of: str | None
+    since: tuple[str, ...]
+    key: tuple[str, ...]
+    tells: frozenset[str]
+    columns: dict[str, tuple[str, bool]]  # (kind, required)
+    column_names: dict[str, str]  # what the shop may call each
+    name: frozenset[str]
+    words: dict[str, str]
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Its columns that are times, in its order."""
+        return tuple(name for name, (kind, _) in self.columns.items() if kind == "time")
+
+    @property
+    def unique_key(self) -> str | None:
+        """The one column that no two rows should share, None where it takes several or none."""
+        return self.key[0] if len(self.key) == 1 else None
 
 
 @cache
-def _macros(file: str) -> tuple[Any, list[Any]]:
-    """The macros of a file, and the list that what they return is put into."""
-    import jinja2
-
-    returned: list[Any] = []
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.globals["return"] = returned.append
-    source = (project_dir() / "macros" / file).read_text(encoding="utf-8")
-    return environment.from_string(source).module, returned
+def raw_tables() -> dict[str, RawTable]:
+    """The raw tables by name."""
+    return {
+        table: RawTable(
+            role=line["role"],
+            date=line.get("date"),
+            of=line.get("of"),
+            since=tuple(line.get("since", ())),
+            key=tuple(line["key"]),
+            tells=frozenset(line.get("tells", ())),
+            columns={name: (kind, needed) for name, (kind, needed, _) in line["columns"].items()},
+            column_names={name: names for name, (_, _, names) in line["columns"].items()},
+            name=frozenset(line["name"].split()),
+            words=dict(line.get("words", {})),
+        )
+        for table, line in macro_value("raw_tables.sql", "raw_tables").items()
+    }
 
 
 def canonical_tables() -> dict[str, dict[str, tuple[str, bool]]]:
-    """table -> column -> (kind, required), as `macros/canonical_tables.sql` declares them."""
-    tables = macro_value("canonical_tables.sql", "canonical_tables")
+    """table -> column -> (kind, required)."""
+    return {table: line.columns for table, line in raw_tables().items()}
+
+
+class _Return(Exception):
+    """Leaves a macro, as dbt's return() does."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+class _Package:
+    """The package's macros, each file read when one of its macros is first asked for."""
+
+    def __init__(self) -> None:
+        self.settings: Mapping[str, Any] = {}
+        self._read: dict[str, dict[str, Macro]] = {}
+
+    def macros(self, file: str) -> dict[str, Macro]:
+        """The macros of a file by name."""
+        if file not in self._read:
+            module = self._environment().from_string(_source(file)).module
+            self._read[file] = {
+                name: _returning(value) for name, value in vars(module).items() if callable(value)
+            }
+        return self._read[file]
+
+    def __getattr__(self, name: str) -> Macro:
+        """What `cva.name` is in a macro."""
+        if name == "setting":
+            return self.settings.__getitem__
+        return self._find(name)
+
+    def _find(self, *names: str) -> Macro:
+        for name in names:
+            if name in _files_of_macros():
+                return self.macros(_files_of_macros()[name])[name]
+        raise AttributeError(f"the package has no macro {' or '.join(names)}")
+
+    def _environment(self) -> Any:
+        import jinja2
+
+        environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+        environment.globals["cva"] = self
+        environment.globals["adapter"] = SimpleNamespace(
+            dispatch=lambda name, _: self._find(f"duckdb__{name}", f"default__{name}")
+        )
+        environment.globals["return"] = _raise_return
+        return environment
+
+
+@cache
+def _package() -> _Package:
+    return _Package()
+
+
+@cache
+def _files_of_macros() -> dict[str, str]:
+    """The file of each macro."""
     return {
-        table: {name: (kind, required) for name, (kind, required) in columns.items()}
-        for table, columns in tables.items()
+        name: path.name
+        for path in (project_dir() / "macros").glob("*.sql")
+        for name in re.findall(r"{%-?\s*macro\s+(\w+)", path.read_text(encoding="utf-8"))
     }
+
+
+def _source(file: str) -> str:
+    return (project_dir() / "macros" / file).read_text(encoding="utf-8")
+
+
+def _returning(macro: Macro) -> Macro:
+    def call(*arguments: Any) -> Any:
+        try:
+            return macro(*arguments)
+        except _Return as returned:
+            return returned.value
+
+    return call
+
+
+def _raise_return(value: Any = None) -> None:
+    raise _Return(value)

@@ -1,22 +1,20 @@
 {#- Takes back what came on or after a date from the user's raw tables, for `cva check-features`, which calls
-    it on a copy of the database: rows that were not there yet go, and a status that changed later is
-    unknown. Items go with their order. A view is replaced by a table of its rows. -#}
+    it on a copy of the database: rows that were not there yet go, and a state that changed later is
+    unknown. Rows that another table dates go with theirs. A view is replaced by a table of its rows. -#}
 {% macro cut_raw_tables(as_of) %}
 {% set day = "cast('" ~ as_of ~ "' as timestamp)" %}
-{% for table, columns in cva.canonical_tables().items() %}
+{% for table, line in cva.raw_tables().items() %}
     {% set relation = cva.source_relation(table) %}
     {% if relation is not none %}
         {% if relation.is_view %}
             {% do cva.replace_by_table(relation) %}
         {% endif %}
-        {% for name in cva.raw_expressions(table, relation) if columns[name][0] == 'time' %}
+        {% for name in cva.raw_expressions(table, relation) if line.columns[name][0] == 'time' %}
             {% set is_later = cva.raw_value(table, relation, name) ~ ' >= ' ~ day %}
-            {% if name == 'status_changed_at' %}
-                {% do cva.forget_status(table, relation, is_later) %}
-            {% elif table == 'orders' %}
-                {% do cva.cut_items(relation, is_later) %}
-                {% do run_query('delete from ' ~ relation ~ ' where ' ~ is_later) %}
-            {% else %}
+            {% if name in line.get('states', {}) %}
+                {% do cva.forget_state(table, relation, line.states[name], is_later) %}
+            {% elif name == line.get('date') or name in line.get('since', []) %}
+                {% do cva.cut_dated_rows(table, relation, is_later) %}
                 {% do run_query('delete from ' ~ relation ~ ' where ' ~ is_later) %}
             {% endif %}
         {% endfor %}
@@ -36,7 +34,7 @@
 {% for column in adapter.get_columns_in_relation(relation) %}
     {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
 {% endfor %}
-{% for name in cva.canonical_tables()[table] %}
+{% for name in cva.raw_tables()[table].columns %}
     {% if name in mapped %}
         {% do expressions.update({name: cva.checked_expression(
             mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
@@ -52,7 +50,7 @@
 {% macro raw_value(table, relation, name) %}
 {% set expression = '(' ~ cva.raw_expressions(table, relation)[name] ~ ')' %}
 {% set type = cva.query_columns('select ' ~ expression ~ ' as value from ' ~ relation)['value'] %}
-{{ return('(' ~ cva.cast_kind(expression, cva.canonical_tables()[table][name][0], type) ~ ')') }}
+{{ return('(' ~ cva.cast_kind(expression, cva.raw_tables()[table].columns[name][0], type) ~ ')') }}
 {% endmacro %}
 
 
@@ -66,38 +64,40 @@
 {% endmacro %}
 
 
-{#- Only where both are columns as they are: what an expression is made from cannot be told. -#}
-{% macro forget_status(table, relation, is_later) %}
+{#- Only where all are columns as they are: what an expression is made from cannot be told. -#}
+{% macro forget_state(table, relation, names, is_later) %}
 {% set expressions = cva.raw_expressions(table, relation) %}
 {% set columns = [] %}
 {% for column in adapter.get_columns_in_relation(relation) %}
-    {% for name in ('status', 'status_changed_at') if name in expressions %}
+    {% for name in names if name in expressions %}
         {% if expressions[name] | replace('"', '') | lower == column.name | lower %}
             {% do columns.append(adapter.quote(column.name) ~ ' = null') %}
         {% endif %}
     {% endfor %}
 {% endfor %}
-{% if columns | length == 2 %}
+{% if columns | length == names | length %}
     {% do run_query(
         'update ' ~ relation ~ ' set ' ~ columns | join(', ') ~ ' where ' ~ is_later) %}
 {% endif %}
 {% endmacro %}
 
 
-{#- Items of orders all of whose rows go. Where order_id is made by a window there is nothing to look up, and
-    an item without its order counts for nothing anyway. -#}
-{% macro cut_items(orders, is_later) %}
-{% set items = cva.source_relation('order_items') %}
-{% set order_id = cva.raw_expressions('orders', orders)['order_id'] %}
-{% if items is not none and ' over' not in order_id | lower %}
-    {% if items.is_view %}
-        {% do cva.replace_by_table(items) %}
+{#- Rows of other tables that this one dates, where all of its rows with their key go. Where the key is made
+    by a window there is nothing to look up, and e.g. an item without its order counts for nothing anyway. -#}
+{% macro cut_dated_rows(table, relation, is_later) %}
+{% for other, line in cva.raw_tables().items() if line.get('of') == table %}
+    {% set dated = cva.source_relation(other) %}
+    {% set key = cva.raw_tables()[table].key[0] %}
+    {% if dated is not none and ' over' not in cva.raw_expressions(table, relation)[key] | lower %}
+        {% if dated.is_view %}
+            {% do cva.replace_by_table(dated) %}
+        {% endif %}
+        {% set theirs = cva.raw_value(other, dated, key) %}
+        {% set ours = cva.raw_value(table, relation, key) %}
+        {% set rows = '(select ' ~ ours ~ ' from ' ~ relation ~ ' where ' ~ ours ~ ' is not null and ' %}
+        {% do run_query(
+            'delete from ' ~ dated ~ ' where ' ~ theirs ~ ' in ' ~ rows ~ is_later ~ ') and ' ~ theirs
+            ~ ' not in ' ~ rows ~ 'not coalesce(' ~ is_later ~ ', false))') %}
     {% endif %}
-    {% set item = cva.raw_value('order_items', items, 'order_id') %}
-    {% set order = cva.raw_value('orders', orders, 'order_id') %}
-    {% set rows = '(select ' ~ order ~ ' from ' ~ orders ~ ' where ' ~ order ~ ' is not null and ' %}
-    {% do run_query(
-        'delete from ' ~ items ~ ' where ' ~ item ~ ' in ' ~ rows ~ is_later ~ ') and ' ~ item
-        ~ ' not in ' ~ rows ~ 'not coalesce(' ~ is_later ~ ', false))') %}
-{% endif %}
+{% endfor %}
 {% endmacro %}

@@ -20,14 +20,7 @@ coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 
 {% endmacro %}
 {% macro default__order_reject_reason() -%}
 case
-            when is_order_id_missing then 'order_id_missing'
-            when is_customer_id_missing then 'customer_unknown'
-            when is_ordered_at_unreadable then 'ordered_at_unreadable'
-            when ordered_at is null then 'ordered_at_missing'
-            when ordered_at < timestamp '1970-01-01' then 'ordered_at_before_1970'
-            when ordered_at > {{ cva.now() }} then 'in_the_future'
-            when is_amount_unreadable then 'amount_unreadable'
-            when amount is null then 'amount_missing'
+            {{ cva.reject_cases('orders') }}
             when amount <= 0 then 'amount_not_positive'
             when amount > 1e12 then 'amount_too_large'
             {%- set currency = cva.shop_currency() %}

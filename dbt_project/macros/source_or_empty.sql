@@ -1,14 +1,8 @@
-{% macro kind_type(kind) %}
-{{- return({
-    'id': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
-    'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
-}[kind]) -}}
-{% endmacro %}
-
-
-{#- The user's relation for a canonical table, or none; reviews are not looked at with their family off. -#}
+{#- The user's relation for a raw table, or none; one of a family that is off is not looked at. -#}
 {% macro source_relation(table) %}
-{% if table == 'reviews' and table in cva.setting('cva_families_off') %}{{ return(none) }}{% endif %}
+{% if cva.raw_tables()[table].get('family') in cva.setting('cva_families_off') %}
+    {{ return(none) }}
+{% endif %}
 {% set identifier = 'cva_' ~ table ~ '_identifier' %}
 {{ return(adapter.get_relation(
     database=target.database,
@@ -32,7 +26,7 @@
     `is_<id>_missing` or, where it is cast, `is_<column>_unreadable`. An absent table is an empty relation,
     an absent column a NULL. -#}
 {% macro source_or_empty(table) %}
-{% set columns = cva.canonical_tables()[table] %}
+{% set columns = cva.raw_tables()[table].columns %}
 {% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
 {% if mapped is not mapping %}
     {% do cva.refuse_setting(

@@ -1,19 +1,23 @@
--- What a customer did last was done before as_of_date, and no later than what was done first.
-{%- set off = cva.setting('cva_families_off') %}
+-- What a customer did last was done before as_of_date, no later than what was done first, and is there
+-- where it was counted. A user's own features are not known well enough: `cva check-features` is for them.
+{%- set own = cva.setting('cva_feature_catalog_extra') | map(attribute='name') | list %}
+{%- set counted = [] %}
+{%- set dated = [] %}
+{%- for feature in cva.features_on() if feature.name not in own %}
+    {%- if feature.unit == 'count' %}{% do counted.append(feature.name) %}{% endif %}
+    {%- if feature.unit == 'days' and feature.name.startswith('days_since_') %}
+        {%- do dated.append(feature.name) %}
+    {%- endif %}
+{%- endfor %}
 
 select *
 from {{ ref('cva', 'customer_features') }}
 where
-    days_since_last_order < 1
-    or t_days < days_since_last_order
-    or (orders_count > 0) <> (days_since_last_order is not null)
-    {%- if 'returns' not in off %}
-    or days_since_last_return < 1
+    t_days < days_since_last_order
+    {%- for days in dated %}
+    or {{ days }} < 1
+    {%- set count = days | replace('days_since_last_', '') ~ 's_count' %}
+    {%- if count in counted %}
+    or ({{ count }} > 0) <> ({{ days }} is not null)
     {%- endif %}
-    {%- if 'reviews' not in off %}
-    or days_since_last_review < 1
-    or (reviews_count > 0) <> (days_since_last_review is not null)
-    {%- endif %}
-    {%- if 'attributes' not in off %}
-    or days_since_signup < 1
-    {%- endif %}
+    {%- endfor %}

@@ -16,7 +16,7 @@ counted as (
 ),
 
 held as (
-    {%- for table in cva.canonical_tables() %}
+    {%- for table in cva.raw_tables() %}
     {%- set relation = cva.source_relation(table) if execute else none %}
     select
         '{{ table }}' as table_name,

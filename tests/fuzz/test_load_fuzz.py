@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cva_sql.cli.load.casts import SQL_TYPES
 from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.rows import sql_type
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.shop.package import canonical_tables, macro_value
 from cva_sql.udfs.errors import CvaError
@@ -150,7 +150,7 @@ def shops(tmp_path: Path) -> dict[str, Path]:
         with duckdb.connect(str(found[table])) as con:
             con.execute("create schema raw; create table raw.kept as select 1 as n")
             if table:
-                kinds = {name: SQL_TYPES[kind] for name, (kind, _) in TABLES[table].items()}
+                kinds = {name: sql_type(kind) for name, (kind, _) in TABLES[table].items()}
                 columns = ", ".join(f"null::{kind} as {name}" for name, kind in kinds.items())
                 con.execute(f"create table raw.{table} as select {columns}")
     return found
@@ -189,7 +189,7 @@ def test_a_load_succeeds_or_says_why_and_changes_nothing_else(
             loaded = len(after.rows.pop(f"raw.{table}"))
             assert after.rows == before
             assert (loaded, loaded - former) == (report.table_now.rows, report.loaded.rows)
-            assert {SQL_TYPES[TABLES[table][n][0]] == kind for n, kind in after.types.items()} == {
+            assert {sql_type(TABLES[table][n][0]) == kind for n, kind in after.types.items()} == {
                 True
             }
             check_report(report, load)

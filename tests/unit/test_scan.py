@@ -15,13 +15,13 @@ import yaml
 from cva_sql.cli.init.command import init
 from cva_sql.cli.init.scan import tables as scan_tables
 from cva_sql.cli.init.scan.match import Proposal
-from cva_sql.cli.init.scan.names import COLUMNS, column_score
+from cva_sql.cli.init.scan.names import WORDS, column_score
 from cva_sql.cli.init.scan.proposal import describe, scan_database, vars_yaml
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.shop.expressions import check_expression
 from cva_sql.cli.shop.lock import exclusive
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.resolver import open_shop, parse_vars
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -205,8 +205,19 @@ def test_a_name_that_says_something_else_is_not_sure(column: str, name: str) -> 
 
 
 def test_every_canonical_column_has_names() -> None:
-    declared = {table: set(columns) for table, columns in canonical_tables().items()}
-    assert {table: set(columns) for table, columns in COLUMNS.items()} == declared
+    tables = raw_tables()
+    for role, table in tables.items():
+        assert set(table.column_names) == set(table.columns)
+        assert {role: [name for name, said in table.column_names.items() if not said]} == {role: []}
+
+
+def test_every_concept_in_a_name_has_words() -> None:
+    tables = raw_tables().values()
+    words = set(WORDS).union(*(table.words for table in tables))
+    said = [names for table in tables for names in table.column_names.values()]
+    concepts = {word for names in said for pair in names.split(", ") for word in pair[:-1].split()}
+    concepts = {word.split("=")[0] for word in concepts}
+    assert concepts | {name for table in tables for name in table.name} <= words
 
 
 def test_order_lines_in_two_parts_are_left_open_with_the_statement_that_sums_them(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cva_sql.cli.doctor.tables import MAY_BE_CANCELLED
-from cva_sql.cli.init.scan.match import KEYS, PARENTS, SURE, UNIQUE, Proposal, TableMatch
+from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_of, parents
 from cva_sql.cli.init.scan.names import table_score
 from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.package import canonical_tables, macro_value
+from cva_sql.cli.shop.package import canonical_tables, macro_value, raw_tables
 from cva_sql.cli.shop.sql_text import listed, quoted
 
 FEW = 0.5  # fewer ids than this found in the other table: they are of something else
@@ -39,7 +39,7 @@ def _say_name(match: TableMatch) -> str:
 
 def _say_keys(match: TableMatch) -> list[str]:
     lines = []
-    key = "order_id" if match.role == "order_items" else KEYS[match.role]
+    key = key_of(raw_tables()[match.role].of or match.role) or ""
     column = match.source(key)
     table = match.table
     if column is not None and table.rows:
@@ -110,7 +110,7 @@ def _say_amounts(match: TableMatch) -> list[str]:
 
 def _say_overlaps(proposal: Proposal, match: TableMatch) -> list[str]:
     lines = []
-    for name, role in PARENTS.items():
+    for name, role in parents().items():
         parent = proposal.tables.get(role)
         column, key = match.source(name), parent.source(name) if parent else None
         if parent is None or column is None or key is None or parent.table is match.table:

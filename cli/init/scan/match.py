@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from cva_sql.cli.init.scan import names
 from cva_sql.cli.init.scan.tables import DATE_FORMATS, READABLE, Column, Table
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import raw_tables
 
 SURE = 0.7  # below it a table or column is left to the user, as a comment
 POSSIBLE = 0.5  # below it it is not worth a line
 NEAR = 0.1  # two columns or tables this close are one question
 UNIQUE = 0.93  # distinct ids per row of a key; estimates are off by a few per cent
-KEYS = {
-    "orders": "order_id",
-    "products": "product_id",
-    "customers": "customer_id",
-    "reviews": "review_id",
-    "returns": "return_id",
-}
-PARENTS = {"customer_id": "customers", "order_id": "orders", "product_id": "products"}
+
+
+def key_of(role: str) -> str | None:
+    """The id that a row of the table goes by, None where it has none of its own."""
+    return next(iter(raw_tables()[role].key), None)
+
+
+@cache
+def parents() -> dict[str, str]:
+    """Id column -> the table whose rows go by it."""
+    return {key: role for role in raw_tables() if (key := key_of(role))}
 
 
 @dataclass
@@ -82,14 +86,14 @@ class Proposal:
 
 def match_table(role: str, table: Table) -> TableMatch | None:
     """The table as this canonical one; None where hardly a column fits."""
-    specs = canonical_tables()[role]
+    line = raw_tables()[role]
     columns = match_columns(role, table)
     order = columns.get("order_id")
     repeats = order is not None and _repeats(table, order.source)
     is_lines = role == "orders" and repeats and _has_lines(table)
     if role == "orders":
         _derive_amount(columns, table, is_lines)
-    required = [name for name, (_, is_required) in specs.items() if is_required]
+    required = [name for name, (_, is_required) in line.columns.items() if is_required]
     missing = tuple(name for name in required if name not in columns)
     if len(missing) > 1 or len(missing) == len(required):
         return None
@@ -98,27 +102,36 @@ def match_table(role: str, table: Table) -> TableMatch | None:
         order_named = names.table_score("orders", table.name)
         named = max(named, 0.5) if order_named > 0.5 or is_lines else named
     optional = [name for name in columns if name not in required]
-    if role in ("products", "customers") and not optional and named < 1:
-        return None  # an id alone is in every table
-    if role == "reviews" and not {"rating", "body"} & columns.keys():
+    if not _tells(role, columns, named):
         return None
-    said = [names.parse(match.source) for match in columns.values()]
-    if role == "returns" and named < 1 and not any(name.means("return") for name in said):
-        return None  # a time and an amount are a payment's as well
     shape = _shape(role, table, columns, repeats)
     mean = sum(columns[name].score for name in required if name in columns) / len(required)
     score = 0.25 * named + 0.55 * mean + 0.1 * min(1, len(optional) / 2) + shape
     return TableMatch(role, table, round(max(score, 0), 2), columns, missing, is_lines)
 
 
+def _tells(role: str, columns: dict[str, Match], named: float) -> bool:
+    """Whether there is more than ids and a time, which many a table has."""
+    line = raw_tables()[role]
+    if line.tells:
+        return bool(line.tells & columns.keys())
+    if line.role != "facts":
+        return named == 1 or any(not line.columns[name][1] for name in columns)
+    said = [names.parse(match.source) for match in columns.values()]
+    # A time and an amount are a payment's as well, so the name or a column has to say what it is.
+    is_said = named == 1 or any(name.means(word) for name in said for word in line.name)
+    return is_said or role in ("orders", "order_items")
+
+
 def _shape(role: str, table: Table, columns: dict[str, Match], repeats: bool) -> float:
     """What the keys say: a table of things has each once, lines repeat their order."""
     if role == "order_items":
         return 0.1 if repeats else -0.2
-    key = columns.get(KEYS[role])
-    if role in ("reviews", "returns") or key is None or not table.rows:
+    line = raw_tables()[role]
+    key = columns.get(key_of(role) or "")
+    if line.role == "facts" or key is None or not table.rows:
         return 0.1
-    if role == "orders" or not _repeats(table, key.source) or "valid_from" in columns:
+    if not _repeats(table, key.source) or set(line.key[1:]) & columns.keys():
         return 0.1
     return -0.4
 
@@ -126,7 +139,7 @@ def _shape(role: str, table: Table, columns: dict[str, Match], repeats: bool) ->
 def match_columns(role: str, table: Table) -> dict[str, Match]:
     """Each column at most once, the best pairs first."""
     pairs: list[tuple[float, bool, str, Column, str, str]] = []
-    for name, (kind, is_required) in canonical_tables()[role].items():
+    for name, (kind, is_required) in raw_tables()[role].columns.items():
         for column in table.columns.values():
             named = names.column_score(role, name, column.name)
             read = read_as(table, column, kind) if named >= POSSIBLE else None
@@ -136,7 +149,7 @@ def match_columns(role: str, table: Table) -> dict[str, Match]:
             score = named * factor
             if column.name.strip().lower() == name:
                 score += NEAR  # cva's own name: no other is as near
-            if KEYS.get(role) == name and column.distinct < UNIQUE * min(table.rows, 1000):
+            if key_of(role) == name and column.distinct < UNIQUE * min(table.rows, 1000):
                 score -= NEAR  # of two names for a key the one with unique values
             pairs.append((round(score, 2), is_required, name, column, expression, doubt))
     pairs.sort(key=lambda pair: (-pair[0], not pair[1]))

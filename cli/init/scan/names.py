@@ -7,21 +7,11 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-# One line a concept; a word may stand in several. Compounds (Kundennr, orderdate) are taken apart.
+from cva_sql.cli.shop.package import raw_tables
+
+# One line a concept of columns; those of a table's own name are in macros/raw_tables.sql. A word
+# may stand in several. Compounds (Kundennr, orderdate) are taken apart.
 WORDS = {
-    "order": "order ord purchase transaction trans invoice sale receipt ordered bestellung bestell "
-    "bestellt auftrag rechnung kauf beleg transaktion verkauf commande achat facture vente pedido "
-    "compra venta factura dingdan xiaoshou xiadan 订单 下单 销售 交易",
-    "line": "item line position pos detail zeile ligne linea renglon mingxi 明细 行",
-    "product": "product prod article sku item stock goods asin produkt artikel art ware produit "
-    "producto articulo shangpin chanpin 商品 产品",
-    "customer": "customer cust client user buyer member account shopper kunde kund kd kaufer "
-    "besteller nutzer mitglied acheteur utilisateur cliente comprador usuario kehu yonghu huiyuan "
-    "guke 客户 用户 会员 顾客",
-    "review": "review reviewed feedback opinion bewertung bewertet rezension avis resena "
-    "pinglun pingjia 评论 评价",
-    "return": "return returned refund refunded retoure ruckgabe erstattung ruckerstattung "
-    "gutschrift retour remboursement devolucion reembolso tuihuo tuikuan 退货 退款",
     "id": "id nr no num number nummer key code uuid guid ref kennung schlussel numero identifiant "
     "codigo clave hao bianhao 号 编号 编码 代码",
     "time": "date time timestamp ts at dt day on datum zeit zeitpunkt tag am jour heure fecha hora "
@@ -77,72 +67,6 @@ IGNORED = "the of de del la le der die das des up is has tbl t dim fact fct f d 
 NEUTRAL = {"gross", "net", "brutto", "netto", "brut", "neto", "bruto"}  # any of them is an amount
 LINKS = ("", "s", "n", "e", "es", "en", "x")  # plural endings, and what joins German compounds
 
-ROLES = {  # the concepts of a table's own name
-    "orders": {"order"},
-    "order_items": {"order", "line"},
-    "products": {"product"},
-    "customers": {"customer"},
-    "reviews": {"review"},
-    "returns": {"return"},
-}
-
-# What a column may be called: concepts, and how sure that makes us. The name of the table's own
-# entity in it costs nothing; any other concept and any unknown word does.
-ID, REFERENCE = "{0} id=1, {0}=.75, id=.75", "{0} id=1, {0}=.8"
-COLUMNS = {
-    "orders": {
-        "order_id": ID.format("order"),
-        "customer_id": REFERENCE.format("customer"),
-        "ordered_at": "order time=1, time=.9, created time=.8, created=.65",
-        "amount": "order amount=1, amount=.95, price amount=.95, order price=.7, price=.65, "
-        "partial=.7, partial price=.7",
-        "status": "status=.95, order status=1",
-        "status_changed_at": "status changed time=1, status time=.95, status changed=.9, "
-        "cancelled time=.75, changed time=.6",
-        "discount_amount": "discount amount=1, discount=.85",
-        "currency": "currency=1",
-        "channel": "channel=.9, order channel=1",
-    },
-    "order_items": {
-        "order_id": REFERENCE.format("order"),
-        "product_id": REFERENCE.format("product"),
-        "quantity": "quantity=1",
-        "unit_price": "unit price=1, price=.9, product price=.9",
-    },
-    "products": {
-        "product_id": ID.format("product"),
-        "name": "product name=1, name=.9, product=.6",
-        "category": "category=1, category name=1, product type=.8",
-        "unit_cost": "unit cost=1, cost price=.95, cost=.9",
-    },
-    "customers": {
-        "customer_id": ID.format("customer"),
-        "signed_up_at": "signup time=1, signup=.85, customer since=.9, since=.8, created time=.8",
-        "age": "age=1",
-        "gender": "gender=1",
-        "occupation": "occupation=1",
-        "country": "country=1, country id=.9",
-        "acquisition_channel": "acquisition channel=1, acquisition=.8, channel=.75",
-        "marketing_consent": "marketing consent=1, consent=.85, marketing=.6",
-        "valid_from": "valid from=1, valid time=.75",
-    },
-    "reviews": {
-        "review_id": ID.format("review"),
-        "customer_id": REFERENCE.format("customer"),
-        "product_id": REFERENCE.format("product"),
-        "order_id": REFERENCE.format("order"),
-        "reviewed_at": "review time=1, time=.9, created time=.85, created=.65",
-        "rating": "rating=1",
-        "body": "review body=1, body=.95, review=.7",
-    },
-    "returns": {
-        "return_id": ID.format("return"),
-        "order_id": REFERENCE.format("order"),
-        "customer_id": REFERENCE.format("customer"),
-        "returned_at": "return time=1, time=.9, created time=.8, created=.65",
-        "refund_amount": "return amount=1, amount=.9",
-    },
-}
 EXTRA_COST = 0.35
 UNKNOWN_COST = 0.15
 
@@ -168,9 +92,10 @@ def plain(text: str) -> str:
 @cache
 def _stems() -> dict[str, frozenset[str]]:
     stems: dict[str, set[str]] = {}
-    for concept, words in WORDS.items():
-        for word in words.split():
-            stems.setdefault(plain(word), set()).add(concept)
+    for vocabulary in (WORDS, *(table.words for table in raw_tables().values())):
+        for concept, words in vocabulary.items():
+            for word in words.split():
+                stems.setdefault(plain(word), set()).add(concept)
     return {stem: frozenset(concepts) for stem, concepts in stems.items()}
 
 
@@ -216,7 +141,11 @@ def _compound(word: str) -> tuple[frozenset[str], ...] | None:
 
 
 def column_score(role: str, column: str, name: str) -> float:
-    """0 to 1: how well a column called `name` fits the canonical column."""
+    """0 to 1: how well a column called `name` fits the canonical column.
+
+    The name of the table's own entity in it costs nothing; any other concept and any unknown word
+    does.
+    """
     if name.strip().lower() == column:
         return 1.0
     parsed = parse(name)
@@ -224,15 +153,16 @@ def column_score(role: str, column: str, name: str) -> float:
     for meaning, weight in _meanings(role, column):
         if not all(parsed.means(concept) for concept in meaning):
             continue
-        extra = sum(not part & (meaning | ROLES[role]) for part in parsed.parts)
+        extra = sum(not part & (meaning | raw_tables()[role].name) for part in parsed.parts)
         best = max(best, weight - EXTRA_COST * extra - UNKNOWN_COST * parsed.unknown)
     return best
 
 
 @cache
 def _meanings(role: str, column: str) -> tuple[tuple[frozenset[str], float], ...]:
-    """A canonical column without a line here is found by its own name alone."""
-    pairs = [text.split("=") for text in COLUMNS.get(role, {}).get(column, "").split(", ") if text]
+    """What a column may be called: concepts, and how sure that makes us."""
+    names = raw_tables()[role].column_names[column]
+    pairs = [text.split("=") for text in names.split(", ") if text]
     return tuple((frozenset(meaning.split()), float(weight)) for meaning, weight in pairs)
 
 
@@ -247,7 +177,7 @@ def table_score(role: str, name: str) -> float:
         if {"line", "product"} <= part:
             said -= {"line", "product"}
             said.add("product" if role == "products" and "order" not in said else "line")
-    kinds = said & {"order", "line", "product", "customer", "review", "return"}
+    kinds = said & {concept for table in raw_tables().values() for concept in table.name}
     if not kinds:
         return 0.5
     if role == "order_items":
@@ -256,4 +186,4 @@ def table_score(role: str, name: str) -> float:
         return -0.5
     # German and English compounds end in what the thing is: Kundenbestellungen are orders.
     last = next(p & kinds for p in reversed(parsed.parts) if p & kinds)
-    return 1.0 if ROLES[role] & last else -0.5
+    return 1.0 if raw_tables()[role].name & last else -0.5

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
 from cva_sql.cli.init.scan.lines import join_parts, sum_items
 from cva_sql.cli.init.scan.match import (
-    PARENTS,
     POSSIBLE,
     SURE,
     Match,
     Proposal,
     TableMatch,
     match_table,
+    parents,
     read_as,
 )
 from cva_sql.cli.init.scan.names import table_score
@@ -112,7 +112,7 @@ def _relate(options: dict[str, list[TableMatch]]) -> None:
     for found in options.values():
         for match in found:
             for name in match.missing:
-                parent = next(iter(options.get(PARENTS.get(name, ""), [])), None)
+                parent = next(iter(options.get(parents().get(name, ""), [])), None)
                 key = parent.source(name) if parent else None
                 if parent is None or key is None or parent.table is match.table:
                     continue

@@ -3,21 +3,16 @@
 {{ config(materialized='table') }}
 
 with facts as (
-    select max(ordered_at) as newest_at
-    from {{ ref('cva', 'stg_cva__orders') }}
-    where ordered_at <= {{ cva.now() }}
+    select cast(null as timestamp) as newest_at
+    {%- for table, line in cva.raw_tables().items() %}
+    {%- set time = line.get('newest', line.get('date')) %}
+    {%- if time %}
     union all
-    select max(signed_up_at)
-    from {{ ref('cva', 'stg_cva__customers') }}
-    where signed_up_at <= {{ cva.now() }}
-    union all
-    select max(returned_at)
-    from {{ ref('cva', 'stg_cva__returns') }}
-    where returned_at <= {{ cva.now() }}
-    union all
-    select max(reviewed_at)
-    from {{ ref('cva', 'stg_cva__reviews') }}
-    where reviewed_at <= {{ cva.now() }}
+    select max({{ time }})
+    from {{ ref('cva', 'stg_cva__' ~ table) }}
+    where {{ time }} <= {{ cva.now() }}
+    {%- endif %}
+    {%- endfor %}
 ),
 
 newest as (select cast(max(newest_at) as date) as newest_date from facts),

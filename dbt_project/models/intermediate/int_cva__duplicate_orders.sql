@@ -15,12 +15,7 @@ repeated as (
 numbered as (
     select
         orders.*,
-        row_number() over (
-            partition by orders.order_id
-            order by
-                orders.ordered_at, orders.customer_id, orders.amount, orders.cancelled_at,
-                orders.discount_amount, orders.channel
-        ) as occurrence
+        {{ cva.occurrence('orders', 'orders') }} as occurrence
     from orders
     inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.hashed_key
 ),

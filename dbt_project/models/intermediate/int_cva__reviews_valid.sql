@@ -12,12 +12,7 @@ with repeated as (
 numbered as (
     select
         reviews.*,
-        row_number() over (
-            partition by reviews.review_id
-            order by
-                reviews.reviewed_at, reviews.customer_id, reviews.rating, reviews.body,
-                reviews.product_id, reviews.order_id
-        ) as occurrence
+        {{ cva.occurrence('reviews', 'reviews') }} as occurrence
     from {{ ref('cva', 'stg_cva__reviews') }} as reviews
     inner join repeated on reviews.review_id = repeated.review_id
     where reviews.reject_reason is null

@@ -11,24 +11,27 @@ sightings as (
     from {{ ref('cva', 'stg_cva__orders') }}
     where customer_id is not null and ordered_at <= {{ cva.now() }}
     group by customer_id
+    {%- for table in cva.sighting_tables() %}
+    {%- set line = cva.raw_tables()[table] %}
     union all
+    {%- if line.role == 'people' %}
     select
         customer_id,
-        -- The later of the two: a version that starts later was not there to be seen.
-        cast(greatest(signed_up_at, valid_from) as date) as seen_date,
-        signed_up_at is null and valid_from is null as is_undated
-    from {{ ref('cva', 'stg_cva__customers') }}
+        -- The latest of them: a version that starts later was not there to be seen.
+        cast(greatest({{ line.since | join(', ') }}) as date) as seen_date,
+        {{ line.since | join(' is null and ') }} is null as is_undated
+    from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is null
-    union all
-    select customer_id, min(return_date) as seen_date, false as is_undated
-    from {{ ref('cva', 'int_cva__returns_valid') }}
+    {%- else %}
+    {#- A customer whom the row does not name is found after staging; else staging is enough, and a row
+        that is there twice is seen as early once. #}
+    {%- set is_named = line.columns.customer_id[1] or 'valid' not in line %}
+    select customer_id, cast(min({{ line.date }}) as date) as seen_date, false as is_undated
+    from {{ ref('cva', 'stg_cva__' ~ table if is_named else line.valid[0]) }}
+    where customer_id is not null{{ ' and reject_reason is null' if is_named else '' }}
     group by customer_id
-    union all
-    -- Not int_cva__reviews_valid: a review that is there twice is seen as early once.
-    select customer_id, min(review_date) as seen_date, false as is_undated
-    from {{ ref('cva', 'stg_cva__reviews') }}
-    where reject_reason is null
-    group by customer_id
+    {%- endif %}
+    {%- endfor %}
 ),
 
 customers as (

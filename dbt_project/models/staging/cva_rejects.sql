@@ -2,30 +2,55 @@
 -- whose rows all are. Per table: raw_row_count = valid_row_count + the sum of row_count. Facts on or
 -- after as_of_date are not used either, so a run for a past date counts them.
 {{ config(materialized='table', enabled=var('cva_spine') == 'scoring') }}
+{%- set tables = cva.raw_tables() %}
 
 with dates as (select max(as_of_date) as as_of_date from {{ ref('cva', 'int_cva__as_of_dates') }}),
-
-orders as (select * from {{ ref('cva', 'stg_cva__orders') }}),
 
 kept_orders as (
     select orders.order_id, orders.order_date, orders.cancelled_at
     from {{ ref('cva', 'int_cva__orders_valid') }} as orders
 ),
 
-kept_returns as (select * from {{ ref('cva', 'int_cva__returns_valid') }}),
+{#- The date alone: what is read twice is written out, texts included. #}
+{%- for table, line in tables.items() if line.get('date') and table != 'orders' %}
 
-kept_reviews as (select review_date from {{ ref('cva', 'int_cva__reviews_valid') }}),
+kept_{{ table }} as (select {{ line.date }} as happened_at from {{ cva.usable(table) }}),
+{%- endfor %}
 
 reasons as (
-    select 'orders' as table_name, reject_reason as reason, count(*) as row_count
-    from orders
+    {%- for table, line in tables.items() if line.get('of') != 'orders' %}
+    select '{{ table }}' as table_name, reject_reason as reason, count(*) as row_count
+    from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is not null
     group by reject_reason
     union all
-    select 'orders', 'duplicate_order_id', count(*) - (select count(*) from kept_orders)
-    from orders
+    {%- if 'valid' in line %}
+    select '{{ table }}', '{{ line.valid[1] }}', count(*) - (select count(*) from kept_{{ table }})
+    from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is null
     union all
+    {%- endif %}
+    {%- if line.get('date') and table != 'orders' %}
+    select '{{ table }}', 'on_or_after_as_of', count(*)
+    from kept_{{ table }}
+    cross join dates
+    where happened_at >= cast(dates.as_of_date as timestamp)
+    union all
+    {%- endif %}
+    {%- if line.get('since') %}
+    select '{{ table }}', 'on_or_after_as_of', count(*)
+    from {{ ref('cva', 'stg_cva__' ~ table) }}
+    cross join dates
+    where
+        reject_reason is null
+        and (
+            {%- for time in line.since %}
+            {{ 'or ' if not loop.first else '' }}{{ time }} >= cast(dates.as_of_date as timestamp)
+            {%- endfor %}
+        )
+    union all
+    {%- endif %}
+    {%- endfor %}
     select
         'orders',
         case
@@ -39,9 +64,10 @@ reasons as (
         kept_orders.order_date >= dates.as_of_date
         or kept_orders.cancelled_at < cast(dates.as_of_date as timestamp)
     group by 2
+    {%- for table, line in tables.items() if line.get('of') == 'orders' %}
     union all
     select
-        'order_items',
+        '{{ table }}',
         case
             when items.reject_reason is not null then items.reject_reason
             when kept_orders.order_id is null then 'order_not_valid'
@@ -49,7 +75,7 @@ reasons as (
             else 'order_not_valid'
         end as reason,
         count(*)
-    from {{ ref('cva', 'stg_cva__order_items') }} as items
+    from {{ ref('cva', 'stg_cva__' ~ table) }} as items
     cross join dates
     left join kept_orders on items.order_id = kept_orders.order_id
     where
@@ -58,58 +84,11 @@ reasons as (
         or kept_orders.order_date >= dates.as_of_date
         or kept_orders.cancelled_at < cast(dates.as_of_date as timestamp)
     group by 2
-    union all
-    select 'products', reject_reason, count(*)
-    from {{ ref('cva', 'stg_cva__products') }}
-    where reject_reason is not null
-    group by reject_reason
-    union all
-    select 'customers', reject_reason, count(*)
-    from {{ ref('cva', 'stg_cva__customers') }}
-    where reject_reason is not null
-    group by reject_reason
-    union all
-    select 'customers', 'on_or_after_as_of', count(*)
-    from {{ ref('cva', 'stg_cva__customers') }}
-    cross join dates
-    where
-        reject_reason is null
-        and (
-            signed_up_at >= cast(dates.as_of_date as timestamp)
-            or valid_from >= cast(dates.as_of_date as timestamp)
-        )
-    union all
-    select 'returns', reject_reason, count(*)
-    from {{ ref('cva', 'stg_cva__returns') }}
-    where reject_reason is not null
-    group by reject_reason
-    union all
-    select 'returns', 'customer_unknown', count(*) - (select count(*) from kept_returns)
-    from {{ ref('cva', 'stg_cva__returns') }}
-    where reject_reason is null
-    union all
-    select 'returns', 'on_or_after_as_of', count(*)
-    from kept_returns
-    cross join dates
-    where return_date >= dates.as_of_date
-    union all
-    select 'reviews', reject_reason, count(*)
-    from {{ ref('cva', 'stg_cva__reviews') }}
-    where reject_reason is not null
-    group by reject_reason
-    union all
-    select 'reviews', 'duplicate_review_id', count(*) - (select count(*) from kept_reviews)
-    from {{ ref('cva', 'stg_cva__reviews') }}
-    where reject_reason is null
-    union all
-    select 'reviews', 'on_or_after_as_of', count(*)
-    from kept_reviews
-    cross join dates
-    where review_date >= dates.as_of_date
+    {%- endfor %}
 ),
 
 raw_counts as (
-    {%- for table in ['orders', 'order_items', 'products', 'customers', 'returns', 'reviews'] %}
+    {%- for table in tables %}
     select '{{ table }}' as table_name, count(*) as raw_row_count
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     {%- if not loop.last %}

@@ -8,8 +8,7 @@ final as (
         quantity,
         unit_price,
         case
-            when order_id is null then 'order_id_missing'
-            when product_id is null then 'product_id_missing'
+            {{ cva.reject_cases('order_items') }}
             when coalesce(quantity, 1) <= 0 then 'quantity_not_positive'
             when quantity > 1e9 then 'quantity_too_large'
         end as reject_reason

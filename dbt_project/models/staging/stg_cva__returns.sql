@@ -5,11 +5,7 @@ judged as (
     select
         *,
         case
-            when is_returned_at_unreadable then 'returned_at_unreadable'
-            when returned_at is null then 'returned_at_missing'
-            when returned_at > {{ cva.now() }} then 'in_the_future'
-            when is_refund_amount_unreadable then 'refund_amount_unreadable'
-            when refund_amount is null then 'refund_amount_missing'
+            {{ cva.reject_cases('returns', oldest=none) }}
             when refund_amount <= 0 then 'refund_amount_not_positive'
         end as problem
     from source
@@ -19,10 +15,7 @@ judged as (
 numbered as (
     select
         *,
-        row_number() over (
-            partition by return_id, problem is null
-            order by returned_at, order_id, customer_id, refund_amount
-        ) as occurrence
+        {{ cva.occurrence('returns', also='problem is null') }} as occurrence
     from judged
 ),
 

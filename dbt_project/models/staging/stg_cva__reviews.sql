@@ -14,11 +14,7 @@ final as (
         case when abs(rating) <= 1e6 then rating end as rating,
         body,
         case
-            when is_customer_id_missing then 'customer_unknown'
-            when is_reviewed_at_unreadable then 'reviewed_at_unreadable'
-            when reviewed_at is null then 'reviewed_at_missing'
-            when reviewed_at < timestamp '1970-01-01' then 'reviewed_at_before_1970'
-            when reviewed_at > {{ cva.now() }} then 'in_the_future'
+            {{ cva.reject_cases('reviews') }}
         end as reject_reason
     from source
 )

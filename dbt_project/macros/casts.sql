@@ -1,0 +1,103 @@
+{#- The SQL type of a kind of canonical column. -#}
+{% macro kind_type(kind) %}
+{{- return({
+    'id': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
+    'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
+}[kind]) -}}
+{% endmacro %}
+
+
+{#- How times are written in texts, as regular expressions: year first, as other orders are ambiguous. -#}
+{% macro time_patterns() %}
+{{- return({
+    'date': '\\d{4}[-/]\\d{1,2}[-/]\\d{1,2}',
+    'clock': '[ Tt]\\d{1,2}:\\d{2}(:\\d{2}([.]\\d{1,9})?)?',
+    'zone': '\\s*(Z|UTC|GMT|[+-]\\d{2}(:?\\d{2}(:?\\d{2})?)?|[A-Za-z]+(/[A-Za-z_+-]+)+)',
+}) -}}
+{% endmacro %}
+
+
+{#- Casts that give NULL instead of an error, by the kind of canonical column and the type it comes in;
+    `cva load` casts by them too. -#}
+{% macro cast_kind(expression, kind, from_type) %}
+{{- return(adapter.dispatch('cast_kind', 'cva')(expression, kind, from_type | upper)) -}}
+{% endmacro %}
+
+{% macro default__cast_kind(expression, kind, from_type) -%}
+{%- set is_float = from_type in ('DOUBLE', 'FLOAT') -%}
+{%- set is_decimal = from_type.startswith('DECIMAL') -%}
+{%- set is_number = is_float or is_decimal or from_type.endswith('INT') or from_type.endswith('INTEGER') -%}
+{%- set is_text = from_type == 'VARCHAR' -%}
+{%- if kind in ('id', 'text') and is_float -%}
+case when {{ expression }} = trunc({{ expression }}) and abs({{ expression }}) < 9e18
+            then cast(cast({{ expression }} as bigint) as varchar)
+            when isfinite({{ expression }}) then cast({{ expression }} as varchar) end
+{%- elif kind in ('id', 'text') and is_decimal -%}
+case when {{ expression }} = trunc({{ expression }})
+            then cast(trunc({{ expression }}) as varchar)
+            else cast({{ expression }} as varchar) end
+{%- elif kind == 'id' -%}
+    {%- if is_text -%}
+case when {{ expression }} <= '!' or ends_with({{ expression }}, ' ')
+            then nullif({{ cva.trimmed(expression) }}, '')
+            else {{ expression }} end
+    {%- else -%}
+cast({{ expression }} as varchar)
+    {%- endif -%}
+{%- elif kind == 'text' -%}
+nullif(trim(cast({{ expression }} as varchar)), '')
+{%- elif kind == 'money' and from_type == 'DECIMAL(18,4)' or kind == 'time' and from_type == 'TIMESTAMP'
+    or kind == 'flag' and from_type == 'BOOLEAN' -%}
+{{ expression }}
+{%- elif kind == 'time' and from_type == 'TIMESTAMP WITH TIME ZONE' -%}
+timezone('{{ cva.setting('cva_timezone') }}', {{ expression }})
+{%- elif kind == 'time' and (from_type.startswith('TIMESTAMP') or from_type == 'DATE') -%}
+try_cast({{ expression }} as timestamp)
+{%- else -%}
+    {%- set text = expression if is_text else '(' ~ cva.cast_kind(expression, 'id', from_type) ~ ')' -%}
+    {%- set value = expression if is_text or is_number else text -%}
+    {%- if kind == 'time' -%}
+{{ cva.read_time(text) }}
+    {%- elif kind == 'money' -%}
+try_cast({{ value }} as decimal(18, 4))
+    {%- elif kind == 'number' -%}
+case when isfinite(try_cast({{ value }} as double)) then try_cast({{ value }} as double) end
+    {%- elif kind == 'integer' -%}
+case when try_cast({{ value }} as double) = trunc(try_cast({{ value }} as double))
+            then try_cast({{ value }} as bigint) end
+    {%- else -%}
+try_cast({{ text }} as boolean)
+    {%- endif -%}
+{%- endif -%}
+{%- endmacro %}
+
+
+{#- A text as a time of the shop's zone. DuckDB's own cast drops an offset without a word. -#}
+{% macro read_time(text) -%}
+{%- set like = cva.time_patterns() -%}
+{%- set zone = cva.setting('cva_timezone') -%}
+case when regexp_full_match({{ text }}, ' *{{ like.date }}({{ like.clock }})? *')
+            then try_cast({{ text }} as timestamp)
+            when regexp_full_match({{ text }}, ' *\d{8} *')
+            then try_strptime(trim({{ text }}), '%Y%m%d')
+            when regexp_full_match({{ text }}, ' *{{ like.date }}{{ like.clock }}{{ like.zone }} *')
+            then timezone('{{ zone }}', try_cast(
+                regexp_replace({{ text }}, '\s+([Z+-])', '\1') as timestamptz
+            )) end
+{%- endmacro %}
+
+{% macro spark__cast_kind(expression, kind, from_type) -%}
+{%- if kind == 'id' -%}
+    {%- if from_type in ('DOUBLE', 'FLOAT') or from_type.startswith('DECIMAL') -%}
+case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e15
+            then cast(cast({{ expression }} as bigint) as string)
+            else cast({{ expression }} as string) end
+    {%- else -%}
+nullif(trim(cast({{ expression }} as string)), '')
+    {%- endif -%}
+{%- elif kind == 'text' -%}
+nullif(trim(cast({{ expression }} as string)), '')
+{%- else -%}
+try_cast({{ expression }} as {{ cva.kind_type(kind) }})
+{%- endif -%}
+{%- endmacro %}

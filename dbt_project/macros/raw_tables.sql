@@ -1,0 +1,144 @@
+{#- The raw tables that a shop may have, each said once. dbt loops over them from staging to rejects, `cva
+    load` and `cva init --scan` read them too (and without dbt, so `raw_tables` calls nothing). Per table:
+
+    role     facts (what happened), entities (what it happened to) or people (the customers)
+    date     of facts: when they happened, the one time by which they are in the past; none without one
+    of       of facts without a date: the table whose row dates them, by that table's key
+    since    of people: the times from the latest of which on a row is known
+    states   other times -> the columns that nobody knew before then
+    newest   the time whose newest value `cva_as_of` may follow; left out: the date
+    key      the columns that two copies of a row have in common; [] where no row is a copy
+    kept     of the copies, the first in this order of staging's columns is used
+    valid    where staging does not have the last word: the model of the usable rows, and the reason of
+             the others
+    family   the family that alone reads the table, so that with it off the table is left alone
+    columns  name -> [kind, required, what the shop may call it], the last as `concept concept=how sure`
+    tells    columns of which a table has to have one to be taken for this one
+    name     the concepts of the table's own name
+    words    words for concepts, beside those that scan/names.py has for columns of any table
+
+    Kinds: id (text; a whole DOUBLE goes through BIGINT), money (DECIMAL(18,4)), time (TIMESTAMP in
+    cva_timezone), number, integer, text, flag. -#}
+{% macro raw_tables() %}
+{% set tables = {
+    "orders": {
+        "role": "facts",
+        "date": "ordered_at",
+        "states": {"status_changed_at": ["status", "status_changed_at"]},
+        "key": ["order_id"],
+        "kept": ["ordered_at", "customer_id", "amount", "cancelled_at", "discount_amount", "channel"],
+        "valid": ["int_cva__orders_valid", "duplicate_order_id"],
+        "columns": {
+            "order_id": ["id", true, "order id=1, order=.75, id=.75"],
+            "customer_id": ["id", true, "customer id=1, customer=.8"],
+            "ordered_at": ["time", true, "order time=1, time=.9, created time=.8, created=.65"],
+            "amount": ["money", true, "order amount=1, amount=.95, price amount=.95, order price=.7, price=.65, partial=.7, partial price=.7"],
+            "status": ["text", false, "status=.95, order status=1"],
+            "status_changed_at": ["time", false, "status changed time=1, status time=.95, status changed=.9, cancelled time=.75, changed time=.6"],
+            "discount_amount": ["money", false, "discount amount=1, discount=.85"],
+            "currency": ["text", false, "currency=1"],
+            "channel": ["text", false, "channel=.9, order channel=1"],
+        },
+        "name": "order",
+        "words": {
+            "order": "order ord purchase transaction trans invoice sale receipt ordered bestellung bestell bestellt auftrag rechnung kauf beleg transaktion verkauf commande achat facture vente pedido compra venta factura dingdan xiaoshou xiadan 订单 下单 销售 交易",
+        },
+    },
+    "order_items": {
+        "role": "facts",
+        "of": "orders",
+        "key": [],
+        "columns": {
+            "order_id": ["id", true, "order id=1, order=.8"],
+            "product_id": ["id", true, "product id=1, product=.8"],
+            "quantity": ["number", false, "quantity=1"],
+            "unit_price": ["money", false, "unit price=1, price=.9, product price=.9"],
+        },
+        "name": "order line",
+        "words": {
+            "line": "item line position pos detail zeile ligne linea renglon mingxi 明细 行",
+        },
+    },
+    "products": {
+        "role": "entities",
+        "key": ["product_id"],
+        "kept": ["category", "name", "unit_cost"],
+        "columns": {
+            "product_id": ["id", true, "product id=1, product=.75, id=.75"],
+            "name": ["text", false, "product name=1, name=.9, product=.6"],
+            "category": ["text", false, "category=1, category name=1, product type=.8"],
+            "unit_cost": ["money", false, "unit cost=1, cost price=.95, cost=.9"],
+        },
+        "name": "product",
+        "words": {
+            "product": "product prod article sku item stock goods asin produkt artikel art ware produit producto articulo shangpin chanpin 商品 产品",
+        },
+    },
+    "customers": {
+        "role": "people",
+        "since": ["signed_up_at", "valid_from"],
+        "newest": "signed_up_at",
+        "key": ["customer_id", "valid_from"],
+        "kept": [
+            "signed_up_at nulls first", "age", "gender", "occupation", "country",
+            "acquisition_channel", "marketing_consent",
+        ],
+        "columns": {
+            "customer_id": ["id", true, "customer id=1, customer=.75, id=.75"],
+            "signed_up_at": ["time", false, "signup time=1, signup=.85, customer since=.9, since=.8, created time=.8"],
+            "age": ["number", false, "age=1"],
+            "gender": ["text", false, "gender=1"],
+            "occupation": ["text", false, "occupation=1"],
+            "country": ["text", false, "country=1, country id=.9"],
+            "acquisition_channel": ["text", false, "acquisition channel=1, acquisition=.8, channel=.75"],
+            "marketing_consent": ["flag", false, "marketing consent=1, consent=.85, marketing=.6"],
+            "valid_from": ["time", false, "valid from=1, valid time=.75"],
+        },
+        "name": "customer",
+        "words": {
+            "customer": "customer cust client user buyer member account shopper kunde kund kd kaufer besteller nutzer mitglied acheteur utilisateur cliente comprador usuario kehu yonghu huiyuan guke 客户 用户 会员 顾客",
+        },
+    },
+    "returns": {
+        "role": "facts",
+        "date": "returned_at",
+        "key": ["return_id"],
+        "kept": ["returned_at", "order_id", "customer_id", "refund_amount"],
+        "valid": ["int_cva__returns_valid", "customer_unknown"],
+        "columns": {
+            "return_id": ["id", false, "return id=1, return=.75, id=.75"],
+            "order_id": ["id", false, "order id=1, order=.8"],
+            "customer_id": ["id", false, "customer id=1, customer=.8"],
+            "returned_at": ["time", true, "return time=1, time=.9, created time=.8, created=.65"],
+            "refund_amount": ["money", true, "return amount=1, amount=.9"],
+        },
+        "name": "return",
+        "words": {
+            "return": "return returned refund refunded retoure ruckgabe erstattung ruckerstattung gutschrift retour remboursement devolucion reembolso tuihuo tuikuan 退货 退款",
+        },
+    },
+    "reviews": {
+        "role": "facts",
+        "date": "reviewed_at",
+        "key": ["review_id"],
+        "kept": ["reviewed_at", "customer_id", "rating", "body", "product_id", "order_id"],
+        "valid": ["int_cva__reviews_valid", "duplicate_review_id"],
+        "family": "reviews",
+        "columns": {
+            "review_id": ["id", false, "review id=1, review=.75, id=.75"],
+            "customer_id": ["id", true, "customer id=1, customer=.8"],
+            "product_id": ["id", false, "product id=1, product=.8"],
+            "order_id": ["id", false, "order id=1, order=.8"],
+            "reviewed_at": ["time", true, "review time=1, time=.9, created time=.85, created=.65"],
+            "rating": ["number", false, "rating=1"],
+            "body": ["text", false, "review body=1, body=.95, review=.7"],
+        },
+        "tells": ["rating", "body"],
+        "name": "review",
+        "words": {
+            "review": "review reviewed feedback opinion bewertung bewertet rezension avis resena pinglun pingjia 评论 评价",
+        },
+    },
+} %}
+{{ return(tables) }}
+{% endmacro %}

@@ -1,0 +1,116 @@
+{#- What every staging model needs, from what macros/raw_tables.sql says of its table. -#}
+
+{#- A whole staging model: one row per raw row, with its day beside the date and, in `reject_reason`, why
+    it cannot be used. Copies are found by a sort of all rows; a table too large for that finds them in
+    a model after staging, as orders do. -#}
+{% macro staged(table) %}
+{%- set line = cva.raw_tables()[table] -%}
+with source as ({{ cva.source_or_empty(table) }}),
+
+judged as (
+    select
+        *,
+        {{ cva.first_case(cva.reject_cases(table)) }} as problem
+    from source
+),
+{% if line.key %}
+-- Usable rows apart: a copy that cannot be used must not push out the one that can.
+numbered as (
+    select
+        *,
+        {{ cva.occurrence(table, also='problem is null') }} as occurrence
+    from judged
+),
+{% endif %}
+final as (
+    select
+        {%- for name in line.columns %}
+        {{ name }},
+        {%- if name == line.get('date') and name.endswith('_at') %}
+        cast({{ name }} as date) as {{ name[:-3] }}_date,
+        {%- endif %}
+        {%- endfor %}
+        case
+            when problem is not null then problem
+            {%- if line.key %}
+            when {{ line.key[0] }} is not null and occurrence > 1 then 'duplicate_{{ line.key[0] }}'
+            {%- endif %}
+        end as reject_reason
+    from {{ 'numbered' if line.key else 'judged' }}
+)
+
+select * from final
+{%- endmacro %}
+
+
+{#- The cases of a raw row that cannot be used, whatever the table: a required column without a value, a
+    date that cannot be or is still to come. Over what `source_or_empty` gives, in the columns' order. -#}
+{% macro reject_cases(table, oldest='1970-01-01') %}
+{%- set line = cva.raw_tables()[table] -%}
+{%- set cases = [] -%}
+{%- for name, spec in line.columns.items() -%}
+    {%- if spec[1] and spec[0] == 'id' -%}
+        {%- set is_customer = name == 'customer_id' and line.role != 'people' -%}
+        {%- do cases.append(
+            'when is_' ~ name ~ "_missing then '"
+            ~ ('customer_unknown' if is_customer else name ~ '_missing') ~ "'") -%}
+    {%- elif spec[1] -%}
+        {%- do cases.append('when is_' ~ name ~ "_unreadable then '" ~ name ~ "_unreadable'") -%}
+        {%- do cases.append('when ' ~ name ~ " is null then '" ~ name ~ "_missing'") -%}
+    {%- endif -%}
+    {%- if name == line.get('date') and oldest -%}
+        {%- do cases.append(
+            'when ' ~ name ~ " < timestamp '" ~ oldest ~ "' then '" ~ name ~ "_before_1970'") -%}
+    {%- endif -%}
+    {%- if name == line.get('date') or name in line.get('since', []) -%}
+        {%- do cases.append('when ' ~ name ~ ' > ' ~ cva.now() ~ " then 'in_the_future'") -%}
+    {%- endif -%}
+{%- endfor -%}
+{{- cases | join('\n            ') -}}
+{% endmacro %}
+
+
+{#- The cases as an expression; NULL without any. -#}
+{% macro first_case(cases) -%}
+{%- if cases -%}
+case
+            {{ cases }}
+        end
+{%- else -%}
+cast(null as string)
+{%- endif -%}
+{%- endmacro %}
+
+
+{#- The number of a row among its copies, 1 for the one that is used. -#}
+{% macro occurrence(table, alias='', also='') -%}
+{%- set line = cva.raw_tables()[table] -%}
+{%- set prefix = alias ~ '.' if alias else '' -%}
+row_number() over (
+            partition by {{ prefix }}{{ line.key | join(', ' ~ prefix) }}{{ ', ' ~ also if also else '' }}
+            order by {{ prefix }}{{ line.kept | join(', ' ~ prefix) }}
+        )
+{%- endmacro %}
+
+
+{#- The usable rows of a table, as a relation. -#}
+{% macro usable(table) %}
+{%- set line = cva.raw_tables()[table] -%}
+{%- if 'valid' in line -%}
+{{ ref('cva', line.valid[0]) }}
+{%- else -%}
+(select * from {{ ref('cva', 'stg_cva__' ~ table) }} where reject_reason is null) as {{ table }}
+{%- endif -%}
+{% endmacro %}
+
+
+{#- The tables beside orders whose rows show that a customer was there. -#}
+{% macro sighting_tables() %}
+{% set tables = [] %}
+{% for table, line in cva.raw_tables().items() if table != 'orders' %}
+    {% if 'customer_id' in line.columns and (line.get('date') or line.role == 'people') %}
+        {% do tables.append(table) %}
+    {% endif %}
+{% endfor %}
+{{ return(tables) }}
+{% endmacro %}
