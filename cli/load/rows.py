@@ -115,8 +115,8 @@ def sql_type(kind: str) -> str:
 
 def _cast(column: str, from_type: str, kind: str, timezone: str) -> str:
     """SQL: `column` as staging would read it, without the white space and infinities of files."""
-    text = f"{column} ->> '$'" if from_type == "JSON" else column
-    if from_type in ("VARCHAR", "JSON"):
+    if from_type in ("VARCHAR", "JSON", "BLOB") or from_type.startswith("ENUM"):
+        text = f"{column} ->> '$'" if from_type == "JSON" else f"{column}::varchar"
         column, from_type = f"nullif(trim({text}, {literal(WHITE_SPACE)}), '')", "VARCHAR"
     zone = {"cva_timezone": timezone}
     value = macro_value("casts.sql", "cast_kind", f"({column})", kind, from_type, settings=zone)

@@ -89,7 +89,7 @@ case when regexp_full_match({{ text }}, ' *{{ like.date }}({{ like.clock }})? *'
 {% macro spark__cast_kind(expression, kind, from_type) -%}
 {%- if kind == 'id' -%}
     {%- if from_type in ('DOUBLE', 'FLOAT') or from_type.startswith('DECIMAL') -%}
-case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e15
+case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e18
             then cast(cast({{ expression }} as bigint) as string)
             else cast({{ expression }} as string) end
     {%- else -%}

@@ -219,7 +219,7 @@ def as_id(expression: str, kind: str) -> str:
     """An id as staging reads it: a whole DOUBLE without the .0."""
     if kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
         return (
-            f"case when {expression} = floor({expression}) and abs({expression}) < 9e15 "
+            f"case when {expression} = floor({expression}) and abs({expression}) < 9e18 "
             f"then {expression}::bigint::varchar else {expression}::varchar end"
         )
     return f"trim({expression}::varchar)"
