@@ -19,6 +19,7 @@ SQL_TYPES = {
     "money": "decimal(18, 4)",
     "time": "timestamp",
     "number": "double",
+    "integer": "bigint",
     "flag": "boolean",
 }
 SOME_ORDERS = """create table raw.orders as

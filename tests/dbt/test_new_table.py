@@ -38,6 +38,7 @@ LINES: dict[str, tuple[str, str]] = {  # file -> (the text before which they go,
             "opened_at": ["time", true, "opened time=1, ticket time=1, time=.9, created time=.8"],
             "closed_at": ["time", false, "closed time=1"],
             "subject": ["text", false, "subject=1"],
+            "replies": ["integer", false, "reply quantity=1"],
         },
         "name": "ticket",
         "words": {
@@ -45,6 +46,7 @@ LINES: dict[str, tuple[str, str]] = {  # file -> (the text before which they go,
             "opened": "opened offen",
             "closed": "closed geschlossen",
             "subject": "subject betreff",
+            "reply": "reply antwort",
         },
     },
 """,
@@ -70,6 +72,8 @@ FILES: dict[str, str] = {
         description: When it was closed; null where it is open.
       - name: subject
         description: What it is about; null where unknown.
+      - name: replies
+        description: Answers to it; null where unknown.
       - name: reject_reason
         description: Why the row cannot be used; null where it can.
 """,
@@ -80,15 +84,15 @@ o1,buys,2025-01-01,10
 o2,buys,2025-02-01,20
 o3,both,2025-03-01 10:00:00,30
 """
-TICKETS = """nr,customer_id,opened_at,closed_at,subject
-t1,both,2025-02-20 10:00:00,2025-04-01,Where is it?
-t1,both,2025-02-21,,a copy
-t2,writes,2025-03-02T08:00:00Z,,Hello
-t3,,2025-01-01,,nobody
-,both,2025-01-01,,no id
-t4,both,1969-12-31,,ancient
-t5,both,,,no date
-t6,late,2125-01-01,,from the future
+TICKETS = """nr,customer_id,opened_at,closed_at,subject,replies
+t1,both,2025-02-20 10:00:00,2025-04-01,Where is it?,2
+t1,both,2025-02-21,,a copy,
+t2,writes,2025-03-02T08:00:00Z,,Hello,1.5
+t3,,2025-01-01,,nobody,
+,both,2025-01-01,,no id,
+t4,both,1969-12-31,,ancient,
+t5,both,,,no date,
+t6,late,2125-01-01,,from the future,
 """
 REJECTS = {
     "duplicate_ticket_id": 1,
@@ -167,6 +171,7 @@ def test_load_knows_the_table(new: NewTable) -> None:
     assert new.loaded.startswith("raw.tickets: 8 tickets (3 customers, 1969-12-31 .. 2125-01-01)")
     assert "ticket_id on more than one row: 1 value" in new.loaded
     assert "without opened_at: 1 ticket" in new.loaded
+    assert "could not be read: replies 1 value, e.g. '1.5'" in new.loaded
     said = new.call("cva_sql.cli.app", "load", "calls", "tickets.csv", fails=True)
     assert "'calls' is not a table; expected one of tickets, orders" in said
 

@@ -33,18 +33,20 @@ TABLES = canonical_tables()
 # How a shop may type its columns: everything as text, as one would, ids and money as floats, and
 # what is left.
 TYPINGS: dict[str, dict[str, str]] = {
-    "text": dict.fromkeys(("id", "money", "time", "number", "text", "flag"), "varchar"),
+    "text": dict.fromkeys(
+        ("id", "money", "time", "number", "integer", "text", "flag"), "varchar"
+    ),
     "natural": {
         "id": "bigint", "money": "decimal(18, 4)", "time": "timestamp", "number": "double",
-        "text": "varchar", "flag": "boolean",
+        "integer": "bigint", "text": "varchar", "flag": "boolean",
     },
     "double": {
-        "id": "double", "money": "double", "time": "date", "number": "float", "text": "double",
-        "flag": "integer",
+        "id": "double", "money": "double", "time": "date", "number": "float", "integer": "double",
+        "text": "double", "flag": "integer",
     },
     "odd": {
         "id": "decimal(20, 2)", "money": "hugeint", "time": "timestamptz", "number": "varchar",
-        "text": "blob", "flag": "double",
+        "integer": "decimal(20, 2)", "text": "blob", "flag": "double",
     },
 }  # fmt: skip
 # In "text" some columns are named so that they have to be mapped.
@@ -81,7 +83,7 @@ TIMES = [
     "2024-02-30",
     "24:00:00", "2024-01-01 10:00:00+99:99", "2024-01-01 25:00", "today", "epoch",
 ]  # fmt: skip
-OF_KIND = {"time": TIMES, "money": NUMBERS, "number": NUMBERS}
+OF_KIND = {"time": TIMES, "money": NUMBERS, "number": NUMBERS, "integer": NUMBERS}
 
 
 def values(kind: str) -> st.SearchStrategy[str | None]:
@@ -89,6 +91,7 @@ def values(kind: str) -> st.SearchStrategy[str | None]:
     usual = {
         "id": ["1", "2", "3", "4.0", "5.5"], "money": ["10.50", "20", "7"],
         "time": ["2024-01-01 10:00:00", "2025-05-31"], "number": ["1", "5"],
+        "integer": ["1", "5"],
         "text": ["EUR", "web"], "flag": ["true", "0"],
     }[kind]  # fmt: skip
     of_kind, anything = [None, *OF_KIND.get(kind, TEXTS)], [*TEXTS, *NUMBERS, *TIMES]
