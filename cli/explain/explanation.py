@@ -12,6 +12,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from cva_sql.cli.explain.sentences import Sentences
     from cva_sql.cli.shop.shop import Shop
     from cva_sql.udfs.manifest import Manifest
     from cva_sql.udfs.sessions import ValueModel
@@ -29,10 +30,14 @@ FIGURES = (
 
 @dataclass(frozen=True)
 class FeatureEffect:
-    """What a feature adds to the prediction, in the shop's currency; values as text."""
+    """What a feature adds to the prediction, in the shop's currency; values as text.
+
+    `sentence` says the values as the reasons in customer_value do.
+    """
 
     feature: str
     label: str
+    sentence: str
     value: str | None
     reference_value: str | None
     attribution: float
@@ -92,6 +97,7 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
 
 def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Explained:
     """One customer by the deployed model; raises CvaError where the tables lack the customer."""
+    from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explain import explain_struct
     from cva_sql.udfs.predict import predict_struct
@@ -102,7 +108,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
     con = connect(shop.db, read_only=True)
     try:
         row = _read_features(con, shop, customer)
-        labels = _read_labels(con, shop)
+        sentences = read_sentences(con, shop, is_baseline=model.manifest.is_baseline)
         score, reasons = _read_told(con, shop, customer, model.manifest)
     finally:
         con.close()
@@ -117,7 +123,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
         score,
         reasons,
         found["baseline_prediction_value"],
-        _families(found["feature_attributions"], labels),
+        _families(found["feature_attributions"], sentences),
         _change(model, row, changes, figures["predicted_value"]) if changes else None,
     )
 
@@ -140,19 +146,6 @@ def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
     except duckdb.CatalogException:
         raise CvaError(f"{shop.db} has no {table}; build it with: cva run{shop.naming}") from None
     return found.column("cva_row").combine_chunks()
-
-
-def _read_labels(con: DuckDBPyConnection, shop: Shop) -> dict[str, str]:
-    """Feature -> label; a published database has the catalogue beside the marts."""
-    import duckdb
-
-    for schema in (f"{shop.schema}_cva", shop.schema):
-        try:
-            rows = con.execute(f"select feature, label from {schema}.cva_feature_catalog")
-            return dict(rows.fetchall())
-        except duckdb.CatalogException:
-            continue
-    return {}
 
 
 def _read_told(
@@ -180,7 +173,7 @@ def _read_told(
     return score, tuple(reason for reason in reasons if reason is not None)
 
 
-def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[FamilyEffect, ...]:
+def _families(items: list[dict[str, Any]], sentences: Sentences) -> tuple[FamilyEffect, ...]:
     """The families by size, each with its features that have an effect, in order of rank."""
     features: dict[str, list[FeatureEffect]] = {}
     totals: dict[str, float] = {}
@@ -190,7 +183,8 @@ def _families(items: list[dict[str, Any]], labels: dict[str, str]) -> tuple[Fami
             features.setdefault(item["family"], []).append(
                 FeatureEffect(
                     item["feature"],
-                    labels.get(item["feature"], item["feature"]),
+                    sentences.label(item["feature"]),
+                    sentences.say(item["feature"], item["value"], item["reference_value"]),
                     item["value"],
                     item["reference_value"],
                     item["attribution"],

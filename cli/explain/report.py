@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+from unicodedata import east_asian_width
 
 from cva_sql.cli.explain.explanation import Explained, FeatureEffect
 
-WORDS_WIDTH = 72  # with two columns of money and an error still a line of 120
+WORDS_WIDTH = 80  # with two columns of money and an error still a line of 120
 BASELINES = {  # whom a model explains against, and whom the packaged rule, which knows no shop
     False: "the shop's typical customer",
     True: "a customer who has spent nothing since ordering",
@@ -48,28 +48,20 @@ def describe(explained: Explained) -> str:
 
 def _line(words: str, family: str, feature: str = "") -> str:
     """Words and two columns of money: a family's, and a feature's in it."""
-    if len(words) > WORDS_WIDTH:
-        words = words[: WORDS_WIDTH - 1] + "…"
-    return f"{words:<{WORDS_WIDTH}}{family:>14}{feature:>14}".rstrip()
+    while _columns(words) > WORDS_WIDTH:
+        words = words[:-2] + "…"
+    room = " " * (WORDS_WIDTH - _columns(words))
+    return f"{words}{room}{family:>14}{feature:>14}".rstrip()
+
+
+def _columns(text: str) -> int:
+    """The columns that a text takes in a terminal: a Chinese character has two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _feature_line(effect: FeatureEffect) -> str:
-    words = f"  {effect.label} {_short(effect.value)} (typical {_short(effect.reference_value)})"
     error = f"  ± {effect.standard_error:,.2f}" if effect.standard_error >= 0.005 else ""
-    return _line(words, "", f"{effect.attribution:+,.2f}") + error
-
-
-def _short(text: str | None) -> str:
-    """A value as people write it."""
-    if text is None:
-        return "none"
-    try:
-        number = float(text)
-    except ValueError:
-        return text if len(text) <= 24 else text[:23] + "…"
-    if not math.isfinite(number):
-        return text
-    return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
+    return _line(f"  {effect.sentence}", "", f"{effect.attribution:+,.2f}") + error
 
 
 def _changed_lines(explained: Explained) -> list[str]:

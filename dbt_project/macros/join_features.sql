@@ -2,40 +2,49 @@
     lines added. -#}
 {% macro features_on() %}
 {% set off = cva.setting('cva_families_off') %}
-{% if 'purchases' in off or 'shop' in off %}
-    {% do exceptions.raise_compiler_error(
-        'cva_families_off is ' ~ off ~ '; `purchases` and `shop` cannot be switched off') %}
-{% endif %}
-{% set features = [] %}
-{% for feature in cva.feature_catalog() + cva.extra_catalog_lines() if feature.family not in off %}
-    {% do features.append(feature) %}
+{% set features, needed = [], [] %}
+{% for feature in cva.feature_catalog() + cva.extra_catalog_lines() %}
+    {% if feature.is_required and feature.family not in needed %}{% do needed.append(feature.family) %}{% endif %}
+    {% if feature.is_model_input is string and not feature.model %}
+        {% do feature.update({'is_model_input': cva.setting(feature.is_model_input)}) %}
+    {% endif %}
+    {% if feature.family not in off %}{% do features.append(feature) %}{% endif %}
 {% endfor %}
+{% if needed | select('in', off) | list %}
+    {% do exceptions.raise_compiler_error(
+        'cva_families_off is ' ~ off ~ '; `' ~ needed | join('` and `') ~ '` cannot be switched off') %}
+{% endif %}
 {{ return(features) }}
 {% endmacro %}
 
 
+{#- The lines of `cva_feature_catalog_extra`: as those of the catalogue, but with the model that has the
+    column. -#}
 {% macro extra_catalog_lines() %}
+{% set what = 'cva_feature_catalog_extra' %}
+{% set families = cva.own_reason_families() %}
+{% for feature in cva.feature_catalog() if feature.reason_family not in families %}
+    {% do families.append(feature.reason_family) %}
+{% endfor %}
 {% set lines = [] %}
-{% for line in cva.setting('cva_feature_catalog_extra') %}
-    {% set what = 'cva_feature_catalog_extra' %}
+{% for line in cva.setting(what) %}
     {% do cva.checked_plain_name(line.get('name'), what ~ ': name') %}
     {% do cva.checked_plain_name(line.get('model'), what ~ ': model') %}
     {% if line.get('direction', 0) not in [-1, 0, 1] %}
         {% do cva.refuse_setting(what ~ ': direction', line.direction, '-1, 0 or 1') %}
     {% endif %}
-    {% set families = ['recency', 'frequency', 'spend', 'browsing', 'reviews', 'attributes', 'marketing', 'own'] %}
     {% if line.get('reason_family', 'own') not in families %}
-        {# Each more would double what it takes to explain a customer. #}
         {% do cva.refuse_setting(what ~ ': reason_family', line.reason_family, families | join(', ')) %}
     {% endif %}
+    {% for key, value in line.items() if key.split('_')[0] in cva.reason_cases() and value is not string %}
+        {% do cva.refuse_setting(what ~ ': ' ~ key, value, 'a sentence') %}
+    {% endfor %}
+    {% set label = line.get('label', line.name) %}
     {% set feature = {
-        'name': line.name, 'family': line.get('family', 'own'),
-        'reason_family': line.get('reason_family', 'own'), 'kind': line.get('kind', 'number'),
-        'unit': line.get('unit', ''), 'direction': line.get('direction', 0),
-        'label': line.get('label', line.name), 'label_zh': line.get('label_zh', line.get('label', line.name)),
-        'is_model_input': line.get('is_model_input', true), 'is_reason': line.get('is_reason', true),
-        'model': line.model
+        'family': 'own', 'reason_family': 'own', 'kind': 'number', 'unit': '', 'direction': 0,
+        'label': label, 'label_zh': label, 'description': label, 'is_model_input': true, 'is_reason': true
     } %}
+    {% do feature.update(line) %}
     {% do lines.append(feature) %}
 {% endfor %}
 {{ return(lines) }}

@@ -2,8 +2,7 @@
 -- that moved it most in the family's direction. A feature that is known to be worth more or less never
 -- speaks for the opposite, and one that moved less than a fifth of its family not for the family.
 {%- set language = cva.setting('cva_language') %}
-{%- set words = cva.reason_words()[language] %}
-{%- set template = 'catalog.' ~ cva.template_column(language) %}
+{%- set words = cva.quoted_words() %}
 
 with attributions as (
     select * from {{ ref('cva', 'customer_value_explain') }} where attribution <> 0
@@ -21,13 +20,8 @@ judged as (
         attributions.family_attribution,
         attributions.value,
         attributions.reference_value,
+        attributions.feature,
         attributions.rank,
-        catalog.kind,
-        catalog.unit,
-        case
-            when attributions.value = '1' then {{ cva.singular(template) }}
-            else {{ template }}
-        end as template,
         coalesce(
             catalog.is_reason
             and attributions.attribution * attributions.family_attribution > 0
@@ -77,16 +71,34 @@ ranked as (
     where placed.place = 1
 ),
 
+written as (
+    select
+        ranked.*,
+        {{ cva.feature_text('ranked.value', 'catalog.kind', 'catalog.unit', words) }} as value_text,
+        {{ cva.feature_text('ranked.reference_value', 'catalog.kind', 'catalog.unit', words) }}
+            as typical_text,
+        {%- for case in cva.reason_cases() %}
+        catalog.{{ cva.template_column(language, case) }}{{ '' if loop.last else ',' }}
+        {%- endfor %}
+    from ranked
+    inner join catalog on ranked.feature = catalog.feature
+    where ranked.reason_rank <= 3
+),
+
 worded as (
     select
         *,
         case
             when not is_fit then '{{ words.several }}'
-            when is_baseline then replace(template, '{{ words.median }}', '{{ words.rule }}')
-            else template
+            when is_baseline
+                then replace(
+                    {{ cva.template_for(language, 'value', 'value_text') }},
+                    '{{ words.typical }}',
+                    '{{ words.rule }}'
+                )
+            else {{ cva.template_for(language, 'value', 'value_text') }}
         end as words
-    from ranked
-    where reason_rank <= 3
+    from written
 ),
 
 told as (
@@ -95,19 +107,8 @@ told as (
         as_of_date,
         reason_rank,
         concat(
-            replace(
-                replace(words, '{value}', {{ cva.feature_text('value', 'kind', 'unit', words) }}),
-                '{typical}',
-                {{ cva.feature_text('reference_value', 'kind', 'unit', words) }}
-            ),
+            replace(replace(words, '{value}', value_text), '{typical}', typical_text),
             '{{ words.colon }}',
-            case
-                {%- for family, name in words.families.items() %}
-                when family = '{{ family }}' then '{{ name }}'
-                {%- endfor %}
-                when true then family
-            end,
-            ' ',
             case when family_attribution > 0 then '+' else '-' end,
             case
                 when abs(family_attribution) >= 99.5

@@ -12,9 +12,12 @@ with final as (
         cast({{ feature.direction }} as integer) as direction,
         cast('{{ feature.label | replace("'", "''") }}' as string) as label,
         cast('{{ feature.label_zh | replace("'", "''") }}' as string) as label_zh,
+        cast('{{ feature.description | replace("'", "''") }}' as string) as description,
         {%- for language in cva.reason_words() %}
-        cast('{{ cva.reason_template(feature, language) | replace("'", "''") }}' as string)
-            as {{ cva.template_column(language) }},
+        {%- for case in cva.reason_cases() %}
+        cast('{{ cva.reason_template(feature, language, case) | replace("'", "''") }}' as string)
+            as {{ cva.template_column(language, case) }},
+        {%- endfor %}
         {%- endfor %}
         cast({{ 'true' if feature.is_model_input else 'false' }} as boolean) as is_model_input,
         cast({{ 'true' if feature.is_reason else 'false' }} as boolean) as is_reason
