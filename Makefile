@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench clean
+.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench generate clean
 
 setup: $(VENV)/.installed
 
@@ -63,6 +63,10 @@ bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_explain.py
 	$(BIN)/python benchmarks/bench_run.py
 	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py
+
+# What repeats the registries: yml of features, exposures, docs/reference, README's table of marts.
+generate: setup-dev
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

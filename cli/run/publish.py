@@ -6,18 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
-from cva_sql.cli.shop.connection import connect
+from cva_sql.cli.run.marts import find_marts
+from cva_sql.cli.shop.connection import connect, reason_of
 from cva_sql.cli.shop.shop import Shop
+from cva_sql.udfs.errors import CvaError
 
-TABLES = {  # published name -> schema suffix
-    "customer_value": "",
-    "customer_value_explain": "",
-    "cva_feature_importance": "",
-    "customer_features": "",
-    "cva_rejects": "_cva",
-    "cva_text_statuses": "_cva",
-    "cva_feature_catalog": "_cva",
-}
 DATABASE = "cva.duckdb"
 CURRENT = "current"
 KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
@@ -53,18 +46,30 @@ def publish(shop: Shop, run_id: str) -> Path:
 
 
 def _copy_tables(shop: Shop, folder: Path) -> None:
+    import duckdb
+
     con = connect(shop.db)
     try:
+        marts = find_marts(shop, con)
         con.execute(f"attach '{_quoted(folder / DATABASE)}' as published")
-        for name, suffix in TABLES.items():
-            source = f'"{shop.schema}{suffix}"."{name}"'
-            con.execute(f'create table published."{name}" as from {source}').fetchall()
-            con.execute(
-                f"copy published.\"{name}\" to '{_quoted(folder / name)}.parquet' (format parquet)"
-            ).fetchall()
+        for mart in marts:
+            name, source = _name(mart.name), f"{_name(mart.schema)}.{_name(mart.name)}"
+            try:
+                con.execute(f"create table published.{name} as from {source}").fetchall()
+                con.execute(
+                    f"copy published.{name} to '{_quoted(folder / mart.name)}.parquet' "
+                    "(format parquet)"
+                ).fetchall()
+            except duckdb.Error as error:
+                raise CvaError(f"{mart} cannot be published: {reason_of(error)}") from None
         con.execute("detach published").fetchall()
     finally:
         con.close()
+
+
+def _name(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _quoted(path: Path) -> str:

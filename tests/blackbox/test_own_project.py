@@ -60,9 +60,10 @@ MODELS = {
     "weekends.sql": WEEKENDS,
     "crystal_ball.sql": CRYSTAL_BALL,
     "sources.yml": "sources: [{name: helpdesk, tables: [{name: tickets}]}]",
-    # Theirs, failing, and none of our business.
+    # Theirs, failing, and none of our business; but that weekends is for readers too.
     "theirs.yml": "models: [{name: customers, columns: [{name: amount, data_tests: "
-    "[{accepted_values: {arguments: {values: [1]}}}]}]}]",
+    "[{accepted_values: {arguments: {values: [1]}}}]}]}, "
+    "{name: weekends, config: {meta: {cva: {published: true}}}}]",
 }
 LINES = [
     {"name": "weekend_order_rate", "model": "weekends"},
@@ -165,6 +166,17 @@ def test_the_commands_run_the_folders_project_and_say_so(project: Project) -> No
     assert project.results["train"].stdout.splitlines()[-1] == "next: cva run"
     assert json.loads(project.results["run"].stdout)["customers"] > 700
     assert project.rows("select distinct horizon_days from analytics.customer_value") == [(60,)]
+
+
+def test_what_says_published_is_published_theirs_too(project: Project) -> None:
+    published = json.loads(project.results["run"].stdout)["published"]
+    with duckdb.connect(str(project.root / published), read_only=True) as con:
+        tables = {name for (name,) in con.execute("show tables").fetchall()}
+        assert con.execute("select count(*) > 700 from weekends").fetchall() == [(True,)]
+    assert tables == {
+        "customer_features", "customer_value", "customer_value_explain", "cva_feature_catalog",
+        "cva_feature_importance", "cva_rejects", "cva_text_statuses", "weekends",
+    }  # fmt: skip
 
 
 def test_models_go_where_the_profiles_plugin_looks_for_them(project: Project) -> None:

@@ -101,10 +101,24 @@ OTHERS: list[tuple[str, dict[str, Any], str | None]] = [
     ("checked_plain_name", {"value": "visits_30d", "what": "v"}, None),
     ("checked_plain_name", {"value": "visits, 1", "what": "v"}, "letters, digits and _"),
 ]
+LINE = {"name": "visits", "model": "my_visits"}
+CATALOGUE: list[tuple[dict[str, Any], str | None]] = [
+    ({"cva_families_off": ["reviews"], "cva_use_demographics": True}, None),
+    ({"cva_families_off": ["shop"]}, "`purchases` and `shop` cannot be switched off"),
+    ({"cva_feature_catalog_extra": [{**LINE, "sentence": "came {value} time[s]"}]}, None),
+    ({"cva_feature_catalog_extra": [{**LINE, "reason_family": "browsing"}]}, None),
+    (
+        {"cva_feature_catalog_extra": [{**LINE, "reason_family": "luck"}]},
+        "expected browsing, marketing, own, frequency, recency, spend, reviews, attributes",
+    ),
+    ({"cva_feature_catalog_extra": [{**LINE, "direction": 2}]}, "expected -1, 0 or 1"),
+    ({"cva_feature_catalog_extra": [{**LINE, "zero_zh": 3}]}, "zero_zh is 3; expected a sentence"),
+]
 CALLS: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
     *(("setting", {"name": n}, {n: value}, None) for n in FINE for value in FINE[n]),
     *(("setting", {"name": n}, {n: value}, text) for n in REFUSED for value, text in REFUSED[n]),
     *((macro, arguments, {}, text) for macro, arguments, text in OTHERS),
+    *(("features_on", {}, variables, text) for variables, text in CATALOGUE),
 ]
 
 
@@ -135,8 +149,9 @@ def test_what_a_var_may_not_be_is_refused_in_one_line(said: list[str]) -> None:
     for (macro, arguments, variables, expected), text in zip(CALLS, said, strict=True):
         if expected is None:
             continue
-        name = arguments.get("name") or arguments.get("what")
-        (line,) = (line.strip() for line in text.splitlines() if f" {name} is " in line)
+        name = arguments.get("name") or arguments.get("what") or next(iter(variables))
+        said_of = re.compile(rf" {name}(: \w+)? is ")
+        (line,) = (line.strip() for line in text.splitlines() if said_of.search(line))
         assert expected in line, (macro, arguments, variables)
 
 

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from cva_sql.cli.explain.explanation import parse_changes
+from cva_sql.cli.explain.sentences import read_sentences
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.udfs.changes import change_input
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.register import register, unregister
 
-MONEY = re.compile(r": (?P<family>\w+) (?P<money>[+-][\d,.]+)$")
+MONEY = re.compile(r"^(?P<said>.+): (?P<money>[+-][\d,.]+)$")
+SEVERAL = "several features together"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,10 @@ def test_a_customer_is_explained_in_money_that_adds_up(
     assert (found["score"], found["figures"]["predicted_value"]) == (score, predicted)
     assert found["reasons"][0] == reason
     assert found["changed"] is None
+    # Features are listed in the words of the reasons.
+    listed = {f["sentence"] for family in found["families"] for f in family["features"]}
+    said = {MONEY.fullmatch(text)["said"] for text in found["reasons"]}  # type: ignore[index]
+    assert said - {SEVERAL} <= listed
 
 
 def test_a_person_reads_reasons_and_that_they_are_no_causes(
@@ -166,62 +172,69 @@ from customer_value as value order by customer_id
 
 
 def test_reasons_say_what_the_attributions_say(sample_shop: Any, rows: Any) -> None:
-    families: dict[tuple[str, str], float] = {
-        (customer, family): money
-        for customer, family, money in rows(
-            sample_shop.db,
-            "select distinct customer_id, family, family_attribution from customer_value_explain",
-        )
-    }
+    families: dict[str, list[tuple[float, str]]] = {}
+    for customer, family, money in rows(
+        sample_shop.db,
+        "select distinct customer_id, family, family_attribution from customer_value_explain",
+    ):
+        families.setdefault(customer, []).append((money, family))
     told = 0
     for customer, *reasons in rows(sample_shop.db, REASONS):
         given = [reason for reason in reasons if reason is not None]
         assert reasons == given + [None] * (3 - len(given))
-        sizes, names = [], []
-        for reason in given:
+        ranked = sorted(families[customer], key=lambda item: (-abs(item[0]), item[1]))
+        for reason, (money, family) in zip(given, ranked, strict=False):
             match = MONEY.search(reason)
             assert match, reason
-            money = families[customer, match["family"]]
             shown = float(match["money"].replace(",", ""))
             assert shown == pytest.approx(money, abs=0.51 if abs(money) >= 99.5 else 0.0051)
             assert shown != 0
             assert np.sign(shown) == np.sign(money)
-            sizes.append(abs(money))
-            names.append(match["family"])
+            assert not match["said"].endswith(family)
             told += 1
-        assert sizes == sorted(sizes, reverse=True)
-        assert len(set(names)) == len(names)
+        assert len(given) == min(3, sum(abs(money) >= 0.005 for money, _ in ranked))
     assert told > 2 * sample_shop.run.customers
 
 
 def test_no_reason_names_a_feature_without_effect_or_against_its_direction(
     sample_shop: Any, rows: Any
 ) -> None:
-    labels = rows(
+    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
+        sentences = read_sentences(con, open_shop(sample_shop.db), is_baseline=False)
+    said: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+    for customer, feature, value, reference, *rest in rows(
         sample_shop.db,
-        "select explain.customer_id, reason, catalog.label, catalog.direction, value, "
-        "reference_value, attribution, family_attribution from customer_value_explain as explain "
-        "join main_cva.cva_feature_catalog as catalog using (feature) "
-        "join (select customer_id, unnest([reason_1, reason_2, reason_3]) as reason "
-        "from customer_value) as told on told.customer_id = explain.customer_id "
-        "where ends_with(split_part(reason, ': ', 2), explain.family) is not null "
-        "and split_part(split_part(reason, ': ', 2), ' ', 1) = explain.family "
-        "and starts_with(regexp_replace(reason, '^[0-9,.]+ ', ''), catalog.label || ' ')"
-        "and attribution * family_attribution > 0",
-    )
-    customers = {(customer, reason) for customer, reason, *_ in labels}
-    told = rows(
-        sample_shop.db,
-        "select customer_id, unnest([reason_1, reason_2, reason_3]) from customer_value",
-    )
-    known = {(customer, reason) for customer, reason in told if reason is not None}
-    # Counts stand before their noun and singulars are another word, so not every label is found.
-    assert len(customers & known) > 0.5 * len(known)
-    for _, reason, label, direction, value, reference, attribution, _ in labels:
-        assert attribution != 0, reason
-        if direction and value is not None and reference is not None and "(" not in label:
-            step = float(value) - float(reference)
-            assert step * direction * attribution > 0, reason
+        "select customer_id, feature, value, reference_value, catalog.direction, attribution, "
+        "family_attribution from customer_value_explain "
+        "join main_cva.cva_feature_catalog as catalog using (feature)",
+    ):
+        sentence = sentences.say(feature, value, reference)
+        said.setdefault((customer, sentence), []).append((value, reference, *rest))
+    named = 0
+    for customer, *reasons in rows(sample_shop.db, REASONS):
+        for match in (MONEY.fullmatch(reason) for reason in reasons if reason is not None):
+            assert match
+            if match["said"] == SEVERAL:
+                continue
+            # Two windows may be one sentence, as the last 90 days and the last horizon are.
+            assert any(speaks_for_its_family(*line) for line in said[customer, match["said"]])
+            named += 1
+    assert named > 0.8 * 2 * sample_shop.run.customers
+
+
+def speaks_for_its_family(
+    value: str | None,
+    reference: str | None,
+    direction: int,
+    attribution: float,
+    family_attribution: float,
+) -> bool:
+    """Whether a feature has an effect, in its family's direction and in its own."""
+    if not attribution * family_attribution > 0:
+        return False
+    if not direction or value is None or reference is None:
+        return True
+    return (float(value) - float(reference)) * direction * attribution > 0
 
 
 def test_reasons_in_chinese_and_for_some_customers_only(
@@ -243,8 +256,9 @@ def test_reasons_in_chinese_and_for_some_customers_only(
     assert all((reason is not None) <= many for many, reason in found)
     texts = [reason for many, reason in found if many]
     assert None not in texts
-    assert all(re.search(r"：(购买近度|购买频率|消费金额|评价|客户属性) [+-]", t) for t in texts)
-    assert any("，店铺中位数 " in text for text in texts)
+    assert all(re.search(r"：[+-][\d,.]+$", text) for text in texts)
+    assert any("（通常为 " in text for text in texts)
+    assert not any(re.search(r"[a-z]", text) for text in texts if "：organic" not in text)
     explained = rows(db, "select count(distinct customer_id) from customer_value_explain")
     assert explained == [(sum(many for many, _ in found),)]
 
@@ -314,9 +328,11 @@ def test_who_is_explained_is_checked_as_dbt_does(sample_shop: Any, cva: Any, cho
 
 
 TOLD = """
-select explain.customer_id, explain.family, feature, catalog.reason_template, explain.value,
-    reference_value, attribution, family_attribution, catalog.direction, catalog.kind, is_reason,
-    catalog.unit
+select explain.customer_id, explain.family, feature,
+    [catalog.reason_template, catalog.reason_template_zero, catalog.reason_template_one,
+        catalog.reason_template_none],
+    explain.value, reference_value, attribution, family_attribution, catalog.direction,
+    catalog.kind, is_reason, catalog.unit
 from customer_value_explain as explain
 join main_cva.cva_feature_catalog as catalog using (feature)
 order by explain.customer_id, abs(family_attribution) desc, explain.family, rank
@@ -340,18 +356,23 @@ ROUNDED = {"days": 0.5, "years": 0.5, "rate": 0.5, "count": 0.05, "money": 0.005
 
 
 def check_words(reason: str, row: tuple[Any, ...]) -> None:
-    """Fails where a reason does not name feature, values and family of a line of TOLD."""
-    _, family, _, template, value, typical, *_, unit = row
-    texts = re.escape(template).replace(r"\{value\}", "(.+)").replace(r"\{typical\}", "(.+)")
-    if value == "1" and unit == "count":  # one order, one category: the noun is another
-        texts = "(1) [^,]+, shop median (.+)"
-    match = re.fullmatch(f"{texts}: {family} [+-][0-9.,]+", reason)
+    """Fails where a reason does not say feature, values and money of a line of TOLD."""
+    _, _, _, (many, zero, one, none), value, typical, *_, unit = row
+    template = {"0": zero, "1": one, None: none}.get(value, many)
+    if unit in ("count", "days") and value is not None and f"{float(value):.1f}" == "1.0":
+        template = one  # 1.02 orders are written as 1
+    texts = re.escape(template).replace(r"\{value\}", "(?P<value>.+)")
+    texts = texts.replace(r"\{typical\}", "(?P<typical>.+)")
+    match = re.fullmatch(f"{texts}: [+-][0-9.,]+", reason)
     assert match, (reason, template)
-    for shown, known in zip(match.groups(), (value, typical), strict=True):
-        if known is None:
+    for part, known in {"value": value, "typical": typical}.items():
+        shown = match.groupdict().get(part)
+        if shown is None:
+            assert part == "value" or value is None, reason
+        elif known is None:
             assert shown == "none", reason
         elif unit in ROUNDED:
-            number = float(shown.removesuffix(" %").replace(",", ""))
+            number = float(shown.removesuffix("%").replace(",", ""))
             scale = 100 if unit == "rate" else 1
             assert number == pytest.approx(scale * float(known), abs=ROUNDED[unit] + 1e-9), reason
 
@@ -371,7 +392,7 @@ def test_a_family_is_told_by_the_feature_that_moved_it_most_in_its_direction(
         assert len(given) == len(wanted)
         for reason, speaker in zip(given, wanted, strict=True):
             if speaker is None:
-                assert reason.startswith("several features together: ")
+                assert reason.startswith(f"{SEVERAL}: ")
                 unnamed += 1
                 continue
             check_words(reason, speaker)
