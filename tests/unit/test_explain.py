@@ -199,8 +199,9 @@ def test_reasons_say_what_the_attributions_say(sample_shop: Any, rows: Any) -> N
 def test_no_reason_names_a_feature_without_effect_or_against_its_direction(
     sample_shop: Any, rows: Any
 ) -> None:
+    shop = open_shop(sample_shop.db)
     with duckdb.connect(str(sample_shop.db), read_only=True) as con:
-        sentences = read_sentences(con, open_shop(sample_shop.db), is_baseline=False)
+        sentences = read_sentences(con, shop, is_baseline=False)
     said: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     for customer, feature, value, reference, *rest in rows(
         sample_shop.db,
