@@ -34,9 +34,10 @@ def prepare(db: Path) -> tuple[Any, Path]:
     from cva_sql.cli.shop.model_store import deploy, store_model
     from cva_sql.cli.shop.resolver import open_shop
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.fit import fit_model
-    from cva_sql.models_onnx.value.graph.export import build_manifest, build_model
-    from cva_sql.models_onnx.value.typical_customer import build_explanation
+    from cva_sql.models_onnx.value.model.graph import build_model
+    from cva_sql.models_onnx.value.training.fit import fit_model
+    from cva_sql.models_onnx.value.training.manifest import build_manifest
+    from cva_sql.models_onnx.value.training.typical_customer import build_explanation
 
     shop = open_shop(db)
     history = read_history(shop, TRAIN_SCHEMA)

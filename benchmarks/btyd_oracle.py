@@ -39,8 +39,8 @@ def fit(customers: list[dict[date, float]]) -> dict[str, Any]:
     """The three models, without penalty and bound, time in days / 7, repeat spend only."""
     import numpy as np
 
-    from cva_sql.models_onnx.value.members.btyd import fit_dropout
-    from cva_sql.models_onnx.value.members.gamma_gamma import fit_spend
+    from cva_sql.models_onnx.value.estimators.btyd import fit_dropout
+    from cva_sql.models_onnx.value.estimators.gamma_gamma import fit_spend
 
     first = [min(days) for days in customers]
     x = np.array([len(days) - 1.0 for days in customers])

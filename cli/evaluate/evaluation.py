@@ -10,7 +10,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import Shop
-    from cva_sql.models_onnx.value.judging.backtest import Backtest
+    from cva_sql.models_onnx.value.backtesting.backtest import Backtest
 
 
 MAX_ROWS = 3_000_000  # every customer of a mid-sized shop at every date
@@ -51,8 +51,8 @@ def evaluate_shop(
         read_history,
         read_texts,
     )
+    from cva_sql.models_onnx.value.backtesting.backtest import backtest
     from cva_sql.models_onnx.value.data.cutoffs import plan_origins
-    from cva_sql.models_onnx.value.judging.backtest import backtest
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with dropped_after(shop, EVALUATE_SCHEMA):
@@ -113,8 +113,8 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     Paired differences have rows of their own, of a model named as a difference: what reviews add,
     `cva` less the best rule and less its peer, the ensemble without an ingredient less the whole.
     """
-    from cva_sql.models_onnx.value.judging.backtest import MODEL, WITH, WITHOUT
-    from cva_sql.models_onnx.value.model import ENSEMBLE
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITH, WITHOUT
+    from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 
     found = [
         (day, model, metric)

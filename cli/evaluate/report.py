@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cva_sql.models_onnx.value.judging.backtest import Backtest
+    from cva_sql.models_onnx.value.backtesting.backtest import Backtest
     from cva_sql.models_onnx.value.judging.bootstrap import Metric
     from cva_sql.models_onnx.value.judging.deciles import Decile
 
@@ -39,7 +39,6 @@ CALIBRATION = {  # what only a model with probabilities and quantiles has, witho
     "pinball_p50": ("pinball p50", 2),
     "pinball_p90": ("pinball p90", 2),
 }
-CALIBRATED = ("cva", "ensemble", "mbgnbd", "bgnbd")
 COMPARED = {  # what the model is compared on with and without reviews
     "spearman": ("Spearman", 4),
     "ngini": ("nGini", 4),
@@ -84,9 +83,11 @@ def describe(result: Backtest) -> str:
 
 
 def _blocks(result: Backtest) -> list[tuple[str, MetricsByModel]]:
-    from cva_sql.models_onnx.value.judging.backtest import LEVELLED, WITH, WITHOUT
+    from cva_sql.models_onnx.value.backtesting.backtest import WITH, WITHOUT, names_of_kinds
 
-    hidden = (WITH, WITHOUT, LEVELLED)
+    # A kind that a peer shares its name with differs from it in the level alone.
+    renamed = [name for kind, name in names_of_kinds().items() if name != kind]
+    hidden = (WITH, WITHOUT, *renamed)
     shown = {m: found for m, found in result.metrics.items() if m not in hidden}
     blocks: list[tuple[str, MetricsByModel]] = []
     if not result.ablation or len(result.dates) == 1:
@@ -112,12 +113,16 @@ def _metrics_table(models: MetricsByModel) -> list[str]:
 
 def _calibration_table(models: MetricsByModel) -> list[str]:
     """Chances and quantiles of the models that have them; the tiers are among those with p90>0."""
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL
+    from cva_sql.models_onnx.value.backtesting.benchmarks import LIFETIMES
+    from cva_sql.models_onnx.value.members.registry import ENSEMBLE
+
     rows = [
         [
             model,
             *(_number(models[model][n].value, digits) for n, (_, digits) in CALIBRATION.items()),
         ]
-        for model in CALIBRATED
+        for model in (MODEL, ENSEMBLE, *LIFETIMES)
         if model in models and "coverage_p90" in models[model]
     ]
     if not rows:
@@ -126,7 +131,7 @@ def _calibration_table(models: MetricsByModel) -> list[str]:
 
 
 def _deciles_table(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.judging.backtest import MODEL
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL
 
     deciles = [d for d in result.deciles if d.model == MODEL and d.as_of_date is None]
     if not deciles:
@@ -152,7 +157,7 @@ def _deciles_table(result: Backtest) -> list[str]:
 
 
 def _ablation_table(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.model import ENSEMBLE
+    from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 
     if not result.ablation:
         return []
@@ -170,8 +175,8 @@ def _ablation_table(result: Backtest) -> list[str]:
 
 
 def _gain_lines(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY
-    from cva_sql.models_onnx.value.judging.backtest import WITH, WITHOUT
+    from cva_sql.models_onnx.value.backtesting.backtest import WITH, WITHOUT
+    from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY
 
     if result.gain is None:
         return []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import Shop
     from cva_sql.models_onnx.value.data.cutoffs import Plan
-    from cva_sql.models_onnx.value.fit import Choice
+    from cva_sql.models_onnx.value.training.choice import Choice
     from cva_sql.udfs.manifest import Manifest
 
 
@@ -37,9 +37,11 @@ def train_shop(shop: Shop) -> Trained:
     from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
     from cva_sql.cli.shop.progress import say, step
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
-    from cva_sql.models_onnx.value.graph.export import build_manifest, build_model, check_parity
-    from cva_sql.models_onnx.value.typical_customer import build_explanation
+    from cva_sql.models_onnx.value.model.graph import build_model
+    from cva_sql.models_onnx.value.model.parity import check_parity
+    from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
+    from cva_sql.models_onnx.value.training.manifest import build_manifest
+    from cva_sql.models_onnx.value.training.typical_customer import build_explanation
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with step("looking at the history"):
@@ -99,7 +101,7 @@ def train_shop(shop: Shop) -> Trained:
 def _record(shop: Shop, plan: Plan, choice: Choice, manifest: Manifest | None) -> None:
     """Adds the training to table cva_training_runs."""
     from cva_sql.cli.shop.connection import connect
-    from cva_sql.models_onnx.value.judging.training_runs import (
+    from cva_sql.models_onnx.value.training.runs import (
         Run,
         append_training_run,
         training_entries,

@@ -1,1 +1,16 @@
-"""The value model: training, back-test, metrics, export."""
+"""The value model: what each customer will spend, learned from the past, in one ONNX file.
+
+A subpackage imports only those above it here:
+
+- `arrays`: array types and link functions
+- `data`: training examples, cutoff dates, the shop's past
+- `judging`: metrics, their bootstrap intervals, the reference rules
+- `graph`: what an ONNX graph is built with; the packaged rule
+- `estimators`: buy till you die, linear regressions, LightGBM
+- `preparation`: rows as the members see them, in numpy and in the graph
+- `members`: the members of the ensemble, a file each
+- `level`: the total that all customers will spend, and the calibration to it
+- `model`: a fitted model, its graph and its manifest
+- `training`: fitting, validation forward in time, choice
+- `backtesting`: the back-test with benchmarks and ablation
+"""

@@ -1,4 +1,4 @@
-"""Array types and the two link functions that the value model shares."""
+"""Array types, two link functions and the bounds of a probability, for all of the value model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float64]
+
+SMALLEST_PROBABILITY = 1e-6  # nearer to 0 or 1 a logarithm loses its digits
+LARGEST_PROBABILITY = 1 - 1e-6
 
 
 def sigmoid(x: Floats) -> Floats:

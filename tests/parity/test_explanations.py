@@ -16,12 +16,14 @@ import pytest
 import shap
 
 from cva_sql.cli.shop.model_store import store_model
-from cva_sql.models_onnx.value import fit
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_origins
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
-from cva_sql.models_onnx.value.graph.export import build_manifest, build_model
-from cva_sql.models_onnx.value.model import KINDS, FittedModel
-from cva_sql.models_onnx.value.typical_customer import (
+from cva_sql.models_onnx.value.members.registry import kinds
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.training import fit, validation
+from cva_sql.models_onnx.value.training.manifest import build_manifest
+from cva_sql.models_onnx.value.training.typical_customer import (
     build_explanation,
     typical_number,
     typical_text,
@@ -60,12 +62,12 @@ def fitted(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Fitted
     plan = plan_origins(FIRST_ORDER, date(2026, 1, 1), 90)
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "VALIDATION_DATES", 1)
+        patch.setattr(validation, "VALIDATION_DATES", 1)
         fitting = fit.fit_model(examples, plan, lambda _: None)
     members = fitting.members
     assert members is not None
     models = {
-        kind: fit.finish_model(fitting.learning, members, fitting.folds, kind) for kind in KINDS
+        kind: fit.finish_model(fitting.learning, members, fitting.folds, kind) for kind in kinds()
     }
     found = Fitted(examples, plan, fitting, models, {BASELINE: baseline_folder()})
     folder = tmp_path_factory.mktemp("models")
@@ -104,7 +106,7 @@ def part(columns: dict[str, Any], first: int, count: int) -> dict[str, Any]:
     return {name: column.slice(first, count) for name, column in columns.items()}
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *KINDS])
+@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
 def test_explanations_add_up_for_every_customer(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:
@@ -123,7 +125,7 @@ def test_explanations_add_up_for_every_customer(
     assert bool(explainer.leaves) == (kind == "lightgbm")
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *KINDS])
+@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
 def test_families_are_a_brute_force_over_the_whole_file(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:
@@ -271,7 +273,7 @@ def test_trees_for_a_longer_horizon_than_their_labels_are_sampled(
     assert (found.standard_error > 0).any()
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *KINDS])
+@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
 def test_a_rows_explanation_does_not_depend_on_its_company(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:

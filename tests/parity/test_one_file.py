@@ -15,12 +15,14 @@ import pytest
 
 from cva_sql.cli.run import gates as gates
 from cva_sql.cli.shop.resolver import open_shop
-from cva_sql.models_onnx.value import fit
 from cva_sql.models_onnx.value.data.cutoffs import plan_origins
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
 from cva_sql.models_onnx.value.graph.baseline import build_baseline
-from cva_sql.models_onnx.value.graph.export import build_manifest, build_model, check_parity
-from cva_sql.models_onnx.value.model import KINDS
+from cva_sql.models_onnx.value.members.registry import kinds
+from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.model.parity import check_parity
+from cva_sql.models_onnx.value.training import fit, validation
+from cva_sql.models_onnx.value.training.manifest import build_manifest
 from cva_sql.udfs import predict as predict_module
 from cva_sql.udfs.errors import CvaError, ModelError
 from cva_sql.udfs.manifest import MODEL_FILE, OUTPUTS
@@ -153,11 +155,11 @@ def examples(sample_shop: Any) -> Dataset:
         return read_dataset(con, "cva_train")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds())
 def test_every_candidate_exports_to_a_file_that_says_the_same(
     examples: Dataset, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(fit, "VALIDATION_DATES", 1)
+    monkeypatch.setattr(validation, "VALIDATION_DATES", 1)
     first_order = date(2023, 7, 1)
     plan = plan_origins(first_order, date(2026, 1, 1), 90)
     assert plan is not None

@@ -15,38 +15,40 @@ import pytest
 
 from cva_sql.cli.evaluate.evaluation import decile_rows, metric_rows
 from cva_sql.cli.evaluate.report import WIDTH, describe
+from cva_sql.models_onnx.value.backtesting.ablation import predictor_without
+from cva_sql.models_onnx.value.backtesting.backtest import MODEL, Backtest, backtest, names_of_kinds
+from cva_sql.models_onnx.value.backtesting.benchmarks import LIFETIMES, PEERS
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
-from cva_sql.models_onnx.value.fit import Choice, choose, validate
+from cva_sql.models_onnx.value.estimators.curves import CurvePoint
+from cva_sql.models_onnx.value.estimators.lifetimes import expect
 from cva_sql.models_onnx.value.judging import metrics as metrics
-from cva_sql.models_onnx.value.judging.ablation import LINES, PARTS, REST, line_without, rest_line
-from cva_sql.models_onnx.value.judging.backtest import LEVELLED, MEMBERS, MODEL, Backtest, backtest
-from cva_sql.models_onnx.value.judging.benchmarks import LIFETIMES, PEERS
 from cva_sql.models_onnx.value.judging.bootstrap import Metric, Sample, evaluate, mean_differences
-from cva_sql.models_onnx.value.judging.curves import CurvePoint
 from cva_sql.models_onnx.value.judging.deciles import (
     mean_deciles,
     measure_deciles,
     tier_masks,
     value_order,
 )
-from cva_sql.models_onnx.value.judging.training_runs import (
-    COLUMNS,
-    Run,
-    append_training_run,
-    training_entries,
-)
 from cva_sql.models_onnx.value.judging.verdicts import (
     figures_verdict,
     gain_verdict,
     ranking_verdict,
 )
-from cva_sql.models_onnx.value.learning import fit_members, prepare_learning
-from cva_sql.models_onnx.value.members.lifetimes import expect
-from cva_sql.models_onnx.value.model import ENSEMBLE, WEIGHTS
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts, weights
+from cva_sql.models_onnx.value.training.choice import Choice, choose
+from cva_sql.models_onnx.value.training.learning import fit_members, prepare_learning
+from cva_sql.models_onnx.value.training.runs import (
+    COLUMNS,
+    Run,
+    append_training_run,
+    training_entries,
+)
+from cva_sql.models_onnx.value.training.validation import validate
 
 AS_OF = date(2025, 1, 1)
 CUSTOMERS = 300
+LEVELLED = "mbgnbd_levelled"
 PLANS = [
     Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(5)))
     for day in (AS_OF, AS_OF + timedelta(days=90))
@@ -115,8 +117,15 @@ def evaluated() -> Backtest:
 def test_members_and_peers_stand_beside_the_model_and_the_rules() -> None:
     names = list(evaluated().metrics)
     assert names[:2] == [MODEL, ENSEMBLE]
-    assert set(names) >= {*MEMBERS, *PEERS, "baseline", "decayed_spend", "rfm_quintiles"}
-    assert set(evaluated().rules).isdisjoint({MODEL, *MEMBERS, *PEERS})
+    assert names_of_kinds()["mbgnbd"] == LEVELLED
+    assert set(names) >= {
+        *names_of_kinds().values(),
+        *PEERS,
+        "baseline",
+        "decayed_spend",
+        "rfm_quintiles",
+    }
+    assert set(evaluated().rules).isdisjoint({MODEL, *names_of_kinds().values(), *PEERS})
     for name in (MODEL, *LIFETIMES):
         assert "coverage_p90_positive_high" in evaluated().metrics[name][1]
     assert "brier" not in evaluated().metrics["ridge"][1]
@@ -163,18 +172,20 @@ def test_ingredients_are_differences_from_the_ensemble() -> None:
     assert found["member glm"]["ngini"].value != 0
 
 
-def test_a_line_without_a_part_is_the_mean_of_the_others() -> None:
+def test_a_linear_predictor_without_a_part_is_the_mean_of_the_others() -> None:
     plan, data = PLANS[0], make_examples()
     learning = prepare_learning(data, plan)
     members = fit_members(learning, plan.origins, plan.as_of, 180)
     rows = members.preparation.apply(data.at([plan.as_of], 90))
-    lines = {kind: members.spend_line(rows, kind) for kind in LINES}
+    names = (ENSEMBLE, *parts())
+    predictors = {name: members.linear_predictor(rows, name) for name in names}
     decayed = rows.log_decayed + rows.spend_stretch
-    assert rest_line(lines) == pytest.approx(decayed, rel=ROUNDING)
-    others = sum(weight * lines[kind] for kind, weight in PARTS.items() if kind != "hurdle")
-    weight = WEIGHTS[ENSEMBLE][REST]
-    expected = (others + weight * decayed) / (1 - PARTS["hurdle"])
-    assert line_without(lines, "hurdle") == pytest.approx(expected, rel=ROUNDING)
+    assert predictors["decayed"] == pytest.approx(decayed, rel=ROUNDING)
+    assert sum(parts().values()) == pytest.approx(1, rel=ROUNDING)
+    others = sum(share * predictors[part] for part, share in parts().items() if part != "hurdle")
+    expected = others / (1 - weights(ENSEMBLE)["hurdle"])
+    without = predictor_without(predictors, "hurdle")
+    assert without == pytest.approx(expected, rel=ROUNDING)
 
 
 def test_rows_of_the_tables_are_plain_and_differences_have_their_own() -> None:

@@ -15,9 +15,8 @@ import pytest
 from scipy.special import betaln, gammaln, hyp2f1
 
 from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.graph.builder import Graph
-from cva_sql.models_onnx.value.members import btyd as btyd
-from cva_sql.models_onnx.value.members.btyd import (
+from cva_sql.models_onnx.value.estimators import btyd as btyd
+from cva_sql.models_onnx.value.estimators.btyd import (
     DropoutModel,
     Kind,
     beta_quadrature,
@@ -27,8 +26,9 @@ from cva_sql.models_onnx.value.members.btyd import (
     p_alive,
     purchase_probability,
 )
-from cva_sql.models_onnx.value.members.btyd_graph import add_dropout, add_expected_mean
-from cva_sql.models_onnx.value.members.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.udfs.sessions import open_session
 
 KINDS: tuple[Kind, ...] = ("bgnbd", "mbgnbd")

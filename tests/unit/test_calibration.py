@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.arrays import logit, sigmoid
+from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, fit_lifetimes, read_history
 from cva_sql.models_onnx.value.level.calibration import (
-    FIXED_QUANTILES,
     Outcome,
     fit_orders_factor,
-    fit_residuals,
     fit_slope,
     logit_shift,
     mean_chance,
 )
 from cva_sql.models_onnx.value.level.forecast import Level
-from cva_sql.models_onnx.value.members.lifetimes import INPUTS, fit_lifetimes, read_history
-from cva_sql.models_onnx.value.model import RESIDUAL_LEVELS, spend_quantile
+from cva_sql.models_onnx.value.level.intervals import (
+    FIXED_QUANTILES,
+    RESIDUAL_LEVELS,
+    fit_residuals,
+    spend_quantile,
+)
 
 
 def outcome(rows: int = 4000, slope: float = 1.0, spread: float = 0.7, seed: int = 1) -> Outcome:

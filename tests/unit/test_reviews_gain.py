@@ -13,12 +13,12 @@ import pytest
 
 from cva_sql.cli.evaluate.evaluation import metric_rows
 from cva_sql.cli.evaluate.report import describe
+from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITH, WITHOUT, Backtest, backtest
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
-from cva_sql.models_onnx.value.fit import has_family
 from cva_sql.models_onnx.value.judging import metrics as metrics
-from cva_sql.models_onnx.value.judging.backtest import MODEL, WITH, WITHOUT, Backtest, backtest
 from cva_sql.models_onnx.value.judging.bootstrap import Sample, mean_differences, paired_difference
+from cva_sql.models_onnx.value.training.fit import has_family
 
 CUSTOMERS = 400
 AS_OF = date(2025, 1, 1)

@@ -15,11 +15,14 @@ from cva_sql.models_onnx.value.data.cutoffs import MIN_LABEL_DAYS, Plan, plan_or
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.data.shop_past import Outlier, ShopPast, steady_sales
-from cva_sql.models_onnx.value.fit import Choice, Fold, best_kind, fit_model
-from cva_sql.models_onnx.value.graph.export import build_model
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.level.forecast import Level
-from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS, FittedModel
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.training.choice import Choice, best_kind
+from cva_sql.models_onnx.value.training.fit import fit_model
+from cva_sql.models_onnx.value.training.validation import Fold
 from cva_sql.udfs.sessions import open_session
 
 AS_OF = date(2025, 1, 1)
@@ -160,7 +163,7 @@ def fold(noise: dict[str, float], seed: int) -> Fold:
     line = random.normal(size=CUSTOMERS)
     actual = np.exp(line) * (random.random(CUSTOMERS) < 0.4)
     misses = random.normal(size=CUSTOMERS)
-    predictions = {kind: np.exp(line + noise.get(kind, 1.0) * misses) for kind in KINDS}
+    predictions = {kind: np.exp(line + noise.get(kind, 1.0) * misses) for kind in kinds()}
     level = Level(AS_OF, 90, 1.0, 0.2, 1.0, 1.0, 1.0, None, 0.0)
     return Fold(AS_OF - timedelta(days=30 * seed), actual, predictions, {}, level)
 

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from cva_sql.models_onnx.value.arrays import LARGEST_PROBABILITY, SMALLEST_PROBABILITY
+
 OPSET = 17
 ML_OPSET = 5  # TreeEnsemble, which unlike its forerunner hands out double; onnxruntime 1.20
 IR_VERSION = 10
 BLOCK = 16  # rows; a multiple of every vector width
 Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
-SMALLEST_PROBABILITY = 1e-6
-LARGEST_PROBABILITY = 1 - 1e-6
 
 
 class Graph:

@@ -12,19 +12,22 @@ from datetime import date
 
 import numpy as np
 
-from cva_sql.models_onnx.value.arrays import Floats, Matrix, logit
-from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.fit import Fold
-from cva_sql.models_onnx.value.graph.builder import (
+from cva_sql.models_onnx.value.arrays import (
     LARGEST_PROBABILITY,
-    Q_LEVELS,
     SMALLEST_PROBABILITY,
+    Floats,
+    Matrix,
+    logit,
 )
-from cva_sql.models_onnx.value.learning import Learning
-from cva_sql.models_onnx.value.level.calibration import Outcome, fit_residuals
-from cva_sql.models_onnx.value.members.btyd import Kind, fit_dropout
-from cva_sql.models_onnx.value.members.lifetimes import TINY, Lifetimes, expect, read_history
-from cva_sql.models_onnx.value.model import Members, spend_quantile
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.estimators.btyd import Kind, fit_dropout
+from cva_sql.models_onnx.value.estimators.lifetimes import TINY, Lifetimes, expect, read_history
+from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
+from cva_sql.models_onnx.value.level.calibration import Outcome
+from cva_sql.models_onnx.value.level.intervals import fit_residuals, spend_quantile
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.training.learning import Learning
+from cva_sql.models_onnx.value.training.validation import Fold
 
 LIFETIMES: tuple[Kind, ...] = ("mbgnbd", "bgnbd")
 PEERS = (*LIFETIMES, "ridge", "random_forest")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,14 @@ class Linear:
     def line(self, z: Matrix) -> Floats:
         """The linear function, shape (rows,)."""
         return np.asarray(np.sum(z * self.coefficients, axis=1) + self.intercept)
+
+
+def add_up_linear(parts: Sequence[tuple[float, Linear]]) -> Linear:
+    """Σ weight · part."""
+    return Linear(
+        np.sum([weight * part.coefficients for weight, part in parts], axis=0),
+        sum(weight * part.intercept for weight, part in parts),
+    )
 
 
 def fit_spend_linear(z: Matrix, value: Floats, weight: Floats, offset: Floats) -> Linear:

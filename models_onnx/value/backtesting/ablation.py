@@ -9,36 +9,23 @@ import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.fit import (
+from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS
+from cva_sql.models_onnx.value.level.intervals import fit_residuals
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
+from cva_sql.models_onnx.value.training.fit import finish_model, log_level, logit_level
+from cva_sql.models_onnx.value.training.learning import Learning, fit_members
+from cva_sql.models_onnx.value.training.validation import (
     RULE,
     Fold,
     Report,
-    finish_model,
-    log_level,
-    logit_level,
     reference_predictions,
     validate,
 )
-from cva_sql.models_onnx.value.learning import Learning, fit_members
-from cva_sql.models_onnx.value.level.calibration import fit_residuals
-from cva_sql.models_onnx.value.members.lifetimes import COLUMNS
-from cva_sql.models_onnx.value.model import (
-    ENSEMBLE,
-    WEIGHTS,
-    FittedModel,
-    Members,
-    Preparation,
-    Prepared,
-)
 
-# Kinds whose lines add up to the ensemble's, with their weights; what is left is `decayed`.
-PARTS: Mapping[str, float] = {
-    "mbgnbd": WEIGHTS[ENSEMBLE]["mbgnbd"],
-    "glm": WEIGHTS[ENSEMBLE]["glm_offset"] + WEIGHTS[ENSEMBLE]["glm_plain"],
-    "lightgbm": WEIGHTS[ENSEMBLE]["lightgbm"],
-    "hurdle": WEIGHTS[ENSEMBLE]["hurdle"],
-}
-REST = "decayed"
+LOGISTIC = "logistic pair"
 OWN_LABELS = (*(f"spend_horizon_{k}" for k in range(1, 5)), "spend_same_season")
 DECAYS = ("decayed_spend_30d", "decayed_spend_90d", "decayed_spend_365d", "decayed_orders")
 # Differences are those without less those with the ingredient.
@@ -56,17 +43,13 @@ FIGURES = (
 Outputs = dict[str, Floats]
 
 
-def rest_line(lines: Mapping[str, Floats]) -> Floats:
-    """The line of `decayed`, which is no kind of its own: what the ensemble's has beside PARTS."""
-    others = sum((weight * lines[kind] for kind, weight in PARTS.items()), np.zeros(1))
-    return np.asarray((lines[ENSEMBLE] - others) / WEIGHTS[ENSEMBLE][REST])
+def predictor_without(predictors: Mapping[str, Floats], dropped: str) -> Floats:
+    """The ensemble's linear predictor with the weight of one part spread over the others.
 
-
-def line_without(lines: Mapping[str, Floats], dropped: str) -> Floats:
-    """The ensemble's line with the weight of one part spread over the others in proportion."""
-    weights = {**PARTS, REST: WEIGHTS[ENSEMBLE][REST]}
-    own = lines[dropped] if dropped in lines else rest_line(lines)
-    return np.asarray((lines[ENSEMBLE] - weights[dropped] * own) / (1 - weights[dropped]))
+    In proportion to theirs. `predictors` has the ensemble's and that of the part.
+    """
+    weight = parts()[dropped]
+    return np.asarray((predictors[ENSEMBLE] - weight * predictors[dropped]) / (1 - weight))
 
 
 @dataclass(frozen=True)
@@ -75,20 +58,19 @@ class Lean(Members):
 
     dropped: str
 
-    def spend_line(self, rows: Prepared, kind: str) -> Floats:
+    def linear_predictor(self, rows: Prepared, kind: str) -> Floats:
         """As the members', the ensemble's without `dropped` where that is a part of it."""
-        if kind != ENSEMBLE or self.dropped not in (*PARTS, REST):
-            return super().spend_line(rows, kind)
-        return line_without({k: super(Lean, self).spend_line(rows, k) for k in LINES}, self.dropped)
+        if kind != ENSEMBLE or self.dropped not in parts():
+            return super().linear_predictor(rows, kind)
+        names = (ENSEMBLE, self.dropped)
+        found = {name: super(Lean, self).linear_predictor(rows, name) for name in names}
+        return predictor_without(found, self.dropped)
 
-    def purchase_line(self, rows: Prepared, kind: str) -> Floats:
+    def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """As the members', or buy-till-you-die's own."""
-        own = self.dropped == LOGISTIC and kind == ENSEMBLE
-        return super().purchase_line(rows, "mbgnbd" if own else kind)
-
-
-LINES = (ENSEMBLE, *PARTS)
-LOGISTIC = "logistic pair"
+        if self.dropped == LOGISTIC and kind == ENSEMBLE:
+            return rows.logit_purchase + rows.purchase_stretch
+        return super().purchase_logit(rows, kind)
 
 
 @dataclass(frozen=True)
@@ -118,8 +100,7 @@ def ablate(
     """
     report("ablation: weights and levels")
     found = {
-        f"member {part}": _lean(learning, members, folds, part).predict(test)
-        for part in (*PARTS, REST)
+        f"member {part}": _lean(learning, members, folds, part).predict(test) for part in parts()
     }
     found[LOGISTIC] = _lean(learning, members, folds, LOGISTIC).predict(test)
     now = learning.rows.seen_from(learning.plan.as_of)
@@ -152,10 +133,10 @@ def _lean(learning: Learning, members: Members, folds: Sequence[Fold], dropped: 
 def _lean_fold(fold: Fold, dropped: str) -> Fold:
     outcome = fold.outcomes[ENSEMBLE]
     if dropped == LOGISTIC:
-        outcome = replace(outcome, logit=fold.outcomes["mbgnbd"].logit)
+        outcome = replace(outcome, logit=fold.own_logit)
     else:
-        lines = {kind: fold.outcomes[kind].line for kind in LINES}
-        outcome = replace(outcome, line=line_without(lines, dropped))
+        predictors = {ENSEMBLE: outcome.line, dropped: fold.parts[dropped]}
+        outcome = replace(outcome, line=predictor_without(predictors, dropped))
     return replace(fold, outcomes={**fold.outcomes, ENSEMBLE: outcome})
 
 
@@ -178,7 +159,7 @@ def _now(learning: Learning, model: FittedModel) -> Prepared:
 
 def _straight(learning: Learning, model: FittedModel, folds: Sequence[Fold]) -> FittedModel:
     """The same total with a slope of 1."""
-    line = model.members.spend_line(_now(learning, model), model.kind)
+    line = model.members.linear_predictor(_now(learning, model), model.kind)
     outcomes = [fold.outcomes[model.kind] for fold in folds]
     return replace(
         model,

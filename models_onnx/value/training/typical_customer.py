@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.model import WEIGHTS, FittedModel
+from cva_sql.models_onnx.value.members.registry import all_members, weights
+from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.udfs.manifest import Explanation
 
 MONEY_RULE = "logarithmic mean"  # see udfs/shapley.py
@@ -43,7 +44,8 @@ def build_explanation(model: FittedModel, rows: Dataset) -> Explanation:
 def _is_tree_ensemble(model: FittedModel) -> bool:
     preparation = model.members.preparation
     is_stretched = preparation.horizon_days != preparation.constants.label_days
-    return tuple(WEIGHTS[model.kind]) == ("lightgbm",) and not is_stretched
+    members = [member for member in all_members() if member.name in weights(model.kind)]
+    return len(members) == 1 and members[0].is_tree_ensemble and not is_stretched
 
 
 def typical_number(column: NDArray[np.float32]) -> float | None:

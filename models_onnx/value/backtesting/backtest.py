@@ -9,22 +9,11 @@ from datetime import date
 import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.backtesting.ablation import FIGURES, ablate
+from cva_sql.models_onnx.value.backtesting.benchmarks import PEERS, predict_peers
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.fit import (
-    OPTIONAL_FAMILY as FAMILY,
-)
-from cva_sql.models_onnx.value.fit import (
-    RULE,
-    Fitting,
-    Report,
-    finish_model,
-    fit_both_ways,
-    reference_predictions,
-)
 from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
-from cva_sql.models_onnx.value.judging.ablation import FIGURES, ablate
-from cva_sql.models_onnx.value.judging.benchmarks import PEERS, predict_peers
 from cva_sql.models_onnx.value.judging.bootstrap import (
     Metric,
     Sample,
@@ -38,19 +27,31 @@ from cva_sql.models_onnx.value.judging.verdicts import (
     gain_verdict,
     ranking_verdict,
 )
-from cva_sql.models_onnx.value.model import ENSEMBLE, KINDS
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY as FAMILY
+from cva_sql.models_onnx.value.training.fit import Fitting, finish_model, fit_both_ways
+from cva_sql.models_onnx.value.training.validation import RULE, Report, reference_predictions
 
 MODEL = "cva"
 WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
 PEER = "mbgnbd"  # what MODEL has to rank above to be worth its members
-LEVELLED = "mbgnbd_levelled"  # the member, beside the peer `mbgnbd` that has its own level
-MEMBERS = tuple(LEVELLED if kind == "mbgnbd" else kind for kind in KINDS)
+LEVELLED = "_levelled"  # beside a peer of the same name that has a level of its own
 # On which figures two models are compared; the first of them decides, fixed beforehand: of four
 # figures one differs by luck too often.
 DECISIVE = "ngini"
 COMPARED = ("spearman", DECISIVE, "mae", "d2_tweedie")
 
 Outputs = dict[str, Floats]
+
+
+def names_of_kinds() -> dict[str, str]:
+    """Kind -> what it is called beside the peers."""
+    return {kind: f"{kind}{LEVELLED}" if kind in PEERS else kind for kind in kinds()}
+
+
+def _ours() -> set[str]:
+    """Everything that is measured but for the rules."""
+    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *PEERS}
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class Backtest:
     @property
     def rules(self) -> tuple[str, ...]:
         """The rules among the models."""
-        ours = {MODEL, WITH, WITHOUT, *MEMBERS, *PEERS}
-        return tuple(name for name in self.metrics if name not in ours)
+        return tuple(name for name in self.metrics if name not in _ours())
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def backtest(
     names = [n for n in dates[0].samples if all(n in one.samples for one in dates)]
     samples = {name: [one.samples[name] for one in dates] for name in names}
     found = _measure(samples, replicates)
-    rules = [name for name in names if name not in (MODEL, WITH, WITHOUT, *MEMBERS, *PEERS)]
+    rules = [name for name in names if name not in _ours()]
     best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
     others = [best, *(name for name in (PEER,) if name in samples)]
     compared = {name: _less(samples[MODEL], samples[name], replicates) for name in others}
@@ -153,7 +153,7 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
     if chosen.members is not None and chosen.model is not None:
         report("members and peers")
         models = {chosen.model.kind: chosen.model}
-        for kind, name in sorted(zip(KINDS, MEMBERS, strict=True), key=lambda k: k[0] != ENSEMBLE):
+        for kind, name in sorted(names_of_kinds().items(), key=lambda k: k[0] != ENSEMBLE):
             if kind == chosen.model.kind and chosen.choice.is_better:
                 samples[name] = samples[MODEL]  # the same object is measured once
                 continue

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats, logit
-from cva_sql.models_onnx.value.members.btyd import (
+from cva_sql.models_onnx.value.estimators.btyd import (
     DropoutModel,
     expected_orders,
     fit_dropout,
     p_alive,
     purchase_probability,
 )
-from cva_sql.models_onnx.value.members.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
 
 # How often, how long ago and how much, each by itself, so that a mixture of two customers' values
 # (see `udfs/explain.py`) is a customer who could exist.

@@ -1,4 +1,4 @@
-"""Tree members: LightGBM for spend, and for what buyers spend."""
+"""Boosted trees by LightGBM: of spend, and of what buyers spend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats, Matrix
-from cva_sql.models_onnx.value.members.linear import TWEEDIE_POWER
+from cva_sql.models_onnx.value.estimators.linear import TWEEDIE_POWER
+from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.graph.trees import add_trees
 
 # Read when OpenMP is loaded, so before LightGBM is: threads that wait by spinning make training
 # four times as slow on a machine that has other work.
@@ -38,6 +40,11 @@ class Trees:
         """log of the prediction: log scale + the sum of leaves, in double."""
         raw = np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
         return float(np.log(self.scale)) + raw
+
+    def write(self, graph: Graph, matrix: str) -> str:
+        """The same as a value of the ONNX graph, (1, rows)."""
+        raw = add_trees(graph, matrix, self.booster)
+        return graph.op("Add", raw, float(np.log(self.scale)))
 
 
 def _train(

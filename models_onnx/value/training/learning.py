@@ -18,22 +18,24 @@ from cva_sql.models_onnx.value.data.shop_past import (
     outlier_place,
     steady_sales,
 )
-from cva_sql.models_onnx.value.level.calibration import logit_shift
-from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
-from cva_sql.models_onnx.value.members.lifetimes import (
+from cva_sql.models_onnx.value.estimators.lifetimes import (
     COLUMNS,
     INPUTS,
     Lifetimes,
     expect,
     fit_lifetimes,
 )
-from cva_sql.models_onnx.value.members.linear import Linear, fit_logit_linear, fit_spend_linear
-from cva_sql.models_onnx.value.members.trees import fit_amount_trees, fit_value_trees
-from cva_sql.models_onnx.value.model import (
+from cva_sql.models_onnx.value.estimators.linear import fit_logit_linear
+from cva_sql.models_onnx.value.level.calibration import logit_shift
+from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
+from cva_sql.models_onnx.value.members.contract import Examples, Rows
+from cva_sql.models_onnx.value.members.purchase import PurchaseModel
+from cva_sql.models_onnx.value.members.registry import all_members
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED,
     SPEND_FLOOR,
     Constants,
-    Members,
     Preparation,
     Prepared,
     concatenate,
@@ -93,7 +95,7 @@ def _expected_total(lifetimes: Lifetimes, rows: Dataset, days: int) -> float:
 def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon: int) -> Members:
     """All members on the examples of these dates, for rows of `as_of`; newer ones weigh more."""
     rows = learning.at(dates)
-    preprocessing = fit_preprocessing(rows.numbers, rows.categories, (*INPUTS, DECAYED))
+    preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows))
     constants = _constants(rows, learning.plan.label_days)
     preparation = learning.prepare(
         preprocessing, learning.lifetimes[as_of], constants, learning.plan.label_days
@@ -105,6 +107,17 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
     sizes = [len(part) for _, part in parts]
     return _fit_members(replace(preparation, horizon_days=horizon), prepared, value, weight, sizes)
+
+
+def _needed(rows: Dataset) -> set[str]:
+    """The features that stay in the matrix whether they vary or not."""
+    needed = {*INPUTS, DECAYED}
+    for member in all_members():
+        for name in member.needs:
+            if name not in rows.numbers:
+                raise ValueError(f"member {member.name} needs feature {name}, which is not there")
+        needed |= set(member.needs)
+    return needed
 
 
 def _fit_members(
@@ -131,25 +144,23 @@ def _fit_members(
         chance_mean.append(np.full(len(y), float(logit(np.array(rate)))))
     log_scale = fit_log_scale(rows.matrix, weight, logs=len(COLUMNS))
     z = log_scale.transform(rows.matrix)
-    return Members(
-        preparation,
-        log_scale,
-        fit_spend_linear(z, value, weight, np.concatenate(spend_offset)),
-        _raised(
-            fit_spend_linear(z, value, weight, np.concatenate(spend_mean)), float(np.log(unit))
-        ),
+    plain = fit_logit_linear(z, bought, weight, np.concatenate(chance_mean))
+    mean = float(np.average(np.concatenate(chance_mean), weights=weight))
+    purchase = PurchaseModel(
         fit_logit_linear(z, bought, weight, np.concatenate(chance_offset)),
-        _raised(
-            fit_logit_linear(z, bought, weight, np.concatenate(chance_mean)),
-            float(np.average(np.concatenate(chance_mean), weights=weight)),
-        ),
-        fit_value_trees(rows.features, value, weight),
-        fit_amount_trees(rows.features, value, weight),
+        replace(plain, intercept=plain.intercept + mean),
     )
-
-
-def _raised(linear: Linear, by: float) -> Linear:
-    return replace(linear, intercept=linear.intercept + by)
+    examples = Examples(
+        Rows(rows, z, preparation.preprocessing),
+        value,
+        weight,
+        unit,
+        np.concatenate(spend_offset),
+        np.concatenate(spend_mean),
+        purchase,
+    )
+    fitted = {member.name: member.fit(examples) for member in all_members()}
+    return Members(preparation, log_scale, purchase, fitted)
 
 
 def _constants(rows: Dataset, label_days: int) -> Constants:

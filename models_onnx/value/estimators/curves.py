@@ -1,4 +1,4 @@
-"""How the loss of LightGBM's members falls, and rises again, with their rounds."""
+"""How the loss of boosted trees falls, and rises again, with their rounds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.members.linear import TWEEDIE_POWER
-from cva_sql.models_onnx.value.members.trees import Trees
-from cva_sql.models_onnx.value.model import Members, Prepared
+from cva_sql.models_onnx.value.arrays import Floats, Matrix
+from cva_sql.models_onnx.value.estimators.trees import Trees
 
 STEPS = 15  # points of a curve, evenly spread over the rounds
 SMALLEST = 1e-9  # of a prediction in units of the mean: a deviance of 0 has no number
-LOSSES = {"lightgbm": "tweedie_deviance", "hurdle": "gamma_deviance"}
+GAMMA_POWER = 2.0  # the Tweedie deviance of this power is the gamma's
 
 
 @dataclass(frozen=True)
@@ -25,21 +23,14 @@ class CurvePoint:
     loss: float
 
 
-def boosting_curves(members: Members, rows: Prepared, actual: Floats) -> tuple[CurvePoint, ...]:
-    """The loss by round: Tweedie deviance of spend, gamma deviance of what buyers spent."""
-    bought = actual > 0
-    return (
-        *_curve("lightgbm", members.value_trees, rows.features, actual),
-        *_curve("hurdle", members.amount_trees, rows.features[bought], actual[bought]),
-    )
-
-
-def _curve(model: str, trees: Trees, matrix: Floats, actual: Floats) -> list[CurvePoint]:
+def boosting_curve(
+    model: str, trees: Trees, matrix: Matrix, actual: Floats, power: float
+) -> list[CurvePoint]:
+    """The Tweedie deviance of this power by round; nothing without rows."""
     from sklearn.metrics import mean_tweedie_deviance
 
     if not len(actual):
         return []
-    power = TWEEDIE_POWER if model == "lightgbm" else 2.0  # 2 is the gamma's
     rounds = max(int(trees.booster.num_trees()), 1)
     points = []
     for step in np.unique(np.linspace(1, rounds, STEPS).round().astype(int)):

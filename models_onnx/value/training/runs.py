@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cva_sql.models_onnx.value.data.cutoffs import Plan
-from cva_sql.models_onnx.value.fit import Choice
-from cva_sql.models_onnx.value.judging.curves import LOSSES
-from cva_sql.models_onnx.value.members.linear import GLM_PENALTY, LOGIT_PENALTY, TWEEDIE_POWER
-from cva_sql.models_onnx.value.members.trees import SHARED
-from cva_sql.models_onnx.value.model import CHANCES, ENSEMBLE, WEIGHTS
+from cva_sql.models_onnx.value.members.purchase import REGRESSIONS, SETTINGS
+from cva_sql.models_onnx.value.members.registry import (
+    ENSEMBLE,
+    all_members,
+    curve_losses,
+    purchase_weights,
+    weights,
+)
+from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.udfs.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -65,6 +69,7 @@ def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
 
     Settings are those of the code that fitted, and what the manifest says was fitted.
     """
+    losses = curve_losses()
     found = [
         Entry("score", metric, model, value=value)
         for model, scores in choice.scores.items()
@@ -77,27 +82,23 @@ def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
         )
     ]
     found += [
-        Entry("curve", LOSSES[point.model], point.model, point.rounds, point.loss)
+        Entry("curve", losses[point.model], point.model, point.rounds, point.loss)
         for point in choice.curves
     ]
     return [*found, *_code_settings(), *(_fitted(manifest.training) if manifest else ())]
 
 
 def _code_settings() -> Iterator[Entry]:
-    for member, weight in WEIGHTS[ENSEMBLE].items():
+    for member, weight in weights(ENSEMBLE).items():
         yield Entry("setting", "weight", member, value=weight)
-    names = ("mbgnbd", "logit_offset", "logit_plain")
-    for member, weight in zip(names, CHANCES[ENSEMBLE], strict=True):
-        yield Entry("setting", "chance_weight", member, value=weight)
-    for member in ("glm_offset", "glm_plain"):
-        yield Entry("setting", "penalty", member, value=GLM_PENALTY)
-    for member in ("logit_offset", "logit_plain"):
-        yield Entry("setting", "penalty", member, value=LOGIT_PENALTY)
-    for member in ("glm_offset", "glm_plain", "lightgbm"):
-        yield Entry("setting", "tweedie_power", member, value=TWEEDIE_POWER)
-    for member in ("lightgbm", "hurdle"):
-        for name, value in SHARED.items():
-            yield _setting(name, value, member)
+    purchase = purchase_weights(ENSEMBLE)
+    shares = (purchase.own, purchase.with_offset, purchase.plain)
+    for name, weight in zip(("mbgnbd", *REGRESSIONS), shares, strict=True):
+        yield Entry("setting", "chance_weight", name, value=weight)
+    declared = [(member.name, member.settings) for member in all_members()]
+    for owner, settings in (*declared, *SETTINGS.items()):
+        for name, value in settings.items():
+            yield _setting(name, value, owner)
 
 
 def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:

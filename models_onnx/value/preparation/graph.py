@@ -1,17 +1,19 @@
-"""Rows as the members see them, inside the graph: the same as `model.Preparation`."""
+"""Rows as the members see them, inside the graph: the same as `rows.Preparation`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
-from cva_sql.models_onnx.value.graph.builder import SMALLEST_PROBABILITY, Graph, add_logit
+from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY
+from cva_sql.models_onnx.value.data.preprocessing import CLIP, LogScale, Preprocessing
+from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
+from cva_sql.models_onnx.value.estimators.linear import Linear
+from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
-from cva_sql.models_onnx.value.members.btyd_graph import add_dropout, add_expected_mean
-from cva_sql.models_onnx.value.members.lifetimes import INPUTS, TINY, Lifetimes
-from cva_sql.models_onnx.value.model import (
+from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED,
     DECAYED_FLOOR,
     SPEND_FLOOR,
@@ -20,13 +22,17 @@ from cva_sql.models_onnx.value.model import (
 )
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The graph's counterparts of `model.Prepared`, whose matrix is `features` and `logs`.
+@dataclass
+class GraphRows:
+    """The graph's counterparts of `rows.Prepared`, whose matrix is `features` and `logs`.
 
-    A stretch is empty where label and horizon are the same, else holds one value.
+    A stretch is empty where label and horizon are the same, else holds one value. `log_scale`
+    standardises what `linear` reads, which is written once, when it is first needed.
     """
 
+    graph: Graph
+    log_scale: LogScale
+    numbers: tuple[str, ...]
     features: str
     logs: str
     log_spend: str
@@ -36,6 +42,34 @@ class Rows:
     spend_stretch: tuple[str, ...]
     purchase_stretch: tuple[str, ...]
     orders_stretch: tuple[str, ...]
+    _z: str = field(default="", init=False)
+
+    def number(self, name: str) -> str:
+        """A feature by its name, (1, rows), NaN for NULL."""
+        place = self.numbers.index(name)
+        return self.graph.lines(self.features, place, place + 1)
+
+    def linear(self, part: Linear) -> str:
+        """coefficients · standardised columns + intercept, (1, rows)."""
+        if not self._z:
+            self._z = self._add_z()
+        # z is clipped but not yet standardised: that is left to the coefficients.
+        slopes = part.coefficients / self.log_scale.deviation
+        products = self.graph.op("Mul", self._z, self.graph.column(slopes))
+        total = self.graph.sum_of_lines(products)
+        shift = float(np.sum(slopes * self.log_scale.mean))
+        return self.graph.op("Add", total, part.intercept - shift)
+
+    def _add_z(self) -> str:
+        """See `LogScale.transform`, before it is standardised."""
+        graph, log_scale = self.graph, self.log_scale
+        scaled = graph.op("Mul", self.features, graph.column(1 / log_scale.scale))
+        size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
+        z = graph.op("Concat", graph.op("Mul", graph.op("Sign", scaled), size), self.logs, axis=0)
+        z = graph.op("Where", graph.op("IsNaN", z), graph.column(log_scale.fill), z)
+        mean, deviation = log_scale.mean, log_scale.deviation
+        z = graph.op("Max", z, graph.column(mean - CLIP * deviation))
+        return graph.op("Min", z, graph.column(mean + CLIP * deviation))
 
 
 @dataclass(frozen=True)
@@ -49,7 +83,7 @@ class _Expected:
     spend: str
 
 
-def add_rows(graph: Graph, preparation: Preparation) -> Rows:
+def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> GraphRows:
     """The inputs of the graph, and what the members need of them."""
     preprocessing, fixed = preparation.preprocessing, preparation.constants
     features = _add_features(graph, preprocessing)
@@ -70,7 +104,10 @@ def add_rows(graph: Graph, preparation: Preparation) -> Rows:
     decayed = graph.op("Min", x[DECAYED], fixed.decayed_cap)
     decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
     decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
-    return Rows(
+    return GraphRows(
+        graph,
+        log_scale,
+        preprocessing.numbers,
         features,
         logs,
         *own,
@@ -138,7 +175,7 @@ def _add_logs(graph: Graph, expected: _Expected) -> str:
 def _add_known(
     graph: Graph, expected: _Expected, is_cold: str, fixed: Constants
 ) -> tuple[str, str, str]:
-    """See `model.Preparation`: log spend, logit of the chance and log orders, none NaN."""
+    """See `rows.Preparation`: log spend, logit of the chance and log orders, none NaN."""
     spend = graph.op("Where", is_cold, fixed.cold_spend, expected.spend)
     chance = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
     cold_orders = float(-np.log(1 - fixed.cold_probability))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cva_sql.models_onnx.value.estimators.btyd import MAX_LOG_ODDS, DropoutModel, dropout_quadrature
+from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel
 from cva_sql.models_onnx.value.graph.builder import Graph
-from cva_sql.models_onnx.value.members.btyd import MAX_LOG_ODDS, DropoutModel, dropout_quadrature
-from cva_sql.models_onnx.value.members.gamma_gamma import SpendModel
 
 
 def add_dropout(

@@ -1,0 +1,1 @@
+"""What would have been deployed on past dates, beside benchmarks and without its ingredients."""

@@ -1,0 +1,1 @@
+"""What members are made of: buy till you die, linear regressions, boosted trees."""

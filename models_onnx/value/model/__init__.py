@@ -1,0 +1,1 @@
+"""A fitted value model: what it predicts, its ONNX graph, its manifest."""

@@ -1,0 +1,94 @@
+"""The fitted value model in numpy: what it predicts. `graph.py` writes the same as a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import (
+    LARGEST_PROBABILITY,
+    SMALLEST_PROBABILITY,
+    Floats,
+    sigmoid,
+)
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
+from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.level.intervals import Residuals, spend_quantile
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.preparation.rows import Prepared
+
+# Many customers share a prediction; its last bit must not decide on which side of a bound it is.
+# Not less: onnxruntime takes a factor that single precision calls 1 for none.
+NUDGE = 1 + 1e-6
+MIN_STEP = 1e-12  # between equal points of the reference
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A kind with all that turns it into the contract's outputs.
+
+    predicted_value is exp(slope · line + log_level), at most exp(log_highest); `log_level` brings
+    the total to `level`, `logit_level` the chances to what that total makes of them. A chance is
+    never so small that a buyer would have to spend more than `largest_spend`, the most that anybody
+    did in a label: value and chance are told by different members, who may disagree.
+    `orders_factor` is orders per expected purchase day. `reference` is the 101-point grid of
+    predictions that score counts in. `level_customers` are those that `level` is the total of.
+    """
+
+    kind: str
+    members: Members
+    level: Level
+    slope: float
+    log_level: float
+    log_highest: float
+    largest_spend: float
+    logit_level: float
+    orders_factor: float
+    residuals: Residuals
+    reference: Floats
+    retention_rate: float
+    level_customers: int
+
+    def predict(self, rows: Dataset) -> dict[str, Floats]:
+        """The contract's outputs by name, each of shape (rows,)."""
+        prepared = self.members.preparation.apply(rows)
+        line = self.slope * self.members.linear_predictor(prepared, self.kind) + self.log_level
+        value = np.exp(np.minimum(line, self.log_highest))
+        chance = self.members.purchase_logit(prepared, self.kind) + self.logit_level
+        least = value * (1 / self.largest_spend)
+        probability = np.maximum(sigmoid(chance), least)
+        probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+        outputs = {
+            "predicted_value": value,
+            "purchase_probability": probability,
+            "predicted_orders": self._orders(prepared, probability),
+            "horizon_retention_rate": np.full(len(value), self.retention_rate),
+            "score": score(value, self.reference),
+        }
+        residuals = self.residuals.at(probability)
+        for level in Q_LEVELS:
+            name = f"predicted_value_p{round(level * 100)}"
+            outputs[name] = spend_quantile(level, value, probability, residuals)
+        return outputs
+
+    def _orders(self, rows: Prepared, probability: Floats) -> Floats:
+        """Buy-till-you-die's orders times how much the chance, as a rate, differs from its own."""
+        own = np.clip(
+            sigmoid(rows.logit_purchase + rows.purchase_stretch),
+            SMALLEST_PROBABILITY,
+            LARGEST_PROBABILITY,
+        )
+        ratio = np.log(1 - probability) / np.log(1 - own)
+        orders = np.exp(rows.log_orders + rows.orders_stretch) * ratio * self.orders_factor
+        return np.maximum(orders, probability)
+
+
+def score(value: Floats, reference: Floats) -> Floats:
+    """100 × the share of the reference at or below `value`, between grid points in proportion."""
+    low, high = reference[:-1], reference[1:]
+    nudged = value * NUDGE
+    index = np.searchsorted(high[:-1], nudged, side="left")
+    inside = (nudged - low[index]) * (1 / np.maximum(high - low, MIN_STEP))[index]
+    return np.asarray(index + np.clip(inside, 0.0, 1.0))

@@ -1,0 +1,79 @@
+"""The fitted model as one ONNX file with named inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from cva_sql.models_onnx.value.graph.builder import (
+    Graph,
+    add_logit,
+    add_piecewise_line,
+    add_shares_among_buyers,
+    output_quantiles,
+)
+from cva_sql.models_onnx.value.graph.trees import add_steps
+from cva_sql.models_onnx.value.level.intervals import MIN_WIDTH, RESIDUAL_LEVELS
+from cva_sql.models_onnx.value.model.fitted import MIN_STEP, NUDGE, FittedModel
+from cva_sql.models_onnx.value.preparation.graph import GraphRows, add_rows
+
+
+def build_model(model: FittedModel) -> bytes:
+    """The ONNX file of a fitted model."""
+    graph = Graph()
+    members = model.members
+    rows = add_rows(graph, members.preparation, members.log_scale)
+    predictor = members.write_linear_predictor(graph, rows, model.kind)
+    predictor = graph.op("Mul", predictor, model.slope)
+    predictor = graph.op("Min", graph.op("Add", predictor, model.log_level), model.log_highest)
+    value = graph.op("Exp", predictor)
+    chance = members.write_purchase_logit(graph, rows, model.kind)
+    chance = graph.op("Add", chance, model.logit_level)
+    least = graph.op("Mul", value, 1 / model.largest_spend)
+    probability = graph.chance(graph.op("Max", graph.op("Sigmoid", chance), least))
+
+    graph.output("predicted_value", value)
+    graph.output("purchase_probability", probability)
+    graph.output("predicted_orders", _add_orders(graph, model, rows, probability))
+    zero = graph.op("Mul", value, 0.0)
+    graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
+    graph.output("score", _add_score(graph, value, model.reference))
+    _add_quantiles(graph, model, value, probability)
+    return graph.to_bytes(f"cva value model, {model.kind}")
+
+
+def _add_orders(graph: Graph, model: FittedModel, rows: GraphRows, probability: str) -> str:
+    own = graph.sum([rows.logit_purchase, *rows.purchase_stretch])
+    own = graph.chance(graph.op("Sigmoid", own))
+    rates = [graph.op("Log", graph.op("Sub", 1.0, chance)) for chance in (probability, own)]
+    orders = graph.op("Exp", graph.sum([rows.log_orders, *rows.orders_stretch]))
+    orders = graph.op("Mul", graph.op("Mul", orders, graph.op("Div", *rates)), model.orders_factor)
+    return graph.op("Max", orders, probability)
+
+
+def _add_score(graph: Graph, value: str, reference: Any) -> str:
+    """See `fitted.score`; a tree finds the step, a hundred comparisons a row cost more."""
+    low, high = reference[:-1], reference[1:]
+    value = graph.op("Mul", value, NUDGE)
+    step = add_steps(graph, value, [float(bound) for bound in high[:-1]])
+    index = graph.op("Cast", step, to=TensorProto.INT64)
+    start = graph.op("Gather", graph.const(low), index)
+    slope = graph.op("Gather", graph.const(1 / np.maximum(high - low, MIN_STEP)), index)
+    inside = graph.op("Mul", graph.op("Sub", value, start), slope)
+    return graph.op("Add", step, graph.clip(inside, 0.0, 1.0))
+
+
+def _add_quantiles(graph: Graph, model: FittedModel, value: str, probability: str) -> None:
+    knots = [float(np.log(q / (1 - q))) for q in RESIDUAL_LEVELS]
+    residuals, width = model.residuals, model.residuals.high_at - model.residuals.low_at
+    x = graph.clip(graph.op("Log", probability), residuals.low_at, residuals.high_at)
+    share = graph.op("Mul", graph.op("Sub", x, residuals.low_at), 1 / max(width, MIN_WIDTH))
+    rise = graph.op("Mul", share, graph.column(residuals.high - residuals.low))
+    levels = graph.op("Add", rise, graph.column(residuals.low))
+    values = [graph.lines(levels, k, k + 1) for k in range(len(knots))]
+    mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
+    u, is_zero = add_shares_among_buyers(graph, probability)
+    line = add_piecewise_line(graph, add_logit(graph, u), knots, values)
+    output_quantiles(graph, graph.op("Mul", mean_if_purchase, graph.op("Exp", line)), is_zero)

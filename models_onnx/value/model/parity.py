@@ -1,0 +1,73 @@
+"""The gate that a model's file and the fitted model say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.manifest import OUTPUTS, Manifest
+from cva_sql.udfs.predict import run_session
+from cva_sql.udfs.sessions import ValueModel, open_session
+
+PARITY_TOLERANCE = 1e-4  # relative; single precision inputs leave 1e-7, the rest is a wrong graph
+PARITY_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the file is from the fitted model: the largest relative difference, and where."""
+
+    rows: int
+    worst: float
+    output: str
+
+
+def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Dataset) -> Parity:
+    """Compares file and fitted model on `rows`, in one batch and row by row in odd ones.
+
+    Raises ModelError where any output differs by more than PARITY_TOLERANCE, or where a row's
+    result depends on its batch at all.
+    """
+    loaded = ValueModel(manifest, open_session(data))
+    step = max(1, -(-len(rows) // PARITY_ROWS))
+    sample = rows.select(np.arange(len(rows)) % step == 0)
+    inputs: dict[str, Any] = {}
+    for feature in manifest.features:
+        column = (sample.numbers if feature.kind == "number" else sample.categories)[feature.name]
+        inputs[feature.name] = column.reshape(-1, 1)
+    whole = run_session(loaded, inputs, len(sample))
+    for first, count in ((0, 1), (1, 7), (5, 100), (3, 2048)):
+        part = {name: column[first : first + count] for name, column in inputs.items()}
+        size = len(sample.customer_id[first : first + count])
+        for name, value in run_session(loaded, part, size).items():
+            if not np.array_equal(value, whole[name][first : first + count]):
+                raise ModelError(
+                    f"{name} of a row depends on the rows beside it; the model is not deployed"
+                )
+    parity = _largest_difference(model.predict(sample), whole)
+    if not parity.worst <= PARITY_TOLERANCE:
+        raise ModelError(
+            f"{parity.output} differs by {parity.worst:.1e} between the fitted model and its ONNX "
+            f"file; expected at most {PARITY_TOLERANCE:.0e}, so the model is not deployed"
+        )
+    return parity
+
+
+def _largest_difference(expected: dict[str, Any], got: dict[str, Any]) -> Parity:
+    worst, where, rows = 0.0, OUTPUTS[0], 0
+    for name, values in expected.items():
+        rows = len(values)
+        other = got[name]
+        if not np.isfinite(other).all():
+            return Parity(rows, np.inf, name)
+        # Relative to the value, or to a ten-thousandth of the column's mean for values near zero.
+        scale = np.maximum(np.abs(values), 1e-4 * np.abs(values).mean() + 1e-12)
+        difference = float(np.max(np.abs(other - values) / scale, initial=0.0))
+        if difference > worst:
+            worst, where = difference, name
+    return Parity(rows, worst, where)

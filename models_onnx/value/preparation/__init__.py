@@ -1,0 +1,1 @@
+"""Rows as the members see them, in numpy and in the ONNX graph."""

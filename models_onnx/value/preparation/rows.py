@@ -1,0 +1,109 @@
+"""Rows as the members see them: features, and what buy-till-you-die expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY, Floats, Matrix, logit
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
+from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS, Expectation, Lifetimes, expect
+from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+
+DECAYED = "decayed_spend"
+DECAYED_FLOOR = 0.02  # of the mean spend: those who spent nothing lately may yet
+SPEND_FLOOR = 0.001  # of the mean spend: what buy-till-you-die at least expects
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What is frozen about the shop: its mean spend, customers without an order, the largest spend.
+
+    `cold_spend` and `cold_probability` are means over those without an order; `decayed_cap` is the
+    largest decayed spend that counts; all for `label_days`.
+    """
+
+    label_days: int
+    mean_spend: float
+    cold_spend: float
+    cold_probability: float
+    decayed_cap: float
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows as the members see them; all but `matrix` of shape (rows,).
+
+    `matrix` is float64 with NaN for NULL: the features, then lifetimes.COLUMNS. What is expected in
+    the label is `log_spend`, `logit_purchase`, `log_orders`; the `_stretch` of each is what the
+    horizon adds to it, 0 where label and horizon are the same.
+    """
+
+    matrix: Matrix
+    log_spend: Floats
+    logit_purchase: Floats
+    log_orders: Floats
+    log_decayed: Floats
+    spend_stretch: Floats
+    purchase_stretch: Floats
+    orders_stretch: Floats
+
+    @property
+    def features(self) -> Matrix:
+        """The columns of `matrix` that trees see: the features alone, so that what a tree says of a
+        customer is owed to features and to nothing derived from several of them."""
+        return self.matrix[:, : -len(COLUMNS)]
+
+
+def concatenate(parts: Sequence[Prepared]) -> Prepared:
+    """The rows of all parts, in order."""
+    names = Prepared.__dataclass_fields__
+    return Prepared(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How rows of one date become `Prepared`."""
+
+    preprocessing: Preprocessing
+    lifetimes: Lifetimes
+    constants: Constants
+    horizon_days: int
+
+    def apply(self, rows: Dataset) -> Prepared:
+        """The rows as the members see them."""
+        days = self.constants.label_days
+        near = expect(self.lifetimes, rows.numbers, days)
+        features = self.preprocessing.matrix(rows.numbers, rows.categories).astype(np.float64)
+        spend, purchase, orders = self._logs(near)
+        later = spend, purchase, orders
+        if self.horizon_days != days:
+            later = self._logs(expect(self.lifetimes, rows.numbers, self.horizon_days))
+        is_cold = np.isnan(near.spend)
+        decayed = np.minimum(rows.numbers[DECAYED].astype(np.float64), self.constants.decayed_cap)
+        decayed = np.where(is_cold, self.constants.cold_spend, decayed * (days / DECAY_DAYS))
+        return Prepared(
+            matrix=np.column_stack([features, near.columns()]),
+            log_spend=spend,
+            logit_purchase=purchase,
+            log_orders=orders,
+            log_decayed=np.log(decayed + DECAYED_FLOOR * self.constants.mean_spend),
+            spend_stretch=later[0] - spend,
+            purchase_stretch=later[1] - purchase,
+            orders_stretch=later[2] - orders,
+        )
+
+    def _logs(self, expected: Expectation) -> tuple[Floats, Floats, Floats]:
+        """log spend, logit of the chance and log orders; customers without an order as a mean."""
+        fixed, is_cold = self.constants, np.isnan(expected.spend)
+        spend = np.where(is_cold, fixed.cold_spend, expected.spend)
+        purchase = np.where(is_cold, fixed.cold_probability, expected.probability)
+        orders = np.where(is_cold, -np.log(1 - fixed.cold_probability), expected.orders)
+        return (
+            np.log(spend + SPEND_FLOOR * fixed.mean_spend),
+            logit(purchase),
+            np.log(orders + SMALLEST_PROBABILITY),
+        )

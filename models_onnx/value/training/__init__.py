@@ -1,0 +1,1 @@
+"""From training examples to a fitted model that was validated forward in time."""

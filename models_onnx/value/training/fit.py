@@ -1,0 +1,147 @@
+"""From training examples to a fitted model: validate forward in time, choose, fit on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats, sigmoid
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
+from cva_sql.models_onnx.value.level.calibration import (
+    fit_orders_factor,
+    fit_slope,
+    logit_shift,
+    mean_chance,
+)
+from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.level.intervals import fit_residuals
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
+from cva_sql.models_onnx.value.training.learning import (
+    MIN_ROWS,
+    Learning,
+    fit_members,
+    forecast_now,
+    is_enough,
+    prepare_learning,
+)
+from cva_sql.models_onnx.value.training.validation import Fold, Report, validate
+
+OPTIONAL_FAMILY = "reviews"  # costs a reading of every text, so it has to show what it is for
+HIGHEST = 1.0  # in logs above the largest spend seen in a label
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """All that was fitted as of one plan's date; no members and no model with too few rows."""
+
+    learning: Learning
+    folds: list[Fold]
+    members: Members | None
+    model: FittedModel | None
+    choice: Choice
+
+
+def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fitting:
+    """The model of this kind fitted on every origin, with the folds and members behind it.
+
+    Without a kind: see `best_kind`. `data` also has the rows of the plan's own date, for the level
+    and the score's reference.
+    """
+    learning = prepare_learning(data, plan)
+    rows = learning.at(plan.origins)
+    if not is_enough(rows):
+        buyers = int((rows.label_value > 0).sum())
+        reason = (
+            f"{len(rows):,} examples with {buyers:,} buyers are too few to learn from "
+            f"({MIN_ROWS} and {MIN_ROWS // 10} are needed)"
+        )
+        return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
+    folds = validate(learning, report)
+    chosen = kind or best_kind(folds)
+    report(f"fitting {chosen} on {len(rows):,} examples of {len(plan.origins)} dates")
+    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    model = finish_model(learning, members, folds, chosen)
+    choice = choose(folds, chosen)
+    if kind is None and chosen != ENSEMBLE:
+        ensemble = choice.scores[ENSEMBLE]["d2_shape"]
+        alone = f"{chosen} alone, ahead of the ensemble ({ensemble:.3f}) on every date"
+        choice = replace(choice, reason=f"{choice.reason}; {alone}")
+    return Fitting(learning, folds, members, model, choice)
+
+
+def finish_model(
+    learning: Learning, members: Members, folds: Sequence[Fold], kind: str
+) -> FittedModel:
+    """Sets slope, level, chances, intervals and the score's reference of fitted members."""
+    plan, now = learning.plan, learning.rows.seen_from(learning.plan.as_of)
+    prepared = members.preparation.apply(now)
+    level = forecast_now(learning)
+    outcomes = [fold.outcomes[kind] for fold in folds]
+    slope = fit_slope(outcomes)
+    line = slope * members.linear_predictor(prepared, kind)
+    largest = max(float(learning.at(plan.origins).label_value.max(initial=0.0)), 1.0)
+    model = FittedModel(
+        kind=kind,
+        members=members,
+        level=level,
+        slope=slope,
+        log_level=log_level(line, level),
+        log_highest=float(np.log(largest * plan.stretch)) + HIGHEST,
+        largest_spend=largest,
+        logit_level=logit_level(members, prepared, kind, level),
+        orders_factor=fit_orders_factor(outcomes),
+        residuals=fit_residuals(outcomes, slope, level.spread),
+        reference=np.zeros(101),
+        retention_rate=float(np.median(now.rules["shop_retention_rate"])),
+        level_customers=len(now),
+    )
+    predicted = model.predict(now)["predicted_value"]
+    return replace(model, reference=np.quantile(predicted, np.linspace(0, 1, 101)))
+
+
+def log_level(line: Floats, level: Level) -> float:
+    """What to add to log spend so that the total is the level's; 0 where either total is 0."""
+    top = float(line.max(initial=0.0))
+    total = float(np.exp(line - top).sum())
+    if not (total > 0 and level.total > 0):
+        return 0.0
+    return float(np.log(level.total / total)) - top
+
+
+def logit_level(members: Members, rows: Prepared, kind: str, level: Level) -> float:
+    """What to add to the logits of a kind so that their mean chance follows the level."""
+    own = sigmoid(rows.logit_purchase + rows.purchase_stretch)
+    return logit_shift(members.purchase_logit(rows, kind), mean_chance(own, level))
+
+
+def has_family(data: Dataset, family: str) -> bool:
+    """Whether any feature of this family varies, so that a model could learn from it."""
+    rows = data.of_family(family)
+    return fit_preprocessing(rows.numbers, rows.categories).width > 0
+
+
+def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Dataset, Fitting]]:
+    """Fits with everything, and where there are reviews also without them; the better one first.
+
+    More features are not always better: in a small shop their noise can cost more than they tell.
+    The model that explained more deviance on the validation dates is taken.
+    """
+    fits = [(data, fit_model(data, plan, report))]
+    if has_family(data, OPTIONAL_FAMILY):
+        report(f"without {OPTIONAL_FAMILY}")
+        lean = data.without_family(OPTIONAL_FAMILY)
+        fits.append((lean, fit_model(lean, plan, report)))
+    return sorted(fits, key=lambda fit: -_validated(fit[1].choice))
+
+
+def _validated(choice: Choice) -> float:
+    """The deviance that a choice's model explained on the validation dates; −inf without any."""
+    return choice.scores[choice.kind]["d2_shape"] if choice.scores else -np.inf

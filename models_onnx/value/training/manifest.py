@@ -1,0 +1,90 @@
+"""The manifest of a built model: what is frozen with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any
+
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS, Outlier
+from cva_sql.models_onnx.value.graph.builder import OPSET
+from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.training.choice import Choice
+from cva_sql.udfs.manifest import Explanation, Feature, Manifest
+from cva_sql.udfs.projection import TextProjection
+
+
+def build_manifest(
+    model: FittedModel,
+    data: bytes,
+    plan: Plan,
+    choice: Choice,
+    first_order: date,
+    database: str | None = None,
+    text_projection: TextProjection | None = None,
+    outliers: Sequence[Outlier] = (),
+    explanation: Explanation | None = None,
+) -> Manifest:
+    """The manifest of a built model; the version says what it was trained for and its hash.
+
+    `database` is the name of the shop's file: the level of money does not travel between shops.
+    `text_projection` made the text features that the model was trained on; the `outliers` were left
+    out; without an `explanation` nothing can be explained.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    preprocessing = model.members.preparation.preprocessing
+    features = [Feature(name, "number") for name in preprocessing.numbers]
+    features += [Feature(name, "category", values) for name, values in preprocessing.categories]
+    return Manifest(
+        name="value",
+        version=f"{plan.as_of:%Y%m%d}-h{plan.horizon_days}-{model.kind}-{digest[:8]}",
+        sha256=digest,
+        features=tuple(features),
+        horizon_days=plan.horizon_days,
+        is_baseline=False,
+        opset=OPSET,
+        training={
+            "database": database,
+            "as_of": plan.as_of.isoformat(),
+            "first_order": first_order.isoformat(),
+            "label_days": plan.label_days,
+            "origins": [origin.isoformat() for origin in plan.origins],
+            "kind": model.kind,
+            "outliers": [asdict(outlier) for outlier in outliers[:SHOWN_OUTLIERS]],
+            "level": _level_facts(model, choice),
+            "lifetimes": _lifetime_facts(model),
+            "slope": model.slope,
+            "retention_rate": model.retention_rate,
+            "score_reference": [float(value) for value in model.reference],
+        },
+        evaluation={
+            "validation_dates": [origin.isoformat() for origin in choice.dates],
+            "scores": choice.scores,
+            "verdict": choice.reason,
+        },
+        text_projection=text_projection,
+        explanation=explanation,
+    )
+
+
+def _level_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
+    """The level's forecast, the days it is good for, and its errors where it could be tested."""
+    level = model.level
+    return {
+        "customers": model.level_customers,
+        **{name: value for name, value in asdict(level).items() if name != "as_of"},
+        "from": level.as_of.isoformat(),
+        "to": (level.as_of + timedelta(days=level.days)).isoformat(),
+        "backtest_log_errors": list(choice.level_errors),
+    }
+
+
+def _lifetime_facts(model: FittedModel) -> dict[str, Any]:
+    """What the customers of the scoring date were fitted by, with the report of each fit."""
+    lifetimes = model.members.preparation.lifetimes
+    dropout = {k: v for k, v in asdict(lifetimes.dropout).items() if k != "loglik"}
+    spend = {k: v for k, v in asdict(lifetimes.spend).items() if k != "loglik"}
+    return {"dropout": dropout, "spend": spend, "largest_order": lifetimes.largest_order}

@@ -1,0 +1,146 @@
+"""Validation forward in time: at past dates, what a model made from before them says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+
+from cva_sql.models_onnx.value.arrays import Floats, sigmoid
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.estimators.curves import CurvePoint
+from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.judging.rules import rule_predictions
+from cva_sql.models_onnx.value.level.calibration import Outcome
+from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.members.registry import kinds, parts
+from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.training.learning import (
+    Learning,
+    fit_members,
+    forecast_at,
+    is_enough,
+)
+
+VALIDATION_DATES = 3
+RULE = "baseline"
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One validation date: what was spent from it on and what was predicted, per customer.
+
+    `predictions` have the level that could be forecast on that date, `outcomes` what each kind
+    said before any level was set. `curves` are those of the newest date alone. `parts` has the
+    linear predictor of each part of the ensemble, `own_logit` the logit of buy-till-you-die's
+    probability to buy.
+    """
+
+    origin: date
+    actual: Floats
+    predictions: dict[str, Floats]
+    outcomes: dict[str, Outcome]
+    level: Level
+    curves: tuple[CurvePoint, ...] = ()
+    parts: dict[str, Floats] = field(default_factory=dict)
+    own_logit: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Metric by name, of each of `predictions`."""
+        return {name: _score(self.actual, told) for name, told in self.predictions.items()}
+
+
+def validate(learning: Learning, report: Report) -> list[Fold]:
+    """Forward-chained folds, newest first: each learns only from what was known on its date."""
+    plan = learning.plan
+    folds: list[Fold] = []
+    for origin in plan.origins:
+        if len(folds) == VALIDATION_DATES:
+            break
+        known = plan.trained_before(origin)
+        rows, test = learning.at(known), learning.at([origin])
+        if not is_enough(rows) or not is_enough(test):
+            continue
+        report(
+            f"validating on {origin}: learning from {len(rows):,} examples of {len(known)} dates"
+        )
+        members = fit_members(learning, known, origin, plan.label_days)
+        folds.append(_fold(learning, members, origin, test, is_newest=not folds))
+    return folds
+
+
+def _fold(
+    learning: Learning, members: Members, origin: date, test: Dataset, *, is_newest: bool
+) -> Fold:
+    days = learning.plan.label_days
+    prepared = members.preparation.apply(test)
+    level = forecast_at(learning, origin)
+    outcomes = {
+        kind: Outcome(
+            test.label_value,
+            test.label_orders,
+            members.linear_predictor(prepared, kind),
+            members.purchase_logit(prepared, kind),
+            np.exp(prepared.log_orders),
+            sigmoid(prepared.logit_purchase),
+        )
+        for kind in kinds()
+    }
+    predictions = {kind: _levelled(outcome.line, level) for kind, outcome in outcomes.items()}
+    return Fold(
+        origin,
+        test.label_value,
+        predictions | reference_predictions(test, days),
+        outcomes,
+        level,
+        _curves(members, prepared, test.label_value) if is_newest else (),
+        {
+            part: outcomes[part].line
+            if part in outcomes
+            else members.linear_predictor(prepared, part)
+            for part in parts()
+        },
+        prepared.logit_purchase + prepared.purchase_stretch,
+    )
+
+
+def _curves(members: Members, prepared: Prepared, actual: Floats) -> tuple[CurvePoint, ...]:
+    """The curves of the members that have one."""
+    seen = members.see(prepared)
+    return tuple(
+        point for member in members.fitted.values() for point in member.curve(seen, actual)
+    )
+
+
+def _levelled(line: Floats, level: Level) -> Floats:
+    spend = np.exp(line - line.max())
+    return np.asarray(spend * (level.total / spend.sum()))
+
+
+def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]:
+    """The rules on rows of one date, and the packaged baseline, which is one of them levelled."""
+    history = float(np.max(rows.rules["shop_history_days"], initial=1.0))
+    rules = rule_predictions(rows.rules, horizon_days=horizon_days, history_days=max(history, 1.0))
+    level = rows.rules["shop_spend_level"]
+    return {RULE: rules["decayed_spend"] * level, **rules}
+
+
+def _score(actual: Floats, predicted: Floats) -> dict[str, float]:
+    total = predicted.sum()
+    rescaled = predicted * (actual.sum() / total) if total > 0 else predicted
+    return {
+        "d2_shape": metrics.d2_tweedie(actual, rescaled),
+        "d2_tweedie": metrics.d2_tweedie(actual, predicted),
+        "ngini": metrics.ngini(actual, predicted),
+        "spearman": metrics.spearman(actual, predicted),
+        "mae": metrics.mae(actual, predicted),
+        "r2": metrics.r2(actual, predicted),
+        "bias": metrics.bias(actual, predicted),
+    }
