@@ -86,7 +86,8 @@ def measure_speed(db: Path, model: Any, models_dir: Path, customers: int) -> Non
     con = duckdb.connect(str(db), read_only=True, config={"threads": THREADS})
     matrix = read_matrix(con, model)
     con.close()
-    boosters = [model.members.value_trees.booster, model.members.amount_trees.booster]
+    fitted = model.members.fitted.values()
+    boosters = [member.trees.booster for member in fitted if hasattr(member, "trees")]
 
     def contribute() -> list[Any]:
         return [b.predict(matrix, pred_contrib=True, num_threads=THREADS) for b in boosters]

@@ -76,7 +76,8 @@ def measure(customers: int) -> None:
         members = model.members
         numbers = members.preparation.preprocessing.numbers
         names = ", ".join(f'cast("{n}" as float) as "{n}"' for n in numbers)
-        boosters = [members.value_trees.booster, members.amount_trees.booster]
+        fitted = members.fitted.values()
+        boosters = [member.trees.booster for member in fitted if hasattr(member, "trees")]
 
         def fetch() -> Any:
             columns = con.execute(f"select {names} from customer_features").fetchnumpy()

@@ -71,11 +71,12 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is frozen with a value model.
+    """What is frozen with a model.
 
-    `horizon_days` is None for a rule that takes it as an input. `training` holds dates, settings
-    and shop statistics; `evaluation` the figures the model was deployed on. `text_projection` is
-    None where the model was trained without text.
+    `name` is its kind. `horizon_days` is None for a rule that takes it as an input. `training`
+    holds dates, settings and shop statistics; `evaluation` the figures the model was deployed on.
+    `text_projection` is None where the model was trained without text. `outputs` are the numbers
+    that come back for a row; manifests that do not name them are the value model's.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Manifest:
     evaluation: dict[str, Any]
     text_projection: TextProjection | None = None
     explanation: Explanation | None = None
+    outputs: tuple[str, ...] = OUTPUTS
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
@@ -135,7 +137,7 @@ def read_manifest(folder: Path) -> Manifest:
             raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
         if raw.get("explanation") is not None:
             raw["explanation"] = Explanation.from_dict(raw["explanation"])
-        return Manifest(**raw)
+        return Manifest(**{**raw, "outputs": tuple(raw.get("outputs", OUTPUTS))})
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
 

@@ -1,8 +1,8 @@
-"""`cva_predict`: a row of features in, the value model's outputs out."""
+"""A row of features in, a model's outputs out: `cva_predict`, and `cva_<kind>` of other kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ RETURN_TYPE = (
 
 
 def predict(model: ValueModel, columns: Mapping[str, Any], rows: int) -> dict[str, Floats]:
-    """The contract's outputs by name, each float64 of shape (rows,), in row order.
+    """The manifest's outputs by name, each float64 of shape (rows,), in row order.
 
     `columns` are Arrow columns by feature name. A row's result does not depend on the rows beside
     it, to the last bit.
@@ -36,18 +36,19 @@ def run_session(
     model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: int
 ) -> dict[str, Floats]:
     """The outputs for inputs of shape (rows, 1) by name."""
+    outputs = list(model.manifest.outputs)
     if rows == 0:
-        return {name: np.empty(0) for name in OUTPUTS}
+        return {name: np.empty(0) for name in outputs}
 
     def run(part: slice) -> list[Any]:
-        return list(model.session.run(list(OUTPUTS), {name: v[part] for name, v in inputs.items()}))
+        return list(model.session.run(outputs, {name: v[part] for name, v in inputs.items()}))
 
     # DuckDB scans up to 122,880 rows in one thread and cuts a larger table unevenly, so the cores
     # are shared out here; what a row gets does not depend on its part.
     results = in_slices(run, rows, SMALLEST_PART)
     return {
         name: np.concatenate([result[i] for result in results]).astype(np.float64).reshape(rows)
-        for i, name in enumerate(OUTPUTS)
+        for i, name in enumerate(outputs)
     }
 
 
@@ -75,13 +76,36 @@ def predict_struct(model: ValueModel, rows: Any) -> Any:
 
 def outputs_struct(model: ValueModel, outputs: Mapping[str, Floats], rows: Any) -> Any:
     """The outputs as the Arrow struct of RETURN_TYPE, NULL where a row of `rows` is."""
+    manifest = model.manifest
+    facts = {
+        "is_baseline": manifest.is_baseline,
+        "model_version": manifest.version,
+        "model_hash": manifest.sha256,
+    }
+    return _struct(outputs, OUTPUTS, facts, rows)
+
+
+def kind_type(outputs: Sequence[str]) -> str:
+    """What `cva_<kind>` returns for a model with these outputs."""
+    numbers = "".join(f'"{name}" DOUBLE, ' for name in outputs)
+    return f"STRUCT({numbers}model_version VARCHAR, model_hash VARCHAR)"
+
+
+def predict_kind(model: ValueModel, rows: Any) -> Any:
+    """The Arrow struct of `kind_type` for one of features; a NULL struct gives NULL."""
+    rows, columns = struct_columns(rows)
+    manifest = model.manifest
+    facts = {"model_version": manifest.version, "model_hash": manifest.sha256}
+    return _struct(predict(model, columns, len(rows)), manifest.outputs, facts, rows)
+
+
+def _struct(
+    outputs: Mapping[str, Floats], names: Sequence[str], facts: Mapping[str, Any], rows: Any
+) -> Any:
+    """Outputs of each row beside facts that all rows share; NULL where a row of `rows` is."""
     import pyarrow as pa
 
-    manifest = model.manifest
-    arrays = [pa.array(outputs[name], type=pa.float64()) for name in OUTPUTS]
-    arrays.append(pa.repeat(pa.scalar(manifest.is_baseline), len(rows)))
-    arrays.append(pa.repeat(pa.scalar(manifest.version), len(rows)))
-    arrays.append(pa.repeat(pa.scalar(manifest.sha256), len(rows)))
-    names = [*OUTPUTS, "is_baseline", "model_version", "model_hash"]
+    arrays = [pa.array(outputs[name], type=pa.float64()) for name in names]
+    arrays += [pa.repeat(pa.scalar(fact), len(rows)) for fact in facts.values()]
     mask = rows.is_null() if rows.null_count else None
-    return pa.StructArray.from_arrays(arrays, names=names, mask=mask)
+    return pa.StructArray.from_arrays(arrays, names=[*names, *facts], mask=mask)

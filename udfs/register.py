@@ -12,6 +12,7 @@ from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explain import EXPLANATION_TYPE
 from cva_sql.udfs.explained_rows import ShopExplainer
+from cva_sql.udfs.kinds import kind_functions
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, load_model
@@ -32,6 +33,7 @@ FUNCTIONS = (
     "cva_project",
     "cva_version",
 )
+_kind_names: set[str] = set()  # functions of kinds that any connection of this process has had
 
 
 def register(
@@ -45,7 +47,8 @@ def register(
     `models_dir` holds trained models, by default `cva_models/` beside the database file; the value
     model is looked up at each call, so a deploy is seen without registering again, the encoder
     once. `work_dir`, by default `.cva/` beside the database, takes the journal of `cva_read_text`;
-    a database in memory has none.
+    a database in memory has none. Each other kind of model that is deployed by now has a function
+    cva_<kind>.
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
@@ -81,6 +84,9 @@ def register(
         RETURN_TYPE,
     )
     create("cva_explain", ShopExplainer(models).explain, None, EXPLANATION_TYPE)
+    for function in kind_functions(models, FUNCTIONS):
+        create(function.name, function.score, None, function.return_type)
+        _kind_names.add(function.name)
     create("cva_embed", on_text(text.embed), ["VARCHAR"], vector)
     create("cva_sentiment", on_text(text.sentiment), ["VARCHAR"], "DOUBLE")
     create("cva_text_status", on_text(text.text_status), ["VARCHAR"], text.STATUS_TYPE)
@@ -111,7 +117,7 @@ def unregister(con: DuckDBPyConnection) -> None:
     """Forgets the functions; a process that ends with them registered prints pages of leaks."""
     import duckdb
 
-    for name in FUNCTIONS:
+    for name in (*FUNCTIONS, *_kind_names):
         try:
             con.remove_function(name)
         except duckdb.Error:

@@ -12,12 +12,13 @@ from typing import Any
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Manifest, read_manifest, read_manifest_text, read_model
 
-DEPLOYED_FILE = "deployed.json"
+DEPLOYED_FILE = "deployed.json"  # kind -> the version that scores
+VALUE = "value"
 
 
 @dataclass(frozen=True)
 class ValueModel:
-    """A value model that is ready to run."""
+    """A model of any kind that is ready to run."""
 
     manifest: Manifest
     session: Any
@@ -28,18 +29,31 @@ def baseline_folder() -> Path:
     return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "baseline"
 
 
-def deployed_folder(models_dir: Path) -> Path:
-    """The folder of the model that scores: what `deployed.json` names, else the packaged rule."""
+def deployed_versions(models_dir: Path) -> dict[str, str]:
+    """Kind -> version of every model that is deployed; raises ModelError for a broken file."""
     pointer = models_dir / DEPLOYED_FILE
     try:
-        version = json.loads(pointer.read_text(encoding="utf-8"))["value"]
+        found = json.loads(pointer.read_text(encoding="utf-8"))
+        return {str(kind): str(version) for kind, version in found.items()}
     except FileNotFoundError:
-        return baseline_folder()
-    except (ValueError, KeyError, TypeError) as error:
+        return {}
+    except (ValueError, AttributeError) as error:
         raise ModelError(
             f"{pointer} cannot be read ({error}); deploy again with: cva train"
         ) from None
-    return models_dir / "value" / str(version)
+
+
+def deployed_folder(models_dir: Path, kind: str = VALUE) -> Path:
+    """The folder of the model that scores: what `deployed.json` names, else the packaged rule.
+
+    Only the value model has a rule: of another kind that is not deployed, raises ModelError.
+    """
+    version = deployed_versions(models_dir).get(kind)
+    if version is not None:
+        return models_dir / kind / version
+    if kind == VALUE:
+        return baseline_folder()
+    raise ModelError(f"no model of kind {kind} is deployed; train one with: cva train")
 
 
 def load_model(folder: Path) -> ValueModel:
@@ -58,7 +72,7 @@ def open_session(data: bytes) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _load(folder: Path, manifest_text: str) -> ValueModel:
     manifest = read_manifest(folder)
     return ValueModel(manifest, open_session(read_model(folder, manifest)))

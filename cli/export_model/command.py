@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cva_sql.cli.export_model.encoder import Exported, export_encoder
+from cva_sql.cli.export_model.encoder import ENCODER, export_encoder
 from cva_sql.cli.shop.options import Db, Json, ModelsDir
 from cva_sql.cli.shop.resolver import DEFAULT_DB
+from cva_sql.udfs.errors import UsageError
 
 
 def export_model(
-    which: Annotated[Exported, typer.Argument(help="Which model.")],
+    which: Annotated[
+        str, typer.Argument(help="Which model: value, encoder, or another kind that is deployed.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     db: Db = DEFAULT_DB,
     models_dir: ModelsDir = None,
@@ -23,22 +26,26 @@ def export_model(
     """Write a model and its manifest into a folder.
 
     value: the deployed model. model.onnx takes the manifest's features by name, one column each,
-    and runs in any onnxruntime; without a trained model it is the packaged rule. encoder: the text
-    encoder, made anew from the official weights and checked against torch; needs the extra
-    `encoder`. In the shop's cva_models/encoder it takes the packaged one's place.
+    and runs in any onnxruntime; without a trained model it is the packaged rule. Another kind that
+    is deployed: the same of it. encoder: the text encoder, made anew from the official weights and
+    checked against torch; needs the extra `encoder`. In the shop's cva_models/encoder it takes the
+    packaged one's place.
     """
-    if which is Exported.ENCODER:
+    if which == ENCODER:
         export_encoder(out, as_json)
         return
     from cva_sql.cli.shop.model_store import copy_model
-    from cva_sql.udfs.sessions import deployed_folder, load_model
+    from cva_sql.udfs.sessions import VALUE, deployed_folder, deployed_versions, load_model
 
-    folder = deployed_folder(models_dir or db.parent / "cva_models")
+    models = models_dir or db.parent / "cva_models"
+    known = {VALUE, *deployed_versions(models)}
+    if which not in known:
+        named = ", ".join([VALUE, *sorted(known - {VALUE}), ENCODER])
+        raise UsageError(f"{which} is no model that can be exported; there are: {named}")
+    folder = deployed_folder(models, which)
     manifest = load_model(folder).manifest
     copy_model(folder, out)
     if as_json:
         print(json.dumps({"out": str(out), "version": manifest.version, "sha256": manifest.sha256}))
         return
-    print(
-        f"{which.value} model {manifest.version} ({len(manifest.features)} inputs) written to {out}"
-    )
+    print(f"{which} model {manifest.version} ({len(manifest.features)} inputs) written to {out}")

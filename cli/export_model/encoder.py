@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 
 PARITY_TEXTS = 300
-
-
-class Exported(StrEnum):
-    """What can be exported."""
-
-    VALUE = "value"
-    ENCODER = "encoder"
+ENCODER = "encoder"  # what it is called beside the kinds
 
 
 def export_encoder(out: Path, as_json: bool) -> None:

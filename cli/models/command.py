@@ -14,7 +14,8 @@ from cva_sql.cli.models.inventory import (
     chosen_model,
     encoder_details,
     encoder_summary,
-    value_details,
+    model_details,
+    other_models,
     value_models,
 )
 from cva_sql.cli.models.report import describe_details, models_table, size_text
@@ -24,7 +25,7 @@ from cva_sql.cli.shop.resolver import DEFAULT_DB
 
 models = typer.Typer(
     name="models",
-    help="The trained value models, the packaged rule and the text encoder.",
+    help="The trained models, the packaged rule and the text encoder.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,10 +37,13 @@ def list_models(db: ShopDb = None, models_dir: ModelsDir = None, as_json: Json =
     folder = _models_dir(db, models_dir)
     found = value_models(folder)
     encoder = encoder_summary(folder)
+    others = other_models(folder)
     if as_json:
-        print(json.dumps({"value": [asdict(model) for model in found], "encoder": encoder}))
+        listed = {"value": found, **others}
+        models = {kind: [asdict(model) for model in of_kind] for kind, of_kind in listed.items()}
+        print(json.dumps({**models, "encoder": encoder}))
         return
-    print("\n".join(models_table(found)))
+    print("\n".join(models_table([*found, *(m for models in others.values() for m in models)])))
     print(
         f"* {'encoder ' + encoder['key']:<30}{encoder['name']}, {encoder['dimension']} numbers a "
         f"text, {size_text(encoder['bytes'])}, {'own' if encoder['is_own'] else 'packaged'}"
@@ -64,7 +68,7 @@ def info(
     if version == ENCODER:
         details, problem = encoder_details(folder)
     else:
-        details, problem = value_details(chosen_model(folder, version))
+        details, problem = model_details(chosen_model(folder, version))
     if as_json:
         print(json.dumps(details))
     else:

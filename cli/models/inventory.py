@@ -20,10 +20,11 @@ RULE, ENCODER = "rule", "encoder"
 
 @dataclass(frozen=True)
 class Model:
-    """A value model on disk; `problem` says why it cannot be read, and the rest is then unknown.
+    """A model on disk; `problem` says why it cannot be read, and the rest is then unknown.
 
-    `as_of` is None for the packaged rule, `horizon_days` where it takes any. `figures` are those of
-    FIGURES that it was validated with. `bytes` counts model and manifest.
+    `kind` is the candidate that a value model is, `rule`, or another kind's name. `as_of` is None
+    for the packaged rule, `horizon_days` where it takes any. `figures` are those of FIGURES that it
+    was validated with. `bytes` counts model and manifest.
     """
 
     version: str
@@ -38,23 +39,38 @@ class Model:
 
 
 def value_models(models_dir: Path) -> list[Model]:
-    """The trained models, the newest `as_of` first, and the packaged rule last."""
-    from cva_sql.udfs.sessions import baseline_folder
+    """The trained value models, the newest `as_of` first, and the packaged rule last."""
+    from cva_sql.udfs.sessions import VALUE, baseline_folder
 
-    deployed = _deployed(models_dir)
-    root = models_dir / "value"
+    rule = _read(baseline_folder(), _deployed(models_dir, VALUE))
+    return [*_trained(models_dir, VALUE), rule]
+
+
+def other_models(models_dir: Path) -> dict[str, list[Model]]:
+    """Kind -> its trained models, the newest first, of all kinds but the value model."""
+    from cva_sql.udfs.sessions import VALUE
+
+    folders = models_dir.iterdir() if models_dir.is_dir() else ()
+    kinds = sorted(p.name for p in folders if p.is_dir() and p.name not in (VALUE, ENCODER))
+    found = {kind: _trained(models_dir, kind) for kind in kinds if not kind.startswith(".")}
+    return {kind: models for kind, models in found.items() if models}
+
+
+def _trained(models_dir: Path, kind: str) -> list[Model]:
+    deployed = _deployed(models_dir, kind)
+    root = models_dir / kind
     folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
     found = [_read(p, deployed) for p in folders if not p.name.startswith(".")]
     found.sort(key=lambda model: (model.as_of or "", model.version), reverse=True)
-    return [*found, _read(baseline_folder(), deployed)]
+    return found
 
 
-def _deployed(models_dir: Path) -> Path | None:
-    """The folder of what scores; None where `deployed.json` cannot be read."""
+def _deployed(models_dir: Path, kind: str) -> Path | None:
+    """The folder of what scores; None where nothing does or `deployed.json` cannot be read."""
     from cva_sql.udfs.sessions import deployed_folder
 
     try:
-        return deployed_folder(models_dir)
+        return deployed_folder(models_dir, kind)
     except ModelError:
         return None
 
@@ -89,25 +105,27 @@ def _bytes(folder: Path) -> int:
 
 
 def chosen_model(models_dir: Path, version: str | None) -> Model:
+    """The model of this version, of whatever kind; without one, the value model that scores."""
     found = value_models(models_dir)
+    others = [model for models in other_models(models_dir).values() for model in models]
     if version is None:
         from cva_sql.udfs.sessions import deployed_folder
 
         folder = deployed_folder(models_dir)
         version = folder.name if folder.parent == models_dir / "value" else found[-1].version
-    for model in found:
+    for model in (*found, *others):
         if version == model.version:
             return model
-    known = ", ".join([*(model.version for model in found), ENCODER])
+    known = ", ".join([*(model.version for model in (*found, *others)), ENCODER])
     raise UsageError(f"there is no model {version}; there are: {known} (cva models list)")
 
 
-def value_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
+def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
     """What the manifest says and whether the file is its file; what is wrong with it, if anything.
 
     The training reference is left out, and of a text projection the numbers.
     """
-    from cva_sql.udfs.manifest import read_manifest, read_model
+    from cva_sql.udfs.manifest import OUTPUTS, read_manifest, read_model
 
     manifest = read_manifest(Path(model.folder))
     problem = None
@@ -116,6 +134,7 @@ def value_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
     except ModelError as error:
         problem = error
     training = {k: v for k, v in manifest.training.items() if k != "score_reference"}
+    named = {"outputs": list(manifest.outputs)} if manifest.outputs != OUTPUTS else {}
     return {
         "version": model.version,
         "is_deployed": model.is_deployed,
@@ -127,6 +146,7 @@ def value_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
         "training": training,
         "text_projection": _projection(manifest),
         "features": [feature.name for feature in manifest.features],
+        **named,
         "evaluation": manifest.evaluation,
     }, problem
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, ModelError
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
-from cva_sql.udfs.sessions import DEPLOYED_FILE
+from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_versions
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -23,12 +23,12 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
-    """`models_dir/value/<version>` with model and manifest; it appears complete or not at all.
+    """`models_dir/<kind>/<version>` with model and manifest; it appears complete or not at all.
 
     The version has the model's hash in it, so a folder of that name has the same model; what else
     is known of it now takes the place of what was.
     """
-    root = models_dir / "value"
+    root = models_dir / manifest.name
     final = root / manifest.version
     try:
         if final.exists():
@@ -45,18 +45,35 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
     return final
 
 
-def deploy(models_dir: Path, version: str) -> None:
-    """Lets this version score from now on."""
-    text = json.dumps({"value": version}, indent=2) + "\n"
-    write_atomic(models_dir / DEPLOYED_FILE, text.encode())
+def deploy(models_dir: Path, version: str, kind: str = VALUE) -> None:
+    """Lets this version of a kind score from now on; other kinds' models go on as they do."""
+    _point(models_dir, {**_deployed(models_dir), kind: version})
 
 
-def withdraw(models_dir: Path) -> bool:
-    """Lets the packaged rule score again; says whether a model had been deployed."""
+def withdraw(models_dir: Path, kind: str = VALUE) -> bool:
+    """Lets no trained model of this kind score: of the value models the packaged rule does again.
+
+    Says whether one had been deployed.
+    """
+    versions = _deployed(models_dir)
+    _point(models_dir, {name: version for name, version in versions.items() if name != kind})
+    return kind in versions
+
+
+def _deployed(models_dir: Path) -> dict[str, str]:
+    """What is deployed; nothing where the file is broken: the next deployment mends it."""
+    try:
+        return deployed_versions(models_dir)
+    except ModelError:
+        return {}
+
+
+def _point(models_dir: Path, versions: Mapping[str, str]) -> None:
     pointer = models_dir / DEPLOYED_FILE
-    existed = pointer.exists()
-    pointer.unlink(missing_ok=True)
-    return existed
+    if not versions:
+        pointer.unlink(missing_ok=True)
+        return
+    write_atomic(pointer, (json.dumps(versions, indent=2) + "\n").encode())
 
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:

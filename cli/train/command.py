@@ -22,7 +22,7 @@ def train(
     """Train the value model on past dates and deploy it if it beats the rules.
 
     Nothing after --as-of is learned from. Where a rule does as well, or the history is too short,
-    the rule goes on scoring, and this says so.
+    the rule goes on scoring, and this says so. Models of other kinds are trained after it.
     """
     from cva_sql.cli.shop.lock import exclusive
 
@@ -39,6 +39,6 @@ def train(
     if as_json:
         from cva_sql.udfs.manifest import plain
 
-        print(json.dumps(plain(trained.__dict__), indent=2))
+        print(json.dumps(plain(trained.to_dict()), indent=2))
         return
     print(describe(trained, shop))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.train.training import Trained
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import Shop
+
+
+COLUMNS = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
 
 
 def describe(trained: Trained, shop: Shop) -> str:
@@ -27,6 +30,9 @@ def describe(trained: Trained, shop: Shop) -> str:
         lines.append(f"ONNX file and fitted model agree within {trained.parity:.0e}")
     else:
         lines.append(f"not deployed, the packaged rule scores: {trained.reason}")
+    for other in trained.others:
+        word = f"deployed {other.version}" if other.is_deployed else "not deployed"
+        lines.append(f"{other.kind}: {word}: {other.reason}")
     lines.append(f"next: cva run{shop.naming}")
     return "\n".join(lines)
 
@@ -56,8 +62,14 @@ def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: Shop) -> str:
 
 
 def score_table(scores: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    """One line a candidate or rule, the best deviance first; – where a figure is not defined."""
-    columns = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
+    """One line a candidate or rule, the best deviance first; – where a figure is not defined.
+
+    Of another kind of model, all the figures that it has.
+    """
+    is_value = any(COLUMNS[0] in figures for figures in scores.values())
+    columns: Sequence[str] = COLUMNS
+    if not is_value:
+        columns = list(dict.fromkeys(name for figures in scores.values() for name in figures))
 
     def figure(name: str, column: str) -> float:
         value = scores[name].get(column)
@@ -67,11 +79,11 @@ def score_table(scores: Mapping[str, Mapping[str, float | None]]) -> list[str]:
         return f"{value:>12.{digits}f}" if math.isfinite(value) else f"{'–':>12}"
 
     def order(name: str) -> float:
-        value = figure(name, columns[0])
+        value = figure(name, COLUMNS[0])
         return -value if math.isfinite(value) else math.inf
 
     lines = [f"  {'':<14}" + "".join(f"{name:>12}" for name in columns)]
-    for name in sorted(scores, key=order):
+    for name in sorted(scores, key=order) if is_value else scores:
         cells = "".join(cell(figure(name, c), 2 if c == "mae" else 3) for c in columns)
         lines.append(f"  {name:<14}{cells}")
     return lines

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.train.examples import TrainingSet
+    from cva_sql.cli.train.kinds import TrainedOther
     from cva_sql.models_onnx.value.data.cutoffs import Plan
     from cva_sql.models_onnx.value.training.choice import Choice
     from cva_sql.udfs.manifest import Manifest
@@ -18,7 +20,7 @@ class Trained:
     """What `cva train` found. `version` is None where nothing could be fitted.
 
     `level` is the forecast of the total as in the manifest, `outliers` the customers left out of
-    learning.
+    learning, `others` how the kinds of models beside the value model did.
     """
 
     version: str | None
@@ -30,18 +32,23 @@ class Trained:
     examples: int
     level: dict[str, Any] | None = None
     outliers: tuple[dict[str, Any], ...] = ()
+    others: tuple[TrainedOther, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is printed for programs; `others` only where there are any."""
+        found = asdict(self)
+        return found if self.others else {k: v for k, v in found.items() if k != "others"}
 
 
 def train_shop(shop: Shop) -> Trained:
-    """Builds examples, fits, validates, exports, checks parity and deploys."""
-    from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
-    from cva_sql.cli.shop.progress import say, step
+    """Trains the value model, then every other kind; what is better than its rules is deployed.
+
+    Another kind's fault or defeat changes nothing of the value model's deployment.
+    """
+    from cva_sql.cli.shop.model_store import withdraw
+    from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.model.graph import build_model
-    from cva_sql.models_onnx.value.model.parity import check_parity
-    from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY, fit_both_ways, has_family
-    from cva_sql.models_onnx.value.training.manifest import build_manifest
-    from cva_sql.models_onnx.value.training.typical_customer import build_explanation
+    from cva_sql.cli.train.kinds import leave_untrained, train_others
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with step("looking at the history"):
@@ -51,40 +58,40 @@ def train_shop(shop: Shop) -> Trained:
         withdraw(shop.models_dir)
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
-        return Trained(None, False, reason, {}, (), None, 0)
-    plan, data = found.plan, found.data
-    past = data.shops.get(plan.as_of)
-    outliers = past.outliers if past else ()
-    with step("fitting"):
-        (rows, best), *others = fit_both_ways(data, plan, lambda text: say(f"  {text}"))
-        model, choice = best.model, best.choice
-        if others:
-            word = "with" if has_family(rows, OPTIONAL_FAMILY) else "without"
-            say(f"  the model {word} {OPTIONAL_FAMILY} did better")
-    if model is None:
+        others = leave_untrained(shop, reason)
+        return Trained(None, False, reason, {}, (), None, 0, others=others)
+    trained = _train_value(shop, found)
+    return replace(trained, others=train_others(shop, found))
+
+
+def _train_value(shop: Shop, found: TrainingSet) -> Trained:
+    """Fits, validates, exports, checks parity and deploys."""
+    from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
+    from cva_sql.cli.shop.progress import step
+    from cva_sql.cli.train.kinds import open_past
+    from cva_sql.models_onnx.kinds.value import export_value, fit_value
+
+    with open_past(shop, found) as past:
+        with step("fitting"):
+            fitted = fit_value(past)
+        choice, examples = fitted.choice, len(found.data)
+        if fitted.fitting.model is not None:
+            with step("exporting"):
+                exported = export_value(past, fitted)
+        else:
+            exported = None
+    if exported is None:
         withdraw(shop.models_dir)
-        _record(shop, plan, choice, None)
-        return Trained(None, False, choice.reason, {}, (), None, len(data))
-    with step("exporting"):
-        onnx = build_model(model)
-        manifest = build_manifest(
-            model,
-            onnx,
-            plan,
-            choice,
-            found.first_order,
-            shop.db.name,
-            found.texts.projection if has_family(rows, OPTIONAL_FAMILY) else None,
-            outliers,
-            build_explanation(model, rows.seen_from(plan.as_of)),
-        )
-        parity = check_parity(model, onnx, manifest, rows.seen_from(plan.as_of))
-        store_model(shop.models_dir, onnx, manifest)
-    if choice.is_better:
+        _record(shop, found.plan, choice, None)
+        return Trained(None, False, choice.reason, {}, (), None, examples)
+    model, parity = exported
+    manifest = model.manifest
+    store_model(shop.models_dir, model.onnx, manifest)
+    if model.is_better:
         deploy(shop.models_dir, manifest.version)
     else:
         withdraw(shop.models_dir)
-    _record(shop, plan, choice, manifest)
+    _record(shop, found.plan, choice, manifest)
     return Trained(
         manifest.version,
         choice.is_better,
@@ -92,7 +99,7 @@ def train_shop(shop: Shop) -> Trained:
         choice.scores,
         tuple(day.isoformat() for day in choice.dates),
         parity.worst,
-        len(data),
+        examples,
         manifest.training["level"],
         tuple(manifest.training["outliers"]),
     )

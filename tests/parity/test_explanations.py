@@ -181,7 +181,7 @@ def test_trees_share_as_shap_says_of_the_booster(fitted: Fitted, columns: dict[s
     rows = 50
     game = Game(explainer, inputs_from_columns(explainer.manifest, part(columns, 0, rows), rows),
                 rows)  # fmt: skip
-    booster = fitted.models["lightgbm"].members.value_trees.booster
+    booster = fitted.models["lightgbm"].members.fitted["lightgbm"].trees.booster
     matrix, typical, player_of = game.tree_matrix()
     scale = explainer.explanation.tree_scale
     assert explainer.explanation.tree_columns

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from math import fsum
 from types import MappingProxyType
 
+from cva_sql.models_onnx.declared import declared
 from cva_sql.models_onnx.value import members
 from cva_sql.models_onnx.value.members.contract import Member
 from cva_sql.models_onnx.value.members.purchase import PAIR, PurchaseWeights
@@ -21,9 +20,7 @@ ENSEMBLE = "ensemble"
 @cache
 def all_members() -> tuple[Member, ...]:
     """The members in the order of their places; raises ValueError where two are in each other's."""
-    names = sorted(module.name for module in pkgutil.iter_modules(members.__path__))
-    modules = [import_module(f"{members.__name__}.{name}") for name in names]
-    found: list[Member] = [module.MEMBER for module in modules if hasattr(module, "MEMBER")]
+    found: list[Member] = declared(members, "MEMBER")
     for what in ("name", "place"):
         taken = [getattr(member, what) for member in found]
         if len(set(taken)) < len(taken):

@@ -1,0 +1,83 @@
+"""The value model as a kind: what `models_onnx/value` fits, chooses and exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cva_sql.models_onnx.kinds.contract import Kind, Past, TrainedKind
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.model.parity import Parity
+from cva_sql.models_onnx.value.training.choice import Choice
+from cva_sql.models_onnx.value.training.fit import (
+    OPTIONAL_FAMILY,
+    Fitting,
+    fit_both_ways,
+    has_family,
+)
+from cva_sql.udfs.manifest import OUTPUTS
+from cva_sql.udfs.sessions import VALUE
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The better fit, with the rows it was made from and whether it reads the optional family."""
+
+    rows: Dataset
+    fitting: Fitting
+    has_optional: bool
+
+    @property
+    def choice(self) -> Choice:
+        """How candidates and rules did, and what follows."""
+        return self.fitting.choice
+
+
+def fit_value(past: Past) -> Fitted:
+    """Fits with and without the optional family, and says which did better."""
+    (rows, best), *others = fit_both_ways(past.examples, past.plan, past.report)
+    has_optional = has_family(rows, OPTIONAL_FAMILY)
+    if others:
+        past.report(
+            f"the model {'with' if has_optional else 'without'} {OPTIONAL_FAMILY} did better"
+        )
+    return Fitted(rows, best, has_optional)
+
+
+def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | None:
+    """The file and how near it is to the fitted model; None where nothing could be fitted.
+
+    Raises ModelError where they differ.
+    """
+    from cva_sql.models_onnx.value.model.graph import build_model
+    from cva_sql.models_onnx.value.model.parity import check_parity
+    from cva_sql.models_onnx.value.training.manifest import build_manifest
+    from cva_sql.models_onnx.value.training.typical_customer import build_explanation
+
+    model, choice = fitted.fitting.model, fitted.choice
+    if model is None:
+        return None
+    shop = past.examples.shops.get(past.plan.as_of)
+    now = fitted.rows.seen_from(past.plan.as_of)
+    onnx = build_model(model)
+    manifest = build_manifest(
+        model,
+        onnx,
+        past.plan,
+        choice,
+        past.first_order,
+        past.database,
+        past.text_projection if fitted.has_optional else None,
+        shop.outliers if shop else (),
+        build_explanation(model, now),
+    )
+    parity = check_parity(model, onnx, manifest, now)
+    return TrainedKind(onnx, manifest, choice.is_better), parity
+
+
+def train_value(past: Past) -> TrainedKind | None:
+    """See `Kind.train`."""
+    exported = export_value(past, fit_value(past))
+    return exported[0] if exported else None
+
+
+KIND = Kind(name=VALUE, outputs=OUTPUTS, train=train_value)
