@@ -18,7 +18,7 @@ DEFAULT_DATES = 3
 METRIC_COLUMNS = {  # name -> (type, comment)
     "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
     "horizon_days": ("integer", "length of the forecast"),
-    "model": ("varchar", "model, member, peer or rule, or a difference of two"),
+    "model": ("varchar", "model, member, benchmark or rule, or a difference of two"),
     "metric": ("varchar", "name of the metric"),
     "value": ("double", "the metric"),
     "lower": ("double", "lower end of its 95 % bootstrap interval"),
@@ -27,14 +27,14 @@ METRIC_COLUMNS = {  # name -> (type, comment)
 DECILE_COLUMNS = {
     "as_of_date": ("date", "the past date of the forecast; null for the mean over the dates"),
     "horizon_days": ("integer", "length of the forecast"),
-    "model": ("varchar", "model or peer"),
+    "model": ("varchar", "model or benchmark"),
     "decile": ("integer", "tenth of the customers by predicted value, 1 the best"),
     "customers": ("integer", "customers in it"),
     "predicted_value": ("double", "mean predicted spend"),
     "actual_value": ("double", "mean actual spend"),
     "lift": ("double", "mean actual spend over that of all customers"),
     "capture": ("double", "share of all spend made by this tenth and those above it, 0 to 1"),
-    "purchase_probability": ("double", "mean predicted chance to buy; null without one"),
+    "purchase_probability": ("double", "mean predicted probability to buy; null without one"),
     "buyers_rate": ("double", "share who bought, 0 to 1"),
 }
 
@@ -52,7 +52,7 @@ def evaluate_shop(
         read_texts,
     )
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
-    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
     horizon = int(shop.vars.get("cva_horizon_days", 90))
     with dropped_after(shop, EVALUATE_SCHEMA):
@@ -68,14 +68,14 @@ def evaluate_shop(
                     f"--as-of {day} and {horizon} days end after the newest fact "
                     f"({history.as_of - timedelta(days=1)}); take an earlier date"
                 )
-            plan = plan_origins(history.first_order, day, horizon)
+            plan = plan_cutoffs(history.first_order, day, horizon)
             if plan is None:
                 raise UsageError(
                     f"--as-of {day} has too little history since {history.first_order}; "
                     "take a later date"
                 )
             plans.append(plan)
-        wanted = [(o, plan.label_days) for plan in plans for o in plan.origins]
+        wanted = [(o, plan.label_days) for plan in plans for o in plan.cutoffs]
         wanted += [(plan.as_of, horizon) for plan in plans]
         # One projection for all dates, so it may know no more than the earliest of them.
         texts = read_texts(shop, before=min(day for day, _ in wanted))
@@ -95,10 +95,10 @@ def evaluate_shop(
 
 
 def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
-    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
     dates = [as_of - timedelta(days=horizon * n) for n in range(1, DEFAULT_DATES + 1)]
-    dates = [day for day in dates if plan_origins(first_order, day, horizon) is not None]
+    dates = [day for day in dates if plan_cutoffs(first_order, day, horizon) is not None]
     if not dates:
         raise CvaError(
             f"the history ({first_order} .. {as_of}) is too short to evaluate a horizon of "
@@ -111,7 +111,8 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     """One row per date (None for the mean over dates), model and metric.
 
     Paired differences have rows of their own, of a model named as a difference: what reviews add,
-    `cva` less the best rule and less its peer, the ensemble without an ingredient less the whole.
+    `cva` less the best rule and less its benchmark, the ensemble without an ingredient less the
+    whole.
     """
     from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITH, WITHOUT
     from cva_sql.models_onnx.value.members.registry import ENSEMBLE

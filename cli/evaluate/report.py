@@ -85,7 +85,7 @@ def describe(result: Backtest) -> str:
 def _blocks(result: Backtest) -> list[tuple[str, MetricsByModel]]:
     from cva_sql.models_onnx.value.backtesting.backtest import WITH, WITHOUT, names_of_kinds
 
-    # A kind that a peer shares its name with differs from it in the level alone.
+    # A kind that a benchmark shares its name with differs from it in its total alone.
     renamed = [name for kind, name in names_of_kinds().items() if name != kind]
     hidden = (WITH, WITHOUT, *renamed)
     shown = {m: found for m, found in result.metrics.items() if m not in hidden}
@@ -112,7 +112,7 @@ def _metrics_table(models: MetricsByModel) -> list[str]:
 
 
 def _calibration_table(models: MetricsByModel) -> list[str]:
-    """Chances and quantiles of the models that have them; the tiers are among those with p90>0."""
+    """Probabilities and quantiles of the models with them; the tiers are among those with p90>0."""
     from cva_sql.models_onnx.value.backtesting.backtest import MODEL
     from cva_sql.models_onnx.value.backtesting.benchmarks import LIFETIMES
     from cva_sql.models_onnx.value.members.registry import ENSEMBLE
@@ -143,7 +143,7 @@ def _deciles_table(result: Backtest) -> list[str]:
         ("actual", lambda d: f"{d.actual_value:,.2f}"),
         ("lift", lambda d: _number(d.lift, 2)),
         ("capture", lambda d: _number(d.capture, 3)),
-        ("chance", lambda d: _number(d.purchase_probability, 3)),
+        ("probability", lambda d: _number(d.purchase_probability, 3)),
         ("bought", lambda d: _number(d.buyers_rate, 3)),
     ]
     mean = ", mean over the dates" if len(result.dates) > 1 else ""

@@ -87,15 +87,15 @@ def read_training_set(
 ) -> TrainingSet | None:
     """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
     from cva_sql.cli.shop.progress import step
-    from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
-    plan = plan_origins(history.first_order, history.as_of, horizon_days)
+    plan = plan_cutoffs(history.first_order, history.as_of, horizon_days)
     if plan is None or history.first_order is None:
         return None
-    texts = read_texts(shop, before=plan.origins[-1])
-    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.origins)]
+    texts = read_texts(shop, before=plan.cutoffs[-1])
+    dates = [(day, plan.label_days) for day in (plan.as_of, *plan.cutoffs)]
     with step(
-        f"building examples of {len(plan.origins)} dates, {plan.origins[-1]} .. {plan.origins[0]}"
+        f"building examples of {len(plan.cutoffs)} dates, {plan.cutoffs[-1]} .. {plan.cutoffs[0]}"
     ):
         data = build_examples(
             shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=max_rows, texts=texts

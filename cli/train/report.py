@@ -21,8 +21,8 @@ def describe(trained: Trained, shop: Shop) -> str:
     if trained.scores:
         lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
         lines += score_table(trained.scores)
-    if trained.level and trained.is_deployed:
-        lines.append(describe_level(trained.level))
+    if trained.total_forecast and trained.is_deployed:
+        lines.append(describe_total(trained.total_forecast))
     if trained.outliers:
         lines.append(describe_outliers(trained.outliers, shop))
     if trained.is_deployed:
@@ -37,14 +37,14 @@ def describe(trained: Trained, shop: Shop) -> str:
     return "\n".join(lines)
 
 
-def describe_level(level: dict[str, Any]) -> str:
+def describe_total(forecast: dict[str, Any]) -> str:
     """What all but the outliers are forecast to spend together, how sure, how wrong before."""
     text = (
-        f"level: {level['total']:,.2f} expected of {level['customers']:,} customers together, "
-        f"{level['from']} .. {level['to']}, within a factor of "
-        f"{math.exp(level['spread']):.2f} two times out of three"
+        f"total: {forecast['total']:,.2f} expected of {forecast['customers']:,} customers "
+        f"together, {forecast['from']} .. {forecast['to']}, within a factor of "
+        f"{math.exp(forecast['standard_deviation']):.2f} two times out of three"
     )
-    errors = level["backtest_log_errors"]
+    errors = forecast["backtest_log_errors"]
     if errors:
         missed = ", ".join(f"{math.exp(-error) - 1:+.0%}" for error in errors)
         text += f"; on the validation dates it missed by {missed}"

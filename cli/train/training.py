@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Trained:
     """What `cva train` found. `version` is None where nothing could be fitted.
 
-    `level` is the forecast of the total as in the manifest, `outliers` the customers left out of
+    `total_forecast` is that of the total as in the manifest, `outliers` the customers left out of
     learning, `others` how the kinds of models beside the value model did.
     """
 
@@ -30,7 +30,7 @@ class Trained:
     validation_dates: tuple[str, ...]
     parity: float | None
     examples: int
-    level: dict[str, Any] | None = None
+    total_forecast: dict[str, Any] | None = None
     outliers: tuple[dict[str, Any], ...] = ()
     others: tuple[TrainedOther, ...] = ()
 
@@ -100,7 +100,7 @@ def _train_value(shop: Shop, found: TrainingSet) -> Trained:
         tuple(day.isoformat() for day in choice.dates),
         parity.worst,
         examples,
-        manifest.training["level"],
+        manifest.training["total_forecast"],
         tuple(manifest.training["outliers"]),
     )
 

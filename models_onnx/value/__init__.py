@@ -9,7 +9,7 @@ A subpackage imports only those above it here:
 - `estimators`: buy till you die, linear regressions, LightGBM
 - `preparation`: rows as the members see them, in numpy and in the graph
 - `members`: the members of the ensemble, a file each
-- `level`: the total that all customers will spend, and the calibration to it
+- `total`: what all customers together will spend, and the calibration to it
 - `model`: a fitted model, its graph and its manifest
 - `training`: fitting, validation forward in time, choice
 - `backtesting`: the back-test with benchmarks and ablation

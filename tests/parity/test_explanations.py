@@ -16,7 +16,7 @@ import pytest
 import shap
 
 from cva_sql.cli.shop.model_store import store_model
-from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_origins
+from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
 from cva_sql.models_onnx.value.members.registry import kinds
 from cva_sql.models_onnx.value.model.fitted import FittedModel
@@ -59,7 +59,7 @@ def fitted(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Fitted
     """Every kind, of one fit of all members."""
     with duckdb.connect(str(sample_shop.db), read_only=True) as con:
         examples = read_dataset(con, "cva_train")
-    plan = plan_origins(FIRST_ORDER, date(2026, 1, 1), 90)
+    plan = plan_cutoffs(FIRST_ORDER, date(2026, 1, 1), 90)
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "VALIDATION_DATES", 1)

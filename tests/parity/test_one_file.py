@@ -15,7 +15,7 @@ import pytest
 
 from cva_sql.cli.run import gates as gates
 from cva_sql.cli.shop.resolver import open_shop
-from cva_sql.models_onnx.value.data.cutoffs import plan_origins
+from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
 from cva_sql.models_onnx.value.graph.baseline import build_baseline
 from cva_sql.models_onnx.value.members.registry import kinds
@@ -161,7 +161,7 @@ def test_every_candidate_exports_to_a_file_that_says_the_same(
 ) -> None:
     monkeypatch.setattr(validation, "VALIDATION_DATES", 1)
     first_order = date(2023, 7, 1)
-    plan = plan_origins(first_order, date(2026, 1, 1), 90)
+    plan = plan_cutoffs(first_order, date(2026, 1, 1), 90)
     assert plan is not None
     fitting = fit.fit_model(examples, plan, lambda _: None, kind=kind)
     model, choice = fitting.model, fitting.choice

@@ -1,4 +1,4 @@
-"""The back-test's parts: members, peers, deciles, coverage, ablation, verdicts, training runs."""
+"""The back-test: members, benchmarks, deciles, coverage, ablation, verdicts, training runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cva_sql.cli.evaluate.evaluation import decile_rows, metric_rows
 from cva_sql.cli.evaluate.report import WIDTH, describe
 from cva_sql.models_onnx.value.backtesting.ablation import predictor_without
 from cva_sql.models_onnx.value.backtesting.backtest import MODEL, Backtest, backtest, names_of_kinds
-from cva_sql.models_onnx.value.backtesting.benchmarks import LIFETIMES, PEERS
+from cva_sql.models_onnx.value.backtesting.benchmarks import BENCHMARKS, LIFETIMES
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
@@ -48,7 +48,7 @@ from cva_sql.models_onnx.value.training.validation import validate
 
 AS_OF = date(2025, 1, 1)
 CUSTOMERS = 300
-LEVELLED = "mbgnbd_levelled"
+CALIBRATED = "mbgnbd_calibrated"
 PLANS = [
     Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(5)))
     for day in (AS_OF, AS_OF + timedelta(days=90))
@@ -61,7 +61,7 @@ def make_examples() -> Dataset:
     """Customers who differ in a `taste`, which no rule knows, and in how often they bought."""
     random = np.random.default_rng(7)
     taste = random.normal(size=CUSTOMERS)
-    days = sorted({day for plan in PLANS for day in (*plan.origins, plan.as_of)})
+    days = sorted({day for plan in PLANS for day in (*plan.cutoffs, plan.as_of)})
     parts: dict[str, list[np.ndarray]] = {}
     for _ in days:
         decayed = random.gamma(1.0, 40.0, CUSTOMERS)
@@ -117,15 +117,15 @@ def evaluated() -> Backtest:
 def test_members_and_peers_stand_beside_the_model_and_the_rules() -> None:
     names = list(evaluated().metrics)
     assert names[:2] == [MODEL, ENSEMBLE]
-    assert names_of_kinds()["mbgnbd"] == LEVELLED
+    assert names_of_kinds()["mbgnbd"] == CALIBRATED
     assert set(names) >= {
         *names_of_kinds().values(),
-        *PEERS,
+        *BENCHMARKS,
         "baseline",
         "decayed_spend",
         "rfm_quintiles",
     }
-    assert set(evaluated().rules).isdisjoint({MODEL, *names_of_kinds().values(), *PEERS})
+    assert set(evaluated().rules).isdisjoint({MODEL, *names_of_kinds().values(), *BENCHMARKS})
     for name in (MODEL, *LIFETIMES):
         assert "coverage_p90_positive_high" in evaluated().metrics[name][1]
     assert "brier" not in evaluated().metrics["ridge"][1]
@@ -139,16 +139,16 @@ def test_a_model_that_is_deployed_is_its_ensemble_or_a_member_far_ahead() -> Non
         assert any(str(PLANS[place].as_of) in v and said in v for v in evaluated().verdicts)
 
 
-def test_buy_till_you_die_keeps_its_own_level_and_the_member_has_the_forecast_one() -> None:
+def test_buy_till_you_die_keeps_its_own_total_and_the_member_has_the_forecast_one() -> None:
     plan, data = PLANS[0], make_examples()
     test = data.at([plan.as_of], 90)
     own = expect(prepare_learning(data, plan).lifetimes[plan.as_of], test.numbers, 90)
-    by_date = {name: evaluated().metrics[name][0][0] for name in ("mbgnbd", LEVELLED, ENSEMBLE)}
+    by_date = {name: evaluated().metrics[name][0][0] for name in ("mbgnbd", CALIBRATED, ENSEMBLE)}
     expected = metrics.bias(test.label_value, own.spend)
     assert by_date["mbgnbd"]["bias"].value == pytest.approx(expected, rel=ROUNDING)
-    assert by_date[LEVELLED]["bias"].value == pytest.approx(by_date[ENSEMBLE]["bias"].value)
+    assert by_date[CALIBRATED]["bias"].value == pytest.approx(by_date[ENSEMBLE]["bias"].value)
     assert by_date["mbgnbd"]["ngini"].value == pytest.approx(
-        by_date[LEVELLED]["ngini"].value, abs=1e-3
+        by_date[CALIBRATED]["ngini"].value, abs=1e-3
     )  # the member's floor of spend reorders nobody here but for rounding
 
 
@@ -162,24 +162,24 @@ def test_the_back_test_repeats_itself() -> None:
 def test_ingredients_are_differences_from_the_ensemble() -> None:
     found = evaluated().ablation
     assert set(found) >= {"member glm", "member decayed", "logistic pair", "slope"}
-    assert set(found) >= {"own past labels", "decayed spends", "level in intervals"}
-    nothing = {name: found[name]["ngini"].value for name in ("own level: lifetimes'", "slope")}
+    assert set(found) >= {"own past labels", "decayed spends", "total in intervals"}
+    nothing = {name: found[name]["ngini"].value for name in ("own total: lifetimes'", "slope")}
     assert nothing == pytest.approx({name: 0.0 for name in nothing}, abs=ROUNDING)
     assert found["logistic pair"]["brier"].value != 0
     assert found["logistic pair"]["mae"].value == pytest.approx(0, abs=ROUNDING)
-    assert found["level in intervals"]["mae"].value == 0
-    assert found["level in intervals"]["pinball_p90"].value != 0
+    assert found["total in intervals"]["mae"].value == 0
+    assert found["total in intervals"]["pinball_p90"].value != 0
     assert found["member glm"]["ngini"].value != 0
 
 
 def test_a_linear_predictor_without_a_part_is_the_mean_of_the_others() -> None:
     plan, data = PLANS[0], make_examples()
     learning = prepare_learning(data, plan)
-    members = fit_members(learning, plan.origins, plan.as_of, 180)
+    members = fit_members(learning, plan.cutoffs, plan.as_of, 180)
     rows = members.preparation.apply(data.at([plan.as_of], 90))
     names = (ENSEMBLE, *parts())
     predictors = {name: members.linear_predictor(rows, name) for name in names}
-    decayed = rows.log_decayed + rows.spend_stretch
+    decayed = rows.log_decayed + rows.spend_extrapolation
     assert predictors["decayed"] == pytest.approx(decayed, rel=ROUNDING)
     assert sum(parts().values()) == pytest.approx(1, rel=ROUNDING)
     others = sum(share * predictors[part] for part, share in parts().items() if part != "hurdle")
@@ -196,7 +196,7 @@ def test_rows_of_the_tables_are_plain_and_differences_have_their_own() -> None:
     assert sum(model.startswith("cva less") for model in models) == 2
     deciles = decile_rows(result)
     assert {row["as_of_date"] for row in deciles} == {*(str(p.as_of) for p in PLANS), None}
-    assert {row["model"] for row in deciles} == {MODEL, *PEERS}
+    assert {row["model"] for row in deciles} == {MODEL, *BENCHMARKS}
     json.dumps([*rows, *deciles])
 
 
@@ -210,7 +210,7 @@ def test_printed_tables_fit_and_an_ablation_leaves_the_dates_out() -> None:
     plain = describe(replace(evaluated(), ablation={})).splitlines()
     assert sum(line.endswith("customers)") for line in plain) == len(PLANS)
     assert sum(line.startswith("random_forest") for line in plain) == len(PLANS) + 1
-    assert not any(line.startswith(LEVELLED) for line in plain)
+    assert not any(line.startswith(CALIBRATED) for line in plain)
 
 
 def test_with_too_few_examples_the_rule_stands_alone() -> None:
@@ -353,8 +353,8 @@ def test_training_runs_are_added_to_those_before_with_every_column_described() -
     training = {
         "kind": ENSEMBLE,
         "label_days": 90,
-        "origins": ["2024-10-03", "2024-09-03"],
-        "level": {"total": 10.0, "former_year": None, "backtest_log_errors": [0.1]},
+        "cutoff_dates": ["2024-10-03", "2024-09-03"],
+        "total_forecast": {"total": 10.0, "former_year": None, "backtest_log_errors": [0.1]},
         "lifetimes": {"dropout": {"r": 0.2, "report": "3 of 3"}, "largest_order": float("inf")},
         "outliers": [{"customer_id": "c1", "spend": 1e9}],
     }
@@ -370,14 +370,14 @@ def test_training_runs_are_added_to_those_before_with_every_column_described() -
         assert (count, runs) == (len(entries) + 1, 2)
         found = con.execute(
             "select name, step, value, text from cva_training_runs where kind = 'setting' "
-            "and name in ('origin', 'outlier', 'report', 'largest_order', 'former_year') "
+            "and name in ('cutoff_date', 'outlier', 'report', 'largest_order', 'former_year') "
             "order by name, step"
         ).fetchall()
         assert found == [
+            ("cutoff_date", 1, None, "2024-10-03"),
+            ("cutoff_date", 2, None, "2024-09-03"),
             ("former_year", None, None, None),
             ("largest_order", None, None, None),
-            ("origin", 1, None, "2024-10-03"),
-            ("origin", 2, None, "2024-09-03"),
             ("outlier", 1, 1e9, "c1"),
             ("report", None, None, "3 of 3"),
         ]

@@ -7,15 +7,15 @@ import pytest
 
 from cva_sql.models_onnx.value.arrays import logit, sigmoid
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, fit_lifetimes, read_history
-from cva_sql.models_onnx.value.level.calibration import (
+from cva_sql.models_onnx.value.total.calibration import (
     Outcome,
     fit_orders_factor,
     fit_slope,
     logit_shift,
-    mean_chance,
+    mean_probability,
 )
-from cva_sql.models_onnx.value.level.forecast import Level
-from cva_sql.models_onnx.value.level.intervals import (
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
+from cva_sql.models_onnx.value.total.intervals import (
     FIXED_QUANTILES,
     RESIDUAL_LEVELS,
     fit_residuals,
@@ -24,15 +24,15 @@ from cva_sql.models_onnx.value.level.intervals import (
 
 
 def outcome(rows: int = 4000, slope: float = 1.0, spread: float = 0.7, seed: int = 1) -> Outcome:
-    """Customers whose log spend rises by `slope` per unit of the line, when they buy."""
+    """Customers whose log spend rises by `slope` a unit of the linear predictor, when they buy."""
     random = np.random.default_rng(seed)
-    line = random.normal(3.0, 1.0, rows)
+    predictor = random.normal(3.0, 1.0, rows)
     chance = sigmoid(random.normal(-0.5, 1.0, rows))
     buys = random.random(rows) < chance
     noise = np.exp(random.normal(-(spread**2) / 2, spread, rows))
-    actual = np.where(buys, np.exp(slope * line) / chance * noise, 0.0)
+    actual = np.where(buys, np.exp(slope * predictor) / chance * noise, 0.0)
     orders = np.where(buys, 2.0, 0.0)
-    return Outcome(actual, orders, line, logit(chance), -np.log(1 - chance), chance)
+    return Outcome(actual, orders, predictor, logit(chance), -np.log(1 - chance), chance)
 
 
 @pytest.mark.parametrize("slope", [0.8, 1.0, 1.2])
@@ -55,8 +55,10 @@ def test_logit_shift_gives_the_mean_that_was_asked_for() -> None:
 
 
 def test_twice_the_total_is_twice_the_rate_of_purchases() -> None:
-    level = Level(np.datetime64("2024-01-01").astype(object), 90, 200.0, 0.1, 100.0, 1, 1, None, 0)
-    assert mean_chance(np.array([0.5, 0.1]), level) == pytest.approx((0.75 + 0.19) / 2)
+    forecast = TotalForecast(
+        np.datetime64("2024-01-01").astype(object), 90, 200.0, 0.1, 100.0, 1, 1, None, 0
+    )
+    assert mean_probability(np.array([0.5, 0.1]), forecast) == pytest.approx((0.75 + 0.19) / 2)
 
 
 def test_orders_are_counted_by_the_chance() -> None:
@@ -70,7 +72,7 @@ def test_quantiles_hold_what_they_promise_on_rows_they_were_not_fitted_on() -> N
     later = outcome(seed=3)
     chance = sigmoid(later.logit)
     for level in (0.5, 0.9):
-        limit = spend_quantile(level, np.exp(later.line), chance, residuals.at(chance))
+        limit = spend_quantile(level, np.exp(later.linear_predictor), chance, residuals.at(chance))
         above_zero = limit > 0
         share = (later.actual <= limit)[above_zero].mean()
         assert share == pytest.approx(level, abs=0.03)

@@ -48,7 +48,7 @@ FEATURE = "days_since_last_order"
 
 
 def train(past: Past) -> TrainedKind | None:
-    newest = past.plan.origins[0]
+    newest = past.plan.cutoffs[0]
     test = past.examples.at([newest], past.plan.label_days)
     if len(test) < 10:
         return None
@@ -107,7 +107,7 @@ def shop(tmp_path: Path) -> Any:
 def training_set(rows: int = 400) -> Any:
     """Customers who buy the rarer the longer they have not."""
     random = np.random.default_rng(5)
-    days = np.repeat([np.datetime64(day, "D") for day in PLAN.origins], rows // 2)
+    days = np.repeat([np.datetime64(day, "D") for day in PLAN.cutoffs], rows // 2)
     since = random.integers(1, 200, rows).astype(np.float32)
     left = random.random(rows) < 1 / (1 + np.exp(-0.05 * (since - 100.0)))
     data = Dataset(

@@ -99,7 +99,7 @@ def add_member(
 def make_examples() -> Dataset:
     """Customers with orders, whose spend rises with what they spent and with a taste."""
     random = np.random.default_rng(3)
-    days = sorted((*PLAN.origins, PLAN.as_of))
+    days = sorted((*PLAN.cutoffs, PLAN.as_of))
     rows = len(days) * CUSTOMERS
     taste = np.tile(random.normal(size=CUSTOMERS), len(days))
     decayed, bought = random.gamma(1.0, 40.0, rows), 1.0 + random.poisson(1.5, rows)

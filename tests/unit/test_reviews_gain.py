@@ -53,7 +53,7 @@ def make_examples(effect: float) -> Dataset:
     """Customers whose review feature moves their spend by `effect`; `taste` does so always."""
     random = np.random.default_rng(5)
     taste, mood = random.normal(size=CUSTOMERS), random.normal(size=CUSTOMERS)
-    days = sorted({day for plan in PLANS for day in (*plan.origins, plan.as_of)})
+    days = sorted({day for plan in PLANS for day in (*plan.cutoffs, plan.as_of)})
     numbers: dict[str, list[np.ndarray]] = {}
     orders, values = [], []
     for _ in days:

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cva_sql.models_onnx.value.data.cutoffs import MIN_LABEL_DAYS, Plan, plan_origins
+from cva_sql.models_onnx.value.data.cutoffs import MIN_LABEL_DAYS, Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.data.shop_past import Outlier, ShopPast, steady_sales
 from cva_sql.models_onnx.value.judging import metrics as metrics
-from cva_sql.models_onnx.value.level.forecast import Level
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind
 from cva_sql.models_onnx.value.training.fit import fit_model
 from cva_sql.models_onnx.value.training.validation import Fold
@@ -36,30 +36,30 @@ HORIZONS = st.integers(min_value=7, max_value=400)
 def test_labels_end_by_the_date_of_scoring_and_start_after_some_history(
     history: int, horizon: int
 ) -> None:
-    plan = plan_origins(AS_OF - timedelta(days=history), AS_OF, horizon)
+    plan = plan_cutoffs(AS_OF - timedelta(days=history), AS_OF, horizon)
     if plan is None:
         assert history < 3 * max(MIN_LABEL_DAYS, min(horizon, 60)) or horizon < MIN_LABEL_DAYS
         return
-    assert list(plan.origins) == sorted(set(plan.origins), reverse=True)
-    for origin in plan.origins:
-        assert origin + timedelta(days=plan.label_days) <= AS_OF
-        assert origin > AS_OF - timedelta(days=history)
+    assert list(plan.cutoffs) == sorted(set(plan.cutoffs), reverse=True)
+    for cutoff in plan.cutoffs:
+        assert cutoff + timedelta(days=plan.label_days) <= AS_OF
+        assert cutoff > AS_OF - timedelta(days=history)
     assert plan.label_days <= horizon
-    assert plan.stretch >= 1
+    assert plan.extrapolation >= 1
 
 
 @given(history=DAYS, horizon=HORIZONS)
 @settings(max_examples=200, deadline=None)
 def test_a_fold_learns_only_from_labels_that_were_complete(history: int, horizon: int) -> None:
-    plan = plan_origins(AS_OF - timedelta(days=history), AS_OF, horizon)
-    for origin in plan.origins if plan else ():
-        for other in plan.trained_before(origin) if plan else ():
-            assert other + timedelta(days=plan.label_days if plan else 0) <= origin
+    plan = plan_cutoffs(AS_OF - timedelta(days=history), AS_OF, horizon)
+    for cutoff in plan.cutoffs if plan else ():
+        for other in plan.trained_before(cutoff) if plan else ():
+            assert other + timedelta(days=plan.label_days if plan else 0) <= cutoff
 
 
 @pytest.mark.parametrize("first_order", [None, AS_OF, AS_OF - timedelta(days=41)])
 def test_too_short_a_history_gives_no_plan(first_order: date | None) -> None:
-    assert plan_origins(first_order, AS_OF, 90) is None
+    assert plan_cutoffs(first_order, AS_OF, 90) is None
 
 
 def test_preprocessing_drops_constants_and_keeps_frequent_categories() -> None:
@@ -93,7 +93,7 @@ def make_examples(plan: Plan) -> Dataset:
     taste = random.normal(size=CUSTOMERS)
     is_cold = np.arange(CUSTOMERS) % 10 == 0
     parts = []
-    for day in (*plan.origins, plan.as_of):
+    for day in (*plan.cutoffs, plan.as_of):
         decayed = np.where(is_cold, 0.0, random.gamma(1.0, 40.0, CUSTOMERS))
         rate = np.exp(0.9 * taste) * (0.3 + decayed / 100)
         orders = random.poisson(rate * 0.5)
@@ -164,8 +164,8 @@ def fold(noise: dict[str, float], seed: int) -> Fold:
     actual = np.exp(line) * (random.random(CUSTOMERS) < 0.4)
     misses = random.normal(size=CUSTOMERS)
     predictions = {kind: np.exp(line + noise.get(kind, 1.0) * misses) for kind in kinds()}
-    level = Level(AS_OF, 90, 1.0, 0.2, 1.0, 1.0, 1.0, None, 0.0)
-    return Fold(AS_OF - timedelta(days=30 * seed), actual, predictions, {}, level)
+    forecast = TotalForecast(AS_OF, 90, 1.0, 0.2, 1.0, 1.0, 1.0, None, 0.0)
+    return Fold(AS_OF - timedelta(days=30 * seed), actual, predictions, {}, forecast)
 
 
 def test_a_member_scores_alone_where_it_is_far_ahead_on_every_date() -> None:
@@ -180,7 +180,7 @@ def test_a_member_scores_alone_where_it_is_far_ahead_on_every_date() -> None:
 
 def test_no_buyer_is_expected_to_spend_more_than_anybody_did() -> None:
     data, model, _ = fitted()
-    sure_of_nobody = replace(model, logit_level=-20.0)
+    sure_of_nobody = replace(model, purchase_shift=-20.0)
     rows = data.seen_from(AS_OF)
     found = sure_of_nobody.predict(rows)
     if_purchase = found["predicted_value"] / found["purchase_probability"]
@@ -251,20 +251,20 @@ def test_score_runs_from_0_to_100_and_never_falls_as_the_value_rises() -> None:
     assert np.median(now) == pytest.approx(50, abs=1)
 
 
-def test_labels_of_half_the_horizon_are_stretched_by_what_lifetimes_expect() -> None:
+def test_labels_of_half_the_horizon_are_extrapolated_by_what_lifetimes_expect() -> None:
     data, _, _ = fitted()
-    stretched = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None).model
-    assert stretched is not None
-    outputs, plain = stretched.predict(data), fitted()[1].predict(data)
+    extrapolated = fit_model(data, replace(PLAN, horizon_days=180), lambda _: None).model
+    assert extrapolated is not None
+    outputs, plain = extrapolated.predict(data), fitted()[1].predict(data)
     total, shorter = outputs["predicted_value"].sum(), plain["predicted_value"].sum()
     assert 1.3 * shorter < total < 2.5 * shorter
     assert (outputs["purchase_probability"] > plain["purchase_probability"] - 1e-9).all()
 
 
-def test_the_total_is_the_level_that_was_forecast() -> None:
+def test_the_total_is_the_one_that_was_forecast() -> None:
     data, model, _ = fitted()
     total = model.predict(data.seen_from(AS_OF))["predicted_value"].sum()
-    assert total == pytest.approx(model.level.total, rel=1e-6)
+    assert total == pytest.approx(model.forecast.total, rel=1e-6)
 
 
 def test_customers_without_an_order_get_the_mean_of_their_kind() -> None:
@@ -284,7 +284,7 @@ def with_outlier(data: Dataset, customer: str, spend: float) -> Dataset:
     numbers = dict(data.numbers)
     for name in ("historic_value", "monetary_value", "order_max_amount", "decayed_spend"):
         numbers[name] = np.where(is_one, np.float32(spend), numbers[name])
-    past = ShopPast(steady_sales(PLAN.origins[-1], AS_OF), (Outlier(customer, spend),))
+    past = ShopPast(steady_sales(PLAN.cutoffs[-1], AS_OF), (Outlier(customer, spend),))
     return replace(
         data,
         numbers=numbers,

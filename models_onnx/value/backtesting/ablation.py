@@ -10,12 +10,12 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS
-from cva_sql.models_onnx.value.level.intervals import fit_residuals
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
-from cva_sql.models_onnx.value.training.fit import finish_model, log_level, logit_level
+from cva_sql.models_onnx.value.total.intervals import fit_residuals
+from cva_sql.models_onnx.value.training.fit import finish_model, purchase_shift, spend_shift
 from cva_sql.models_onnx.value.training.learning import Learning, fit_members
 from cva_sql.models_onnx.value.training.validation import (
     RULE,
@@ -69,7 +69,7 @@ class Lean(Members):
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """As the members', or buy-till-you-die's own."""
         if self.dropped == LOGISTIC and kind == ENSEMBLE:
-            return rows.logit_purchase + rows.purchase_stretch
+            return rows.logit_purchase + rows.purchase_extrapolation
         return super().purchase_logit(rows, kind)
 
 
@@ -98,7 +98,7 @@ def ablate(
     What is only a weight or a number is taken out of the fitted members; for features all of them
     are fitted again, forward in time as well.
     """
-    report("ablation: weights and levels")
+    report("ablation: weights and totals")
     found = {
         f"member {part}": _lean(learning, members, folds, part).predict(test) for part in parts()
     }
@@ -106,14 +106,14 @@ def ablate(
     now = learning.rows.seen_from(learning.plan.as_of)
     rule = reference_predictions(now, learning.plan.horizon_days)[RULE]
     for name, total in (
-        ("own level: lifetimes'", whole.level.expected),
-        (f"own level: {RULE}'s", float(rule.sum())),
+        ("own total: lifetimes'", whole.forecast.expected),
+        (f"own total: {RULE}'s", float(rule.sum())),
     ):
-        found[name] = _at_level(learning, whole, total).predict(test)
+        found[name] = _at_total(learning, whole, total).predict(test)
     found["slope"] = _straight(learning, whole, folds).predict(test)
     outcomes = [fold.outcomes[ENSEMBLE] for fold in folds]
     narrow = fit_residuals(outcomes, whole.slope, 0.0)
-    found["level in intervals"] = replace(whole, residuals=narrow).predict(test)
+    found["total in intervals"] = replace(whole, residuals=narrow).predict(test)
     for name, other in _refits(learning).items():
         report(f"ablation: fitting without {name}")
         found[name] = _refit(other).predict(test)
@@ -135,21 +135,21 @@ def _lean_fold(fold: Fold, dropped: str) -> Fold:
     if dropped == LOGISTIC:
         outcome = replace(outcome, logit=fold.own_logit)
     else:
-        predictors = {ENSEMBLE: outcome.line, dropped: fold.parts[dropped]}
-        outcome = replace(outcome, line=predictor_without(predictors, dropped))
+        predictors = {ENSEMBLE: outcome.linear_predictor, dropped: fold.parts[dropped]}
+        outcome = replace(outcome, linear_predictor=predictor_without(predictors, dropped))
     return replace(fold, outcomes={**fold.outcomes, ENSEMBLE: outcome})
 
 
-def _at_level(learning: Learning, model: FittedModel, total: float) -> FittedModel:
-    """The same customers' shares and order at another total, with the chances that follow."""
-    if not (total > 0 and model.level.total > 0):
+def _at_total(learning: Learning, model: FittedModel, total: float) -> FittedModel:
+    """The same customers' shares and order at another total, with the probabilities that follow."""
+    if not (total > 0 and model.forecast.total > 0):
         return model
-    level = replace(model.level, total=total)
+    forecast = replace(model.forecast, total=total)
     return replace(
         model,
-        level=level,
-        log_level=model.log_level + float(np.log(total / model.level.total)),
-        logit_level=logit_level(model.members, _now(learning, model), model.kind, level),
+        forecast=forecast,
+        spend_shift=model.spend_shift + float(np.log(total / model.forecast.total)),
+        purchase_shift=purchase_shift(model.members, _now(learning, model), model.kind, forecast),
     )
 
 
@@ -159,13 +159,13 @@ def _now(learning: Learning, model: FittedModel) -> Prepared:
 
 def _straight(learning: Learning, model: FittedModel, folds: Sequence[Fold]) -> FittedModel:
     """The same total with a slope of 1."""
-    line = model.members.linear_predictor(_now(learning, model), model.kind)
+    predictor = model.members.linear_predictor(_now(learning, model), model.kind)
     outcomes = [fold.outcomes[model.kind] for fold in folds]
     return replace(
         model,
         slope=1.0,
-        log_level=log_level(line, model.level),
-        residuals=fit_residuals(outcomes, 1.0, model.level.spread),
+        spend_shift=spend_shift(predictor, model.forecast),
+        residuals=fit_residuals(outcomes, 1.0, model.forecast.standard_deviation),
     )
 
 
@@ -183,5 +183,5 @@ def _refits(learning: Learning) -> dict[str, Learning]:
 def _refit(learning: Learning) -> FittedModel:
     plan = learning.plan
     folds = validate(learning, lambda _: None)
-    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
     return finish_model(learning, members, folds, ENSEMBLE)

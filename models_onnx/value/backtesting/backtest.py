@@ -10,7 +10,7 @@ import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.backtesting.ablation import FIGURES, ablate
-from cva_sql.models_onnx.value.backtesting.benchmarks import PEERS, predict_peers
+from cva_sql.models_onnx.value.backtesting.benchmarks import BENCHMARKS, predict_benchmarks
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
@@ -34,8 +34,8 @@ from cva_sql.models_onnx.value.training.validation import RULE, Report, referenc
 
 MODEL = "cva"
 WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
-PEER = "mbgnbd"  # what MODEL has to rank above to be worth its members
-LEVELLED = "_levelled"  # beside a peer of the same name that has a level of its own
+BENCHMARK = "mbgnbd"  # what MODEL has to rank above to be worth its members
+CALIBRATED = "_calibrated"  # beside a benchmark of the same name whose total is its own
 # On which figures two models are compared; the first of them decides, fixed beforehand: of four
 # figures one differs by luck too often.
 DECISIVE = "ngini"
@@ -45,20 +45,20 @@ Outputs = dict[str, Floats]
 
 
 def names_of_kinds() -> dict[str, str]:
-    """Kind -> what it is called beside the peers."""
-    return {kind: f"{kind}{LEVELLED}" if kind in PEERS else kind for kind in kinds()}
+    """Kind -> what it is called beside the benchmarks."""
+    return {kind: f"{kind}{CALIBRATED}" if kind in BENCHMARKS else kind for kind in kinds()}
 
 
 def _ours() -> set[str]:
     """Everything that is measured but for the rules."""
-    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *PEERS}
+    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *BENCHMARKS}
 
 
 @dataclass(frozen=True)
 class Gain:
     """What the family adds: each figure of WITH less that of WITHOUT, means over the dates.
 
-    The intervals hold the chance of who the customers are, not that of fitting again.
+    The intervals hold the luck of who the customers are, not that of fitting again.
     """
 
     differences: dict[str, Metric]
@@ -69,9 +69,9 @@ class Gain:
 class Backtest:
     """`metrics` is model -> (one dict of metrics a date, their means); `verdicts` are sentences.
 
-    A member or peer that could not be fitted on every date is left out. `comparisons` are paired
-    differences of MODEL less another, by the other's name; `ablation` those of the ensemble without
-    an ingredient less the whole, by ingredient: both means over the dates.
+    A member or benchmark that could not be fitted on every date is left out. `comparisons` are
+    paired differences of MODEL less another, by the other's name; `ablation` those of the ensemble
+    without an ingredient less the whole, by ingredient: both means over the dates.
     """
 
     horizon_days: int
@@ -107,7 +107,7 @@ def backtest(
     *,
     is_ablated: bool = False,
 ) -> Backtest:
-    """Evaluates what would have been deployed on each plan's date, its members, peers and rules.
+    """Evaluates what would have been deployed on each date, its members, benchmarks and rules.
 
     Where the family `reviews` has data, also what would have been deployed with and without it.
     """
@@ -118,7 +118,7 @@ def backtest(
     found = _measure(samples, replicates)
     rules = [name for name in names if name not in _ours()]
     best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
-    others = [best, *(name for name in (PEER,) if name in samples)]
+    others = [best, *(name for name in (BENCHMARK,) if name in samples)]
     compared = {name: _less(samples[MODEL], samples[name], replicates) for name in others}
     verdicts = _date_verdicts(plans, dates, replicates)
     verdicts += [
@@ -126,7 +126,10 @@ def backtest(
         for name, differences in compared.items()
     ]
     means = {name: mean for name, (_, mean) in found.items()}
-    for kind, names in (("rule", rules), ("peer", [name for name in PEERS if name in means])):
+    for kind, names in (
+        ("rule", rules),
+        ("benchmark", [name for name in BENCHMARKS if name in means]),
+    ):
         verdicts += [figures_verdict(MODEL, means, names, kind)] if names else []
     return Backtest(
         plans[0].horizon_days,
@@ -151,7 +154,7 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
     samples = {MODEL: _sample(test, outputs)}
     lean: dict[str, Sample] = {}
     if chosen.members is not None and chosen.model is not None:
-        report("members and peers")
+        report("members and benchmarks")
         models = {chosen.model.kind: chosen.model}
         for kind, name in sorted(names_of_kinds().items(), key=lambda k: k[0] != ENSEMBLE):
             if kind == chosen.model.kind and chosen.choice.is_better:
@@ -160,9 +163,11 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
             if kind not in models:
                 models[kind] = finish_model(chosen.learning, chosen.members, chosen.folds, kind)
             samples[name] = _sample(test, models[kind].predict(test))
-        spread = chosen.model.level.spread
-        peers = predict_peers(chosen.learning, chosen.members, chosen.folds, test, spread)
-        samples |= {name: _sample(test, peer) for name, peer in peers.items()}
+        deviation = chosen.model.forecast.standard_deviation
+        benchmarks = predict_benchmarks(
+            chosen.learning, chosen.members, chosen.folds, test, deviation
+        )
+        samples |= {name: _sample(test, benchmark) for name, benchmark in benchmarks.items()}
         if is_ablated:
             outcomes = ablate(
                 chosen.learning, chosen.members, chosen.folds, models[ENSEMBLE], test, report
@@ -237,14 +242,14 @@ def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Ga
 
 
 def _deciles(plans: Sequence[Plan], samples: Mapping[str, Sequence[Sample]]) -> list[Decile]:
-    """Those of MODEL and the peers on each date, then their means over the dates."""
+    """Those of MODEL and the benchmarks on each date, then their means over the dates."""
     found: list[Decile] = []
-    for name in (MODEL, *PEERS):
+    for name in (MODEL, *BENCHMARKS):
         for plan, sample in zip(plans, samples.get(name, ()), strict=False):
-            chance = None if sample.probability is None else np.asarray(sample.probability)
+            told = None if sample.probability is None else np.asarray(sample.probability)
             actual, predicted = np.asarray(sample.actual), np.asarray(sample.predicted)
             ids = np.asarray(sample.customer_id)
-            found += measure_deciles(plan.as_of, name, ids, actual, predicted, chance)
+            found += measure_deciles(plan.as_of, name, ids, actual, predicted, told)
     return found + mean_deciles(found)
 
 

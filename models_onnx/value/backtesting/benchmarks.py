@@ -1,7 +1,7 @@
 """What a notebook would do with the same rows, for every member to stand beside.
 
-`mbgnbd` and `bgnbd` are buy till you die times Gamma-Gamma as they come, with their own level and
-chances. `ridge` and `random_forest` are scikit-learn's on the members' matrix.
+`mbgnbd` and `bgnbd` are buy till you die times Gamma-Gamma as they come, with a total and
+probabilities of their own. `ridge` and `random_forest` are scikit-learn's on the members' matrix.
 """
 
 from __future__ import annotations
@@ -23,64 +23,64 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.btyd import Kind, fit_dropout
 from cva_sql.models_onnx.value.estimators.lifetimes import TINY, Lifetimes, expect, read_history
 from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
-from cva_sql.models_onnx.value.level.calibration import Outcome
-from cva_sql.models_onnx.value.level.intervals import fit_residuals, spend_quantile
 from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.total.calibration import Outcome
+from cva_sql.models_onnx.value.total.intervals import fit_residuals, spend_quantile
 from cva_sql.models_onnx.value.training.learning import Learning
 from cva_sql.models_onnx.value.training.validation import Fold
 
 LIFETIMES: tuple[Kind, ...] = ("mbgnbd", "bgnbd")
-PEERS = (*LIFETIMES, "ridge", "random_forest")
+BENCHMARKS = (*LIFETIMES, "ridge", "random_forest")
 MAX_ROWS = 60_000  # every n-th row above that, as the linear members do
 RIDGE_PENALTY = 1.0  # scikit-learn's default
 TREES = 200
 MIN_LEAF = 20
-COLUMNS_A_SPLIT = "sqrt"  # a third of them takes 2.5 times as long, nGini within .006 of it
+COLUMNS_A_SPLIT = "sqrt"  # a third of them takes 2.5 times as long, nGini within 0.006 of it
 SHARE_OF_ROWS = 0.2  # for each tree; with half of them CDNOW takes 2.5 times as long, no better
 SEED = 7
 
 
-def predict_peers(
-    learning: Learning, members: Members, folds: Sequence[Fold], test: Dataset, spread: float
+def predict_benchmarks(
+    learning: Learning, members: Members, folds: Sequence[Fold], test: Dataset, deviation: float
 ) -> dict[str, dict[str, Floats]]:
-    """Outputs of the contract by peer, each (rows of `test`,).
+    """Outputs of the contract by benchmark, each (rows of `test`,).
 
-    Those of LIFETIMES have a value, a chance and quantiles, the others a value alone. `spread` is
-    the level's, in logs: intervals are made as the members' are.
+    Those of LIFETIMES have a value, a probability and quantiles, the others a value alone.
+    `deviation` is the standard deviation of the total's log: intervals are made as the members'.
     """
-    found = {kind: _alone(learning, folds, test, kind, spread) for kind in LIFETIMES}
+    found = {kind: _alone(learning, folds, test, kind, deviation) for kind in LIFETIMES}
     x, z, value = _training_rows(learning, members)
     now = members.preparation.apply(test).matrix
-    stretch = learning.plan.stretch
+    factor = learning.plan.extrapolation
     ridge = _ridge(z, value, members.log_scale.transform(now))
     forest = _forest(x, value, now)
     return found | {
-        "ridge": {"predicted_value": ridge * stretch},
-        "random_forest": {"predicted_value": forest * stretch},
+        "ridge": {"predicted_value": ridge * factor},
+        "random_forest": {"predicted_value": forest * factor},
     }
 
 
 def _alone(
-    learning: Learning, folds: Sequence[Fold], test: Dataset, kind: Kind, spread: float
+    learning: Learning, folds: Sequence[Fold], test: Dataset, kind: Kind, deviation: float
 ) -> dict[str, Floats]:
     """Customers without an order get nothing: these models know them not."""
     plan = learning.plan
     outcomes = [
         _outcome(
-            _lifetimes(learning, fold.origin, kind), learning.at([fold.origin]), plan.label_days
+            _lifetimes(learning, fold.cutoff, kind), learning.at([fold.cutoff]), plan.label_days
         )
         for fold in folds
     ]
-    residuals = fit_residuals(outcomes, 1.0, spread)
+    residuals = fit_residuals(outcomes, 1.0, deviation)
     expected = expect(_lifetimes(learning, plan.as_of, kind), test.numbers, plan.horizon_days)
     value = np.nan_to_num(expected.spend, nan=0.0)
-    chance = np.nan_to_num(expected.probability, nan=0.0)
-    chance = np.clip(chance, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
-    outputs = {"predicted_value": value, "purchase_probability": chance}
-    lines = residuals.at(chance)
+    probability = np.nan_to_num(expected.probability, nan=0.0)
+    probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+    outputs = {"predicted_value": value, "purchase_probability": probability}
+    quantiles = residuals.at(probability)
     for level in Q_LEVELS:
         name = f"predicted_value_p{round(level * 100)}"
-        outputs[name] = spend_quantile(level, value, chance, lines)
+        outputs[name] = spend_quantile(level, value, probability, quantiles)
     return outputs
 
 
@@ -97,21 +97,21 @@ def _lifetimes(learning: Learning, day: date, kind: Kind) -> Lifetimes:
 def _outcome(lifetimes: Lifetimes, rows: Dataset, days: int) -> Outcome:
     expected = expect(lifetimes, rows.numbers, days)
     known = np.isfinite(expected.spend)
-    chance = expected.probability[known]
+    probability = expected.probability[known]
     return Outcome(
         rows.label_value[known],
         rows.label_orders[known],
         np.log(expected.spend[known] + TINY),
-        logit(chance),
+        logit(probability),
         expected.orders[known],
-        chance,
+        probability,
     )
 
 
 def _training_rows(learning: Learning, members: Members) -> tuple[Matrix, Matrix, Floats]:
-    """(matrix, the same standardised, spend) of the plan's origins, at most MAX_ROWS rows."""
+    """(matrix, the same standardised, spend) of the plan's cutoffs, at most MAX_ROWS rows."""
     plan = learning.plan
-    parts = [(day, learning.at([day])) for day in plan.origins]
+    parts = [(day, learning.at([day])) for day in plan.cutoffs]
     step = -(-sum(len(part) for _, part in parts) // MAX_ROWS)
     parts = [(day, part.select(np.arange(len(part)) % step == 0)) for day, part in parts]
     near = replace(members.preparation, horizon_days=plan.label_days)

@@ -1,40 +1,40 @@
-"""Which past dates the model learns from."""
+"""Which past dates the model learns from: the cutoff dates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-MAX_ORIGINS = 9  # with a step of a third of the label: three horizons of different seasons
+MAX_CUTOFFS = 9  # with a step of a third of the label: three horizons of different seasons
 MIN_LABEL_DAYS = 14  # a shorter window says little of a longer one
 MIN_HISTORY_DAYS = 30
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Past dates (newest first) from each of which `label_days` are known before `as_of`.
+    """Cutoff dates, newest first, from each of which `label_days` are known before `as_of`.
 
     `label_days` is the horizon, or a third of the history where that is shorter: what is learned is
-    then stretched to the horizon.
+    then extrapolated to the horizon.
     """
 
     as_of: date
     horizon_days: int
     label_days: int
-    origins: tuple[date, ...]
+    cutoffs: tuple[date, ...]
 
     @property
-    def stretch(self) -> float:
+    def extrapolation(self) -> float:
         """horizon_days / label_days, at least 1."""
         return self.horizon_days / self.label_days
 
-    def trained_before(self, origin: date) -> tuple[date, ...]:
-        """The origins whose labels are complete on `origin`."""
+    def trained_before(self, cutoff: date) -> tuple[date, ...]:
+        """The cutoffs whose labels are complete on `cutoff`."""
         end = timedelta(days=self.label_days)
-        return tuple(other for other in self.origins if other + end <= origin)
+        return tuple(other for other in self.cutoffs if other + end <= cutoff)
 
 
-def plan_origins(first_order: date | None, as_of: date, horizon_days: int) -> Plan | None:
+def plan_cutoffs(first_order: date | None, as_of: date, horizon_days: int) -> Plan | None:
     """The plan for scoring on `as_of`, None where the history is too short to learn from."""
     if first_order is None or first_order >= as_of:
         return None
@@ -44,9 +44,9 @@ def plan_origins(first_order: date | None, as_of: date, horizon_days: int) -> Pl
     step = max(7, round(label_days / 3))
     earliest = first_order + timedelta(days=max(label_days // 2, MIN_HISTORY_DAYS))
     newest = as_of - timedelta(days=label_days)
-    origins = tuple(
+    cutoffs = tuple(
         newest - timedelta(days=step * index)
-        for index in range(MAX_ORIGINS)
+        for index in range(MAX_CUTOFFS)
         if newest - timedelta(days=step * index) >= earliest
     )
-    return Plan(as_of, horizon_days, label_days, origins) if origins else None
+    return Plan(as_of, horizon_days, label_days, cutoffs) if cutoffs else None

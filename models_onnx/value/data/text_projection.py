@@ -27,9 +27,9 @@ def fit_text_projection(embeddings: NDArray[np.float32], encoder_key: str) -> Te
     pca = PCA(n_components=MAX_COMPONENTS, svd_solver="covariance_eigh")
     with threadpool_limits(1):  # products shared between threads differ in their last bits
         pca.fit(vectors)
-    spread = float(pca.explained_variance_.sum())
-    kept = pca.explained_variance_ > SMALLEST_SHARE * spread
-    if not spread > 1e-12 or not kept.any():
+    variance = float(pca.explained_variance_.sum())
+    kept = pca.explained_variance_ > SMALLEST_SHARE * variance
+    if not variance > 1e-12 or not kept.any():
         return None
     components = np.round(pca.components_[kept], DECIMALS)
     largest = np.argmax(np.abs(components), axis=1)

@@ -32,17 +32,18 @@ PROBED_AGES = (0.0, 1.0, 10.0, 100.0)  # T over alpha
 NODE_ERROR = 1e-6  # of E[orders]; no fit knows its parameters to a thousandth
 
 NAMES = ("r", "alpha", "a", "b")
-# Of r, alpha over max T, a, b; CDNOW and Online Retail II have r .2–.9, a .05–.9, b 1–19. With
+# Of r, alpha over max T, a, b; CDNOW and Online Retail II have r 0.2–0.9, a 0.05–0.9, b 1–19. With
 # r = 100 customers are all alike; at a = 1000 the weights of `expected_orders` vanish for x = 1000.
 BOUNDS = ((1e-3, 1e2), (1e-4, 1e3), (1e-3, 1e2), (1e-3, 1e3))
 # r, a, b; alpha follows from r and the mean rate. Uneven, even and nearly equal customers.
 STARTS = ((0.3, 0.5, 3.0), (1.0, 1.0, 2.0), (3.0, 2.0, 8.0))
 MIN_REPEATERS = 20  # four parameters need more than a handful of customers who came back
-MAX_TRIPLES = 60_000  # enough for four parameters, and fitted in .2 s
+MAX_TRIPLES = 60_000  # enough for four parameters, and fitted in 0.2 s
 MAX_STEPS = 500  # 15 to 25 are needed
 CLIFF = 1e9  # what the search sees where the likelihood cannot be computed
 # r, a, b where nothing can be fitted: rates are exponential, one in three drops out after a
-# purchase (CDNOW's fits say .25 and .36), and each purchase seen weighs as much as what is assumed.
+# purchase (CDNOW's fits say 0.25 and 0.36), and each purchase seen weighs as much as what is
+# assumed.
 FALLBACK = (1.0, 1.0, 2.0)
 # One repeat purchase a year, seen once: what a shop with no other evidence has for a rate.
 PRIOR_ORDERS, PRIOR_DAYS = 1.0, 365.0
@@ -269,8 +270,8 @@ def expected_orders(
     its nodes moved to odds (a + b) / (a + b + x) as large: nodes that stay where they are miss the
     small p of a frequent buyer (32 of them are wrong by 80 % at x = 1000).
 
-    Largest relative error for a .05–50, b .05–500, r .05–5, z .01–10: MBG/NBD (24 nodes) 7e-7 for
-    x <= 200 and 1.2e-5 up to 1000; BG/NBD (32 nodes) 1e-6 and 1.2e-6. Customers who are all alike
+    Largest relative error for a 0.05–50, b 0.05–500, r 0.05–5, z 0.01–10: MBG/NBD (24 nodes) 7e-7
+    for x <= 200 and 1.2e-5 up to 1000; BG/NBD (32 nodes) 1e-6 and 1.2e-6. Customers all alike
     (r = 50) have 5e-7 up to z = 1 and 2e-3 at z = 10, when a new one would bring 500 orders. Fewer
     nodes, where they do, add NODE_ERROR; where these do not, twice as many are taken.
     """

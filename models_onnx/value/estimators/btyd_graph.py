@@ -18,17 +18,17 @@ def add_dropout(
     """(expected orders, P(alive), P(at least one purchase)), each (1, rows).
 
     Finite where x, t_x and T are (x >= 0, 0 <= t_x <= T), NaN where one of them is. Some 75 nodes,
-    about .3 µs a row on one core.
+    about 0.3 µs a row on one core.
     """
     age = graph.op("Add", T, model.alpha)
     shape = graph.op("Add", x, model.r)
     alive = _add_p_alive(graph, x, age, graph.op("Add", t_x, model.alpha), shape, model)
     z = graph.op("Div", horizon_days, age)
     half_shape = graph.op("Mul", shape, 0.5)
-    half_chance = _add_half_rise(graph, graph.op("Mul", half_shape, _add_log1p(graph, z)))
+    half_probability = _add_half_rise(graph, graph.op("Mul", half_shape, _add_log1p(graph, z)))
     half_orders = _add_half_orders(graph, x, z, half_shape, model, horizon_days)
     twice = graph.op("Mul", alive, 2.0)
-    return graph.op("Mul", twice, half_orders), alive, graph.op("Mul", twice, half_chance)
+    return graph.op("Mul", twice, half_orders), alive, graph.op("Mul", twice, half_probability)
 
 
 def _add_p_alive(

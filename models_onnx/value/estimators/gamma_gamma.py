@@ -21,7 +21,7 @@ V_BOUNDS = (1e-4, 1e4)  # in mean spends
 STARTS = ((1.0, 2.0), (3.0, 3.0), (10.0, 6.0))
 MIN_CUSTOMERS = 20  # three parameters need more than a handful of means
 # p and q where nothing can be fitted: one purchase day counts as much as the shop's mean does,
-# p / (p + q − 1) = .5, more cautious than CDNOW's fit (.70).
+# p / (p + q − 1) = 0.5, more cautious than CDNOW's fit (0.70).
 FALLBACK = (2.0, 3.0)
 
 

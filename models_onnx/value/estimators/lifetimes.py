@@ -36,7 +36,7 @@ COLUMNS = (
     "log_order_value",
     "log_expected_spend",
 )
-WINSOR_SHARE = 0.001  # of orders; at .01 R² on Online Retail II loses .10
+WINSOR_SHARE = 0.001  # of orders; at 0.01 R² on Online Retail II loses 0.10
 TINY = 1e-9  # keeps logs and logits finite
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats, Matrix, sigmoid
 
 TWEEDIE_POWER = 1.4  # between Poisson (1) and gamma (2): many zeros, a heavy tail
-GLM_PENALTY = 0.1  # .01 does as well on two shops; more holds small shops together
-LOGIT_PENALTY = 0.02  # .001 to .1 do alike on two shops
+GLM_PENALTY = 0.1  # 0.01 does as well on two shops; more holds small shops together
+LOGIT_PENALTY = 0.02  # 0.001 to 0.1 do alike on two shops
 LINEAR_ROWS = 60_000  # sixty coefficients need no more; every n-th row above that
 NEWTON_STEPS = 25  # eight do
 NEWTON_TOLERANCE = 1e-8  # of a coefficient of standardised columns
@@ -25,7 +25,7 @@ class Linear:
     coefficients: Floats
     intercept: float
 
-    def line(self, z: Matrix) -> Floats:
+    def predict(self, z: Matrix) -> Floats:
         """The linear function, shape (rows,)."""
         return np.asarray(np.sum(z * self.coefficients, axis=1) + self.intercept)
 

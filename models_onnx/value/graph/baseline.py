@@ -1,4 +1,4 @@
-"""The packaged rule as an ONNX file: decayed spend, levelled by the shop's own back-test.
+"""The packaged rule as an ONNX file: decayed spend, its total set by the shop's own back-test.
 
 predicted_value = Σ amount·exp(−age_days/180) · horizon_days/180 · shop_spend_level, and orders
 arrive as a Poisson stream whose rate is found alike. Run this module to write the artefact again:
@@ -54,7 +54,7 @@ def build_baseline() -> bytes:
     value = graph.op("Where", is_cold, x["shop_cold_start_value"], value)
 
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
-    # A logistic with standard deviation σ has scale σ√3/π; at .6 and above the mean runs away.
+    # A logistic with standard deviation σ has scale σ√3/π; at 0.6 and above the mean runs away.
     shape = graph.clip(graph.op("Mul", x["shop_error_spread"], math.sqrt(3) / math.pi), 0.05, 0.6)
     u, is_zero = add_shares_among_buyers(graph, probability)
     spend = add_log_logistic_quantile(graph, mean_if_purchase, shape, u)

@@ -79,7 +79,7 @@ class Graph:
         """`value` held between two constants."""
         return self.op("Min", self.op("Max", value, low), high)
 
-    def chance(self, value: str) -> str:
+    def probability(self, value: str) -> str:
         """A probability held where its logarithms are finite."""
         return self.clip(value, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
 
@@ -143,7 +143,7 @@ class Graph:
 def add_shares_among_buyers(graph: Graph, probability: str) -> tuple[str, str]:
     """(u, is_zero), each (3, rows): where the quantiles of Q_LEVELS lie among the buyers' spend.
 
-    With probability 1 − p spend is zero: a quantile is zero up to that level, and is_zero says so.
+    With probability 1 − p spend is zero: a quantile is zero up to there, and is_zero says so.
     u is kept inside (0, 1).
     """
     nobody = graph.op("Sub", 1.0, probability)

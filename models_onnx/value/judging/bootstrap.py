@@ -46,7 +46,7 @@ class Sample:
     """One date's outcomes and predictions, one entry a customer.
 
     auc takes `probability` where there is one, else the order of `predicted`. `quantiles` maps
-    levels (.1) to columns. `customer_id` tells which rows of several dates are one customer;
+    levels (0.1) to columns. `customer_id` tells which rows of several dates are one customer;
     without it they are taken by position.
     """
 
@@ -65,13 +65,13 @@ def _bind(metric: Callable[..., float], *columns: Column, **options: float) -> E
 def _estimates(sample: Sample) -> dict[str, Estimate]:
     """Every metric that the sample's columns allow."""
     outcome, money = column(sample.actual, "actual"), column(sample.predicted, "predicted")
-    chance = None if sample.probability is None else column(sample.probability, "probability")
+    probability = None if sample.probability is None else column(sample.probability, "probability")
     pairs = {**RANKING_METRICS, **MONEY_METRICS}
     estimates = {name: _bind(metric, outcome, money) for name, metric in pairs.items()}
-    estimates["auc"] = _bind(auc, outcome, money if chance is None else chance)
-    if chance is not None:
+    estimates["auc"] = _bind(auc, outcome, money if probability is None else probability)
+    if probability is not None:
         estimates |= {
-            n: _bind(metric, outcome, chance) for n, metric in PROBABILITY_METRICS.items()
+            n: _bind(metric, outcome, probability) for n, metric in PROBABILITY_METRICS.items()
         }
     limits = {level: column(q, f"p{100 * level:g}") for level, q in sample.quantiles.items()}
     for level, limit in limits.items():
@@ -189,7 +189,7 @@ def _customer_codes(samples: Sequence[Sample]) -> tuple[list[NDArray[np.intp]], 
 def _mean_over_dates(dates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     if not dates:
         return {}
-    # A date on which a rule scores has no figures of chances.
+    # A date on which a rule scores has no figures of probabilities.
     names = [name for name in dates[0] if all(name in date for date in dates)]
     means = {name: float(np.mean([date[name] for date in dates])) for name in names}
     means["abs_bias"] = float(np.mean([abs(date["bias"]) for date in dates]))

@@ -94,7 +94,7 @@ def measure_deciles(
 def mean_deciles(deciles: Iterable[Decile]) -> list[Decile]:
     """The means over the dates, by model and decile; `customers` is rounded.
 
-    The chance is None where a model has none on any of the dates.
+    The probability is None where a model has none on any of the dates.
     """
     groups: dict[tuple[str, int], list[Decile]] = {}
     for decile in deciles:
@@ -109,7 +109,7 @@ def mean_deciles(deciles: Iterable[Decile]) -> list[Decile]:
             actual_value=_mean([d.actual_value for d in group]),
             lift=_mean([d.lift for d in group]),
             capture=_mean([d.capture for d in group]),
-            purchase_probability=_mean_chance(group),
+            purchase_probability=_mean_probability(group),
             buyers_rate=_mean([d.buyers_rate for d in group]),
         )
         for (model, place), group in groups.items()
@@ -120,6 +120,6 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def _mean_chance(group: Sequence[Decile]) -> float | None:
-    chances = [d.purchase_probability for d in group if d.purchase_probability is not None]
-    return _mean(chances) if len(chances) == len(group) else None
+def _mean_probability(group: Sequence[Decile]) -> float | None:
+    told = [d.purchase_probability for d in group if d.purchase_probability is not None]
+    return _mean(told) if len(told) == len(group) else None

@@ -158,8 +158,8 @@ def r2(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> f
     if outcome.is_constant(w):
         return math.nan
     errors = outcome.values - forecast.values
-    spread = outcome.values - _mean(outcome.values, w)
-    return 1 - _ratio(_dot(w * errors, errors), _dot(w * spread, spread))
+    deviations = outcome.values - _mean(outcome.values, w)
+    return 1 - _ratio(_dot(w * errors, errors), _dot(w * deviations, deviations))
 
 
 def d2_tweedie(
@@ -174,7 +174,7 @@ def d2_tweedie(
     if `actual` is all zero or constant.
 
     Jørgensen (1987, "Exponential dispersion models"), 1 < power < 2: a proper score of the mean of
-    spend that is zero for many and heavy-tailed for the rest, so it sees ranking and level at once.
+    spend that is zero for many and heavy-tailed for the rest, so it sees ranking and total at once.
     A prediction below `floor` of the mean spend counts as that, else a rule that says 0 is
     infinitely wrong.
     """
@@ -194,7 +194,7 @@ def d2_tweedie(
 
 
 def bias(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> float:
-    """Σpredicted / Σactual − 1: +.2 promises a fifth too much; NaN if the outcomes add up to 0."""
+    """Σpredicted / Σactual − 1: +0.2 promises a fifth too much; NaN if the outcomes add up to 0."""
     outcome, forecast, w = _prepare(actual, predicted, weights)
     return _ratio(_dot(w, forecast.values), _dot(w, outcome.values)) - 1
 
@@ -229,7 +229,7 @@ def decile_mape(actual: Values, predicted: Values, weights: ArrayLike | None = N
 def top_capture(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> float:
     """Share of all spend that the tenth of customers with the highest predictions made, 0 to 1.
 
-    Ties at the limit are shared, so a constant prediction has .1. NaN if the outcomes add up to 0.
+    Ties at the limit are shared, so a constant prediction has 0.1. NaN if the outcomes add up to 0.
     """
     outcome, forecast, w = _prepare(actual, predicted, weights)
     below = _spend_up_to(forecast, outcome.values, w, np.array([w.sum() * 9 / 10]))
@@ -237,7 +237,7 @@ def top_capture(actual: Values, predicted: Values, weights: ArrayLike | None = N
 
 
 def auc(actual: Values, predicted: Values, weights: ArrayLike | None = None) -> float:
-    """Chance that a buyer (`actual` > 0) is ranked above a non-buyer, a tie counting one half.
+    """Probability that a buyer (`actual` > 0) is ranked above a non-buyer, a tie counting one half.
 
     From Mann and Whitney's U. NaN if all or none bought.
     """
@@ -258,7 +258,7 @@ def brier(actual: Values, probability: Values, weights: ArrayLike | None = None)
 def calibration_slope(
     actual: Values, probability: Values, weights: ArrayLike | None = None
 ) -> float:
-    """Slope of `actual` > 0 on logit p in a logistic regression: 1 is calibrated, .7 overconfident.
+    """Slope of `actual` > 0 on logit p in logistic regression: 1 is calibrated, 0.7 overconfident.
 
     Cox (1958), "Two further applications of a model for binary regression"; with an intercept.
     Probabilities are clipped to [1e-6, 1 − 1e-6]. NaN if the fit does not exist: all or none
@@ -296,9 +296,9 @@ def _logistic_slope(x: Floats, size: Floats, successes: Floats) -> float:
     intercept, slope = math.log(rate / (1 - rate)), 0.0
     loss, fitted = fit(intercept, slope)
     for _ in range(NEWTON_STEPS):
-        residual, spread = successes - size * fitted, size * fitted * (1 - fitted)
-        cross = _dot(spread, z)
-        curvature = np.array([[spread.sum(), cross], [cross, _dot(spread, z * z)]])
+        residual, variance = successes - size * fitted, size * fitted * (1 - fitted)
+        cross = _dot(variance, z)
+        curvature = np.array([[variance.sum(), cross], [cross, _dot(variance, z * z)]])
         step = np.linalg.solve(curvature, np.array([residual.sum(), _dot(residual, z)]))
         if np.abs(step).max() < NEWTON_TOLERANCE * (1 + abs(intercept) + abs(slope)):
             return slope / scale
@@ -314,7 +314,7 @@ def _logistic_slope(x: Floats, size: Floats, successes: Floats) -> float:
 def quantile_coverage(actual: Values, quantile: Values, weights: ArrayLike | None = None) -> float:
     """Share of customers whose outcome is at or below their predicted quantile.
 
-    With 83 % of outcomes at 0, an honest p10 is 0 and has a coverage of .83, not .1.
+    With 83 % of outcomes at 0, an honest p10 is 0 and has a coverage of 0.83, not 0.1.
     """
     outcome, forecast, w = _prepare(actual, quantile, weights)
     return _mean((outcome.values <= forecast.values).astype(np.float64), w)

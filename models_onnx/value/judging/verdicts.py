@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cva_sql.models_onnx.value.judging.bootstrap import Metric
 
-MARGIN = 1e-9  # rules that differ in level alone rank the same but for rounding
+MARGIN = 1e-9  # rules that differ in their total alone rank the same but for rounding
 # metric -> (title, whether more is better): on what a rule may be the better one.
 FIGURES: Mapping[str, tuple[str, bool]] = {
     "spearman": ("Spearman", True),

@@ -81,8 +81,8 @@ class LinearMember(FittedMember):
         if self.columns is None:
             return np.asarray(self.own * rows.prepared.log_spend)
         if not self.own:
-            return self.columns.line(rows.z)
-        return np.asarray(self.own * rows.prepared.log_spend + self.columns.line(rows.z))
+            return self.columns.predict(rows.z)
+        return np.asarray(self.own * rows.prepared.log_spend + self.columns.predict(rows.z))
 
     def write(self, graph: Graph, rows: GraphRows) -> str:
         """See `FittedMember`."""

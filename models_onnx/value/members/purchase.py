@@ -42,9 +42,9 @@ class PurchaseModel:
         """logit of the probability to buy in the label, (rows,)."""
         logit = weights.own * rows.logit_purchase
         if weights.with_offset:
-            logit = logit + weights.with_offset * self.with_offset.line(z)
+            logit = logit + weights.with_offset * self.with_offset.predict(z)
         if weights.plain:
-            logit = logit + weights.plain * self.plain.line(z)
+            logit = logit + weights.plain * self.plain.predict(z)
         return np.asarray(logit)
 
     def write(self, graph: Graph, rows: GraphRows, weights: PurchaseWeights) -> str:

@@ -40,12 +40,12 @@ class Members:
         total = np.zeros(len(seen.z))
         for name, weight in weights(kind).items():
             total += weight * self.fitted[name].predict(seen)
-        return total + rows.spend_stretch
+        return total + rows.spend_extrapolation
 
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """logit of the probability to buy in the horizon."""
         z = self.see(rows).z
-        return self.purchase.logit(rows, z, purchase_weights(kind)) + rows.purchase_stretch
+        return self.purchase.logit(rows, z, purchase_weights(kind)) + rows.purchase_extrapolation
 
     def write_linear_predictor(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `linear_predictor`; what is linear in the same columns is added up beforehand."""
@@ -55,9 +55,9 @@ class Members:
         for weight, part in shares:
             if not isinstance(part, LinearMember):
                 terms.append(graph.op("Mul", part.write(graph, rows), weight))
-        return graph.sum([*terms, *rows.spend_stretch])
+        return graph.sum([*terms, *rows.spend_extrapolation])
 
     def write_purchase_logit(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `purchase_logit`."""
         logit = self.purchase.write(graph, rows, purchase_weights(kind))
-        return graph.sum([logit, *rows.purchase_stretch])
+        return graph.sum([logit, *rows.purchase_extrapolation])

@@ -14,10 +14,10 @@ from cva_sql.models_onnx.value.arrays import (
 )
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
-from cva_sql.models_onnx.value.level.forecast import Level
-from cva_sql.models_onnx.value.level.intervals import Residuals, spend_quantile
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
+from cva_sql.models_onnx.value.total.intervals import Residuals, spend_quantile
 
 # Many customers share a prediction; its last bit must not decide on which side of a bound it is.
 # Not less: onnxruntime takes a factor that single precision calls 1 for none.
@@ -29,36 +29,37 @@ MIN_STEP = 1e-12  # between equal points of the reference
 class FittedModel:
     """A kind with all that turns it into the contract's outputs.
 
-    predicted_value is exp(slope · line + log_level), at most exp(log_highest); `log_level` brings
-    the total to `level`, `logit_level` the chances to what that total makes of them. A chance is
-    never so small that a buyer would have to spend more than `largest_spend`, the most that anybody
-    did in a label: value and chance are told by different members, who may disagree.
-    `orders_factor` is orders per expected purchase day. `reference` is the 101-point grid of
-    predictions that score counts in. `level_customers` are those that `level` is the total of.
+    predicted_value is exp(slope · linear predictor + spend_shift), at most exp(log_highest). Two
+    shifts calibrate the total: `spend_shift` brings it to the `forecast`, `purchase_shift` the
+    purchase probabilities to what that total makes of them. A probability is never so small that a
+    buyer would have to spend more than `largest_spend`, the most that anybody did in a label: value
+    and probability are told by different members, who may disagree. `orders_factor` is orders per
+    expected purchase day. `reference` is the 101-point grid of predictions that score counts in.
+    `forecast_customers` are those that `forecast` is the total of.
     """
 
     kind: str
     members: Members
-    level: Level
+    forecast: TotalForecast
     slope: float
-    log_level: float
+    spend_shift: float
     log_highest: float
     largest_spend: float
-    logit_level: float
+    purchase_shift: float
     orders_factor: float
     residuals: Residuals
     reference: Floats
     retention_rate: float
-    level_customers: int
+    forecast_customers: int
 
     def predict(self, rows: Dataset) -> dict[str, Floats]:
         """The contract's outputs by name, each of shape (rows,)."""
         prepared = self.members.preparation.apply(rows)
-        line = self.slope * self.members.linear_predictor(prepared, self.kind) + self.log_level
-        value = np.exp(np.minimum(line, self.log_highest))
-        chance = self.members.purchase_logit(prepared, self.kind) + self.logit_level
+        predictor = self.slope * self.members.linear_predictor(prepared, self.kind)
+        value = np.exp(np.minimum(predictor + self.spend_shift, self.log_highest))
+        logit = self.members.purchase_logit(prepared, self.kind) + self.purchase_shift
         least = value * (1 / self.largest_spend)
-        probability = np.maximum(sigmoid(chance), least)
+        probability = np.maximum(sigmoid(logit), least)
         probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
         outputs = {
             "predicted_value": value,
@@ -74,14 +75,14 @@ class FittedModel:
         return outputs
 
     def _orders(self, rows: Prepared, probability: Floats) -> Floats:
-        """Buy-till-you-die's orders times how much the chance, as a rate, differs from its own."""
+        """Buy-till-you-die's orders, by how much the probability, as a rate, is not its own."""
         own = np.clip(
-            sigmoid(rows.logit_purchase + rows.purchase_stretch),
+            sigmoid(rows.logit_purchase + rows.purchase_extrapolation),
             SMALLEST_PROBABILITY,
             LARGEST_PROBABILITY,
         )
         ratio = np.log(1 - probability) / np.log(1 - own)
-        orders = np.exp(rows.log_orders + rows.orders_stretch) * ratio * self.orders_factor
+        orders = np.exp(rows.log_orders + rows.orders_extrapolation) * ratio * self.orders_factor
         return np.maximum(orders, probability)
 
 

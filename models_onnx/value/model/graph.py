@@ -15,9 +15,9 @@ from cva_sql.models_onnx.value.graph.builder import (
     output_quantiles,
 )
 from cva_sql.models_onnx.value.graph.trees import add_steps
-from cva_sql.models_onnx.value.level.intervals import MIN_WIDTH, RESIDUAL_LEVELS
 from cva_sql.models_onnx.value.model.fitted import MIN_STEP, NUDGE, FittedModel
 from cva_sql.models_onnx.value.preparation.graph import GraphRows, add_rows
+from cva_sql.models_onnx.value.total.intervals import MIN_WIDTH, RESIDUAL_LEVELS
 
 
 def build_model(model: FittedModel) -> bytes:
@@ -27,12 +27,12 @@ def build_model(model: FittedModel) -> bytes:
     rows = add_rows(graph, members.preparation, members.log_scale)
     predictor = members.write_linear_predictor(graph, rows, model.kind)
     predictor = graph.op("Mul", predictor, model.slope)
-    predictor = graph.op("Min", graph.op("Add", predictor, model.log_level), model.log_highest)
+    predictor = graph.op("Min", graph.op("Add", predictor, model.spend_shift), model.log_highest)
     value = graph.op("Exp", predictor)
-    chance = members.write_purchase_logit(graph, rows, model.kind)
-    chance = graph.op("Add", chance, model.logit_level)
+    logit = members.write_purchase_logit(graph, rows, model.kind)
+    logit = graph.op("Add", logit, model.purchase_shift)
     least = graph.op("Mul", value, 1 / model.largest_spend)
-    probability = graph.chance(graph.op("Max", graph.op("Sigmoid", chance), least))
+    probability = graph.probability(graph.op("Max", graph.op("Sigmoid", logit), least))
 
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)
@@ -45,10 +45,10 @@ def build_model(model: FittedModel) -> bytes:
 
 
 def _add_orders(graph: Graph, model: FittedModel, rows: GraphRows, probability: str) -> str:
-    own = graph.sum([rows.logit_purchase, *rows.purchase_stretch])
-    own = graph.chance(graph.op("Sigmoid", own))
-    rates = [graph.op("Log", graph.op("Sub", 1.0, chance)) for chance in (probability, own)]
-    orders = graph.op("Exp", graph.sum([rows.log_orders, *rows.orders_stretch]))
+    own = graph.sum([rows.logit_purchase, *rows.purchase_extrapolation])
+    own = graph.probability(graph.op("Sigmoid", own))
+    rates = [graph.op("Log", graph.op("Sub", 1.0, p)) for p in (probability, own)]
+    orders = graph.op("Exp", graph.sum([rows.log_orders, *rows.orders_extrapolation]))
     orders = graph.op("Mul", graph.op("Mul", orders, graph.op("Div", *rates)), model.orders_factor)
     return graph.op("Max", orders, probability)
 
@@ -71,8 +71,8 @@ def _add_quantiles(graph: Graph, model: FittedModel, value: str, probability: st
     x = graph.clip(graph.op("Log", probability), residuals.low_at, residuals.high_at)
     share = graph.op("Mul", graph.op("Sub", x, residuals.low_at), 1 / max(width, MIN_WIDTH))
     rise = graph.op("Mul", share, graph.column(residuals.high - residuals.low))
-    levels = graph.op("Add", rise, graph.column(residuals.low))
-    values = [graph.lines(levels, k, k + 1) for k in range(len(knots))]
+    quantiles = graph.op("Add", rise, graph.column(residuals.low))
+    values = [graph.lines(quantiles, k, k + 1) for k in range(len(knots))]
     mean_if_purchase = graph.op("Div", value, graph.op("Max", probability, 1e-9))
     u, is_zero = add_shares_among_buyers(graph, probability)
     line = add_piecewise_line(graph, add_logit(graph, u), knots, values)

@@ -26,8 +26,8 @@ from cva_sql.models_onnx.value.preparation.rows import (
 class GraphRows:
     """The graph's counterparts of `rows.Prepared`, whose matrix is `features` and `logs`.
 
-    A stretch is empty where label and horizon are the same, else holds one value. `log_scale`
-    standardises what `linear` reads, which is written once, when it is first needed.
+    An extrapolation is empty where label and horizon are the same, else holds one value.
+    `log_scale` standardises what `linear` reads, which is written once, when it is first needed.
     """
 
     graph: Graph
@@ -39,9 +39,9 @@ class GraphRows:
     logit_purchase: str
     log_orders: str
     log_decayed: str
-    spend_stretch: tuple[str, ...]
-    purchase_stretch: tuple[str, ...]
-    orders_stretch: tuple[str, ...]
+    spend_extrapolation: tuple[str, ...]
+    purchase_extrapolation: tuple[str, ...]
+    orders_extrapolation: tuple[str, ...]
     _z: str = field(default="", init=False)
 
     def number(self, name: str) -> str:
@@ -96,11 +96,11 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     is_cold = graph.op("IsNaN", near.spend)
     logs = _add_logs(graph, near)
     own = _add_known(graph, near, is_cold, fixed)
-    stretches: list[tuple[str, ...]] = [(), (), ()]
+    extrapolations: list[tuple[str, ...]] = [(), (), ()]
     if preparation.horizon_days != fixed.label_days:
         far = _add_expected(graph, x, preparation.lifetimes, preparation.horizon_days)
         later = _add_known(graph, far, is_cold, fixed)
-        stretches = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
+        extrapolations = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
     decayed = graph.op("Min", x[DECAYED], fixed.decayed_cap)
     decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
     decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
@@ -112,7 +112,7 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
         logs,
         *own,
         graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
-        *stretches,
+        *extrapolations,
     )
 
 
@@ -175,13 +175,13 @@ def _add_logs(graph: Graph, expected: _Expected) -> str:
 def _add_known(
     graph: Graph, expected: _Expected, is_cold: str, fixed: Constants
 ) -> tuple[str, str, str]:
-    """See `rows.Preparation`: log spend, logit of the chance and log orders, none NaN."""
+    """See `rows.Preparation`: log spend, purchase logit and log orders, none NaN."""
     spend = graph.op("Where", is_cold, fixed.cold_spend, expected.spend)
-    chance = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
+    probability = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
     cold_orders = float(-np.log(1 - fixed.cold_probability))
     orders = graph.op("Where", is_cold, cold_orders, expected.orders)
     return (
         graph.op("Log", graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),
-        add_logit(graph, chance),
+        add_logit(graph, probability),
         graph.op("Log", graph.op("Add", orders, SMALLEST_PROBABILITY)),
     )

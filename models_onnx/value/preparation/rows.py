@@ -38,8 +38,8 @@ class Prepared:
     """Rows as the members see them; all but `matrix` of shape (rows,).
 
     `matrix` is float64 with NaN for NULL: the features, then lifetimes.COLUMNS. What is expected in
-    the label is `log_spend`, `logit_purchase`, `log_orders`; the `_stretch` of each is what the
-    horizon adds to it, 0 where label and horizon are the same.
+    the label is `log_spend`, `logit_purchase`, `log_orders`; the `_extrapolation` of each is what
+    the horizon adds to it, 0 where label and horizon are the same.
     """
 
     matrix: Matrix
@@ -47,9 +47,9 @@ class Prepared:
     logit_purchase: Floats
     log_orders: Floats
     log_decayed: Floats
-    spend_stretch: Floats
-    purchase_stretch: Floats
-    orders_stretch: Floats
+    spend_extrapolation: Floats
+    purchase_extrapolation: Floats
+    orders_extrapolation: Floats
 
     @property
     def features(self) -> Matrix:
@@ -91,13 +91,13 @@ class Preparation:
             logit_purchase=purchase,
             log_orders=orders,
             log_decayed=np.log(decayed + DECAYED_FLOOR * self.constants.mean_spend),
-            spend_stretch=later[0] - spend,
-            purchase_stretch=later[1] - purchase,
-            orders_stretch=later[2] - orders,
+            spend_extrapolation=later[0] - spend,
+            purchase_extrapolation=later[1] - purchase,
+            orders_extrapolation=later[2] - orders,
         )
 
     def _logs(self, expected: Expectation) -> tuple[Floats, Floats, Floats]:
-        """log spend, logit of the chance and log orders; customers without an order as a mean."""
+        """log spend, purchase logit and log orders; customers without an order as a mean."""
         fixed, is_cold = self.constants, np.isnan(expected.spend)
         spend = np.where(is_cold, fixed.cold_spend, expected.spend)
         purchase = np.where(is_cold, fixed.cold_probability, expected.probability)

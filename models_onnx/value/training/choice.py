@@ -25,7 +25,7 @@ class Choice:
     """How the candidates and rules did on the validation dates, and what follows.
 
     `scores` is name -> metric -> mean over the dates; `reason` says in a sentence why the model of
-    `kind` is deployed or not; `level_errors` are log(actual / forecast total) by date,
+    `kind` is deployed or not; `total_errors` are log(actual / forecast total) by date,
     `curves` the losses of LightGBM's members on the newest date.
     """
 
@@ -34,7 +34,7 @@ class Choice:
     reason: str
     scores: dict[str, dict[str, float]]
     dates: tuple[date, ...]
-    level_errors: tuple[float, ...] = ()
+    total_errors: tuple[float, ...] = ()
     curves: tuple[CurvePoint, ...] = ()
 
 
@@ -71,7 +71,7 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     luck with the total would hide the first), where its nGini is not below the best rule's, and
     where its ranking is better than chance on every date.
     """
-    dates = tuple(fold.origin for fold in folds)
+    dates = tuple(fold.cutoff for fold in folds)
     if not folds:
         reason = "too few customers or dates to test a model forward in time"
         return Choice(kind, False, reason, {}, dates)
@@ -81,7 +81,7 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     is_better, reason = _verdict(kind, folds, scores)
     errors = tuple(
-        float(np.log(fold.actual.sum() / fold.level.total)) if fold.level.total > 0 else 0.0
+        float(np.log(fold.actual.sum() / fold.forecast.total)) if fold.forecast.total > 0 else 0.0
         for fold in folds
     )
     return Choice(kind, is_better, reason, scores, dates, errors, folds[0].curves)
@@ -108,13 +108,13 @@ def _verdict(
             f"rule {by_rank} ranks better (nGini {best_gini:.3f}) than {kind} ({gini:.3f})",
         )
     for fold in folds:
-        chance = np.zeros(len(fold.actual))
+        constant = np.zeros(len(fold.actual))
         skill = paired_difference(
-            metrics.ngini, fold.actual, fold.predictions[kind], chance, replicates=100
+            metrics.ngini, fold.actual, fold.predictions[kind], constant, replicates=100
         )
         if not skill.lower > 0:
             return False, (
-                f"{kind} ranks no better than chance on {fold.origin} "
+                f"{kind} ranks no better than chance on {fold.cutoff} "
                 f"(nGini {skill.value:.3f}, from {skill.lower:.3f})"
             )
     return True, (

@@ -11,18 +11,18 @@ from cva_sql.models_onnx.value.arrays import Floats, sigmoid
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.level.calibration import (
-    fit_orders_factor,
-    fit_slope,
-    logit_shift,
-    mean_chance,
-)
-from cva_sql.models_onnx.value.level.forecast import Level
-from cva_sql.models_onnx.value.level.intervals import fit_residuals
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.total.calibration import (
+    fit_orders_factor,
+    fit_slope,
+    logit_shift,
+    mean_probability,
+)
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
+from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
 from cva_sql.models_onnx.value.training.learning import (
     MIN_ROWS,
@@ -50,13 +50,13 @@ class Fitting:
 
 
 def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fitting:
-    """The model of this kind fitted on every origin, with the folds and members behind it.
+    """The model of this kind fitted on every cutoff, with the folds and members behind it.
 
-    Without a kind: see `best_kind`. `data` also has the rows of the plan's own date, for the level
+    Without a kind: see `best_kind`. `data` also has the rows of the plan's own date, for the total
     and the score's reference.
     """
     learning = prepare_learning(data, plan)
-    rows = learning.at(plan.origins)
+    rows = learning.at(plan.cutoffs)
     if not is_enough(rows):
         buyers = int((rows.label_value > 0).sum())
         reason = (
@@ -66,8 +66,8 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
     chosen = kind or best_kind(folds)
-    report(f"fitting {chosen} on {len(rows):,} examples of {len(plan.origins)} dates")
-    members = fit_members(learning, plan.origins, plan.as_of, plan.horizon_days)
+    report(f"fitting {chosen} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
+    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
     model = finish_model(learning, members, folds, chosen)
     choice = choose(folds, chosen)
     if kind is None and chosen != ENSEMBLE:
@@ -80,46 +80,46 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
 def finish_model(
     learning: Learning, members: Members, folds: Sequence[Fold], kind: str
 ) -> FittedModel:
-    """Sets slope, level, chances, intervals and the score's reference of fitted members."""
+    """Calibrates fitted members: slope, total, probabilities, intervals, the score's reference."""
     plan, now = learning.plan, learning.rows.seen_from(learning.plan.as_of)
     prepared = members.preparation.apply(now)
-    level = forecast_now(learning)
+    forecast = forecast_now(learning)
     outcomes = [fold.outcomes[kind] for fold in folds]
     slope = fit_slope(outcomes)
-    line = slope * members.linear_predictor(prepared, kind)
-    largest = max(float(learning.at(plan.origins).label_value.max(initial=0.0)), 1.0)
+    predictor = slope * members.linear_predictor(prepared, kind)
+    largest = max(float(learning.at(plan.cutoffs).label_value.max(initial=0.0)), 1.0)
     model = FittedModel(
         kind=kind,
         members=members,
-        level=level,
+        forecast=forecast,
         slope=slope,
-        log_level=log_level(line, level),
-        log_highest=float(np.log(largest * plan.stretch)) + HIGHEST,
+        spend_shift=spend_shift(predictor, forecast),
+        log_highest=float(np.log(largest * plan.extrapolation)) + HIGHEST,
         largest_spend=largest,
-        logit_level=logit_level(members, prepared, kind, level),
+        purchase_shift=purchase_shift(members, prepared, kind, forecast),
         orders_factor=fit_orders_factor(outcomes),
-        residuals=fit_residuals(outcomes, slope, level.spread),
+        residuals=fit_residuals(outcomes, slope, forecast.standard_deviation),
         reference=np.zeros(101),
         retention_rate=float(np.median(now.rules["shop_retention_rate"])),
-        level_customers=len(now),
+        forecast_customers=len(now),
     )
     predicted = model.predict(now)["predicted_value"]
     return replace(model, reference=np.quantile(predicted, np.linspace(0, 1, 101)))
 
 
-def log_level(line: Floats, level: Level) -> float:
-    """What to add to log spend so that the total is the level's; 0 where either total is 0."""
-    top = float(line.max(initial=0.0))
-    total = float(np.exp(line - top).sum())
-    if not (total > 0 and level.total > 0):
+def spend_shift(predictor: Floats, forecast: TotalForecast) -> float:
+    """What to add to log spend so that the total is the forecast one; 0 where either total is 0."""
+    top = float(predictor.max(initial=0.0))
+    total = float(np.exp(predictor - top).sum())
+    if not (total > 0 and forecast.total > 0):
         return 0.0
-    return float(np.log(level.total / total)) - top
+    return float(np.log(forecast.total / total)) - top
 
 
-def logit_level(members: Members, rows: Prepared, kind: str, level: Level) -> float:
-    """What to add to the logits of a kind so that their mean chance follows the level."""
-    own = sigmoid(rows.logit_purchase + rows.purchase_stretch)
-    return logit_shift(members.purchase_logit(rows, kind), mean_chance(own, level))
+def purchase_shift(members: Members, rows: Prepared, kind: str, forecast: TotalForecast) -> float:
+    """What to add to the logits of a kind so that their mean probability follows the total."""
+    own = sigmoid(rows.logit_purchase + rows.purchase_extrapolation)
+    return logit_shift(members.purchase_logit(rows, kind), mean_probability(own, forecast))
 
 
 def has_family(data: Dataset, family: str) -> bool:

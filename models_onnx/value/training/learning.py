@@ -26,8 +26,6 @@ from cva_sql.models_onnx.value.estimators.lifetimes import (
     fit_lifetimes,
 )
 from cva_sql.models_onnx.value.estimators.linear import fit_logit_linear
-from cva_sql.models_onnx.value.level.calibration import logit_shift
-from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
 from cva_sql.models_onnx.value.members.contract import Examples, Rows
 from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
@@ -40,6 +38,8 @@ from cva_sql.models_onnx.value.preparation.rows import (
     Prepared,
     concatenate,
 )
+from cva_sql.models_onnx.value.total.calibration import logit_shift
+from cva_sql.models_onnx.value.total.forecast import PastWindow, TotalForecast, forecast_total
 
 MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
 MIN_COLD_ROWS = 50  # fewer customers without an order, and a guess serves
@@ -50,8 +50,8 @@ COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how of
 class Learning:
     """Rows to learn from with what was fitted to the customers of each date.
 
-    `rows` are those of the plan's origins and date, outliers left out; `windows` what the label
-    after each origin brought. `prepare` makes the preparation of rows, for a back-test that takes
+    `rows` are those of the plan's cutoffs and date, outliers left out; `windows` what the label
+    after each cutoff brought. `prepare` makes the preparation of rows, for a back-test that takes
     something away from it.
     """
 
@@ -75,16 +75,16 @@ class Learning:
 
 def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     """Leaves the outliers out and fits buy-till-you-die to the customers of each date."""
-    shop = data.shops.get(plan.as_of) or ShopPast(steady_sales(plan.origins[-1], plan.as_of))
+    shop = data.shops.get(plan.as_of) or ShopPast(steady_sales(plan.cutoffs[-1], plan.as_of))
     rows = data.without_customers([outlier.customer_id for outlier in shop.outliers])
     lifetimes = {
-        day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.origins)
+        day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.cutoffs)
     }
     windows = {}
-    for origin in plan.origins:
-        seen = rows.at([origin], plan.label_days)
-        expected = _expected_total(lifetimes[origin], seen, plan.label_days)
-        windows[origin] = PastWindow(origin, float(seen.label_value.sum()), expected)
+    for cutoff in plan.cutoffs:
+        seen = rows.at([cutoff], plan.label_days)
+        expected = _expected_total(lifetimes[cutoff], seen, plan.label_days)
+        windows[cutoff] = PastWindow(cutoff, float(seen.label_value.sum()), expected)
     return Learning(rows, plan, shop, lifetimes, windows)
 
 
@@ -127,28 +127,28 @@ def _fit_members(
     weight: Floats,
     sizes: Sequence[int],
 ) -> Members:
-    """`sizes` are the numbers of rows by date, in order: a date's level is no member's task."""
+    """`sizes` are the numbers of rows by date, in order: a date's total is no member's task."""
     bought = (value > 0).astype(np.float64)
     ends = np.cumsum(sizes)[:-1]
     unit = preparation.constants.mean_spend
-    spend_offset, spend_mean, chance_offset, chance_mean = [], [], [], []
-    for y, buys, line, chance in zip(
+    spend_offset, spend_mean, logit_offset, logit_mean = [], [], [], []
+    for y, buys, own, own_logit in zip(
         *(np.split(c, ends) for c in (value, bought, rows.log_spend, rows.logit_purchase)),
         strict=True,
     ):
-        level = np.log(max(float(y.mean()), SPEND_FLOOR * unit))
-        spend_offset.append(line + (level - np.log(np.exp(line).mean())))
-        spend_mean.append(np.full(len(y), level))
+        mean = np.log(max(float(y.mean()), SPEND_FLOOR * unit))
+        spend_offset.append(own + (mean - np.log(np.exp(own).mean())))
+        spend_mean.append(np.full(len(y), mean))
         rate = float(np.clip(buys.mean(), 0.5 / len(y), 1 - 0.5 / len(y)))
-        chance_offset.append(chance + logit_shift(chance, rate))
-        chance_mean.append(np.full(len(y), float(logit(np.array(rate)))))
+        logit_offset.append(own_logit + logit_shift(own_logit, rate))
+        logit_mean.append(np.full(len(y), float(logit(np.array(rate)))))
     log_scale = fit_log_scale(rows.matrix, weight, logs=len(COLUMNS))
     z = log_scale.transform(rows.matrix)
-    plain = fit_logit_linear(z, bought, weight, np.concatenate(chance_mean))
-    mean = float(np.average(np.concatenate(chance_mean), weights=weight))
+    plain = fit_logit_linear(z, bought, weight, np.concatenate(logit_mean))
+    average = float(np.average(np.concatenate(logit_mean), weights=weight))
     purchase = PurchaseModel(
-        fit_logit_linear(z, bought, weight, np.concatenate(chance_offset)),
-        replace(plain, intercept=plain.intercept + mean),
+        fit_logit_linear(z, bought, weight, np.concatenate(logit_offset)),
+        replace(plain, intercept=plain.intercept + average),
     )
     examples = Examples(
         Rows(rows, z, preparation.preprocessing),
@@ -183,13 +183,13 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
     )
 
 
-def forecast_at(learning: Learning, origin: date) -> Level:
-    """The total of the customers known on an origin for its label, by what was known then."""
-    expected = learning.windows[origin].expected
-    return _forecast(learning, origin, learning.plan.label_days, expected)
+def forecast_at(learning: Learning, cutoff: date) -> TotalForecast:
+    """The total of the customers known on an cutoff for its label, by what was known then."""
+    expected = learning.windows[cutoff].expected
+    return _forecast(learning, cutoff, learning.plan.label_days, expected)
 
 
-def forecast_now(learning: Learning) -> Level:
+def forecast_now(learning: Learning) -> TotalForecast:
     """The total of today's customers for the horizon."""
     plan = learning.plan
     now = learning.rows.seen_from(plan.as_of)
@@ -197,10 +197,10 @@ def forecast_now(learning: Learning) -> Level:
     return _forecast(learning, plan.as_of, plan.horizon_days, expected)
 
 
-def _forecast(learning: Learning, day: date, days: int, expected: float) -> Level:
+def _forecast(learning: Learning, day: date, days: int, expected: float) -> TotalForecast:
     plan = learning.plan
-    past = [learning.windows[origin] for origin in plan.trained_before(day)]
-    return forecast_level(day, plan.label_days, days, expected, learning.shop.sales, past)
+    past = [learning.windows[cutoff] for cutoff in plan.trained_before(day)]
+    return forecast_total(day, plan.label_days, days, expected, learning.shop.sales, past)
 
 
 def is_enough(rows: Dataset) -> bool:

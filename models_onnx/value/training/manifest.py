@@ -30,7 +30,7 @@ def build_manifest(
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
-    `database` is the name of the shop's file: the level of money does not travel between shops.
+    `database` is the name of the shop's file: a total does not travel between shops.
     `text_projection` made the text features that the model was trained on; the `outliers` were left
     out; without an `explanation` nothing can be explained.
     """
@@ -51,17 +51,17 @@ def build_manifest(
             "as_of": plan.as_of.isoformat(),
             "first_order": first_order.isoformat(),
             "label_days": plan.label_days,
-            "origins": [origin.isoformat() for origin in plan.origins],
+            "cutoff_dates": [cutoff.isoformat() for cutoff in plan.cutoffs],
             "kind": model.kind,
             "outliers": [asdict(outlier) for outlier in outliers[:SHOWN_OUTLIERS]],
-            "level": _level_facts(model, choice),
+            "total_forecast": _total_facts(model, choice),
             "lifetimes": _lifetime_facts(model),
             "slope": model.slope,
             "retention_rate": model.retention_rate,
             "score_reference": [float(value) for value in model.reference],
         },
         evaluation={
-            "validation_dates": [origin.isoformat() for origin in choice.dates],
+            "validation_dates": [cutoff.isoformat() for cutoff in choice.dates],
             "scores": choice.scores,
             "verdict": choice.reason,
         },
@@ -70,15 +70,15 @@ def build_manifest(
     )
 
 
-def _level_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
-    """The level's forecast, the days it is good for, and its errors where it could be tested."""
-    level = model.level
+def _total_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
+    """The forecast of the total, its days, and its errors where it could be tested."""
+    forecast = model.forecast
     return {
-        "customers": model.level_customers,
-        **{name: value for name, value in asdict(level).items() if name != "as_of"},
-        "from": level.as_of.isoformat(),
-        "to": (level.as_of + timedelta(days=level.days)).isoformat(),
-        "backtest_log_errors": list(choice.level_errors),
+        "customers": model.forecast_customers,
+        **{name: value for name, value in asdict(forecast).items() if name != "as_of"},
+        "from": forecast.as_of.isoformat(),
+        "to": (forecast.as_of + timedelta(days=forecast.days)).isoformat(),
+        "backtest_log_errors": list(choice.total_errors),
     }
 
 

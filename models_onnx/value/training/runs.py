@@ -76,9 +76,9 @@ def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
         for metric, value in scores.items()
     ]
     found += [
-        Entry("score", "level_log_error", ENSEMBLE, place, error, day.isoformat())
+        Entry("score", "total_log_error", ENSEMBLE, place, error, day.isoformat())
         for place, (day, error) in enumerate(
-            zip(choice.dates, choice.level_errors, strict=False), start=1
+            zip(choice.dates, choice.total_errors, strict=False), start=1
         )
     ]
     found += [
@@ -94,7 +94,7 @@ def _code_settings() -> Iterator[Entry]:
     purchase = purchase_weights(ENSEMBLE)
     shares = (purchase.own, purchase.with_offset, purchase.plain)
     for name, weight in zip(("mbgnbd", *REGRESSIONS), shares, strict=True):
-        yield Entry("setting", "chance_weight", name, value=weight)
+        yield Entry("setting", "probability_weight", name, value=weight)
     declared = [(member.name, member.settings) for member in all_members()]
     for owner, settings in (*declared, *SETTINGS.items()):
         for name, value in settings.items():
@@ -102,15 +102,15 @@ def _code_settings() -> Iterator[Entry]:
 
 
 def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
-    """The facts of a manifest: dates, level, slope, lifetimes with their reports, outliers."""
+    """The facts of a manifest: dates, total, slope, lifetimes with their reports, outliers."""
     for name in ("kind", "first_order", "label_days", "slope", "retention_rate"):
         if name in training:
             yield _setting(name, training[name])
-    for place, origin in enumerate(training.get("origins", ()), start=1):
-        yield Entry("setting", "origin", step=place, text=str(origin))
-    for name, value in training.get("level", {}).items():
+    for place, cutoff in enumerate(training.get("cutoff_dates", ()), start=1):
+        yield Entry("setting", "cutoff_date", step=place, text=str(cutoff))
+    for name, value in training.get("total_forecast", {}).items():
         if name != "backtest_log_errors":  # a score
-            yield _setting(name, value, "level")
+            yield _setting(name, value, "total")
     for part, facts in training.get("lifetimes", {}).items():
         for name, value in (facts if isinstance(facts, dict) else {part: facts}).items():
             yield _setting(name, value, part if isinstance(facts, dict) else "lifetimes")

@@ -43,9 +43,9 @@ def build_explanation(model: FittedModel, rows: Dataset) -> Explanation:
 
 def _is_tree_ensemble(model: FittedModel) -> bool:
     preparation = model.members.preparation
-    is_stretched = preparation.horizon_days != preparation.constants.label_days
+    is_extrapolated = preparation.horizon_days != preparation.constants.label_days
     members = [member for member in all_members() if member.name in weights(model.kind)]
-    return len(members) == 1 and members[0].is_tree_ensemble and not is_stretched
+    return len(members) == 1 and members[0].is_tree_ensemble and not is_extrapolated
 
 
 def typical_number(column: NDArray[np.float32]) -> float | None:

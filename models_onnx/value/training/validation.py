@@ -14,11 +14,11 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.rules import rule_predictions
-from cva_sql.models_onnx.value.level.calibration import Outcome
-from cva_sql.models_onnx.value.level.forecast import Level
 from cva_sql.models_onnx.value.members.registry import kinds, parts
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.total.calibration import Outcome
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
     fit_members,
@@ -36,17 +36,17 @@ Report = Callable[[str], None]
 class Fold:
     """One validation date: what was spent from it on and what was predicted, per customer.
 
-    `predictions` have the level that could be forecast on that date, `outcomes` what each kind
-    said before any level was set. `curves` are those of the newest date alone. `parts` has the
-    linear predictor of each part of the ensemble, `own_logit` the logit of buy-till-you-die's
+    `predictions` have the total that could be forecast on that date, `outcomes` what each kind
+    said before any total was calibrated. `curves` are those of the newest date alone. `parts` has
+    the linear predictor of each part of the ensemble, `own_logit` the logit of buy-till-you-die's
     probability to buy.
     """
 
-    origin: date
+    cutoff: date
     actual: Floats
     predictions: dict[str, Floats]
     outcomes: dict[str, Outcome]
-    level: Level
+    forecast: TotalForecast
     curves: tuple[CurvePoint, ...] = ()
     parts: dict[str, Floats] = field(default_factory=dict)
     own_logit: Floats = field(default_factory=lambda: np.zeros(0))
@@ -61,27 +61,27 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
     """Forward-chained folds, newest first: each learns only from what was known on its date."""
     plan = learning.plan
     folds: list[Fold] = []
-    for origin in plan.origins:
+    for cutoff in plan.cutoffs:
         if len(folds) == VALIDATION_DATES:
             break
-        known = plan.trained_before(origin)
-        rows, test = learning.at(known), learning.at([origin])
+        known = plan.trained_before(cutoff)
+        rows, test = learning.at(known), learning.at([cutoff])
         if not is_enough(rows) or not is_enough(test):
             continue
         report(
-            f"validating on {origin}: learning from {len(rows):,} examples of {len(known)} dates"
+            f"validating on {cutoff}: learning from {len(rows):,} examples of {len(known)} dates"
         )
-        members = fit_members(learning, known, origin, plan.label_days)
-        folds.append(_fold(learning, members, origin, test, is_newest=not folds))
+        members = fit_members(learning, known, cutoff, plan.label_days)
+        folds.append(_fold(learning, members, cutoff, test, is_newest=not folds))
     return folds
 
 
 def _fold(
-    learning: Learning, members: Members, origin: date, test: Dataset, *, is_newest: bool
+    learning: Learning, members: Members, cutoff: date, test: Dataset, *, is_newest: bool
 ) -> Fold:
     days = learning.plan.label_days
     prepared = members.preparation.apply(test)
-    level = forecast_at(learning, origin)
+    forecast = forecast_at(learning, cutoff)
     outcomes = {
         kind: Outcome(
             test.label_value,
@@ -93,21 +93,23 @@ def _fold(
         )
         for kind in kinds()
     }
-    predictions = {kind: _levelled(outcome.line, level) for kind, outcome in outcomes.items()}
+    predictions = {
+        kind: _calibrated(outcome.linear_predictor, forecast) for kind, outcome in outcomes.items()
+    }
     return Fold(
-        origin,
+        cutoff,
         test.label_value,
         predictions | reference_predictions(test, days),
         outcomes,
-        level,
+        forecast,
         _curves(members, prepared, test.label_value) if is_newest else (),
         {
-            part: outcomes[part].line
+            part: outcomes[part].linear_predictor
             if part in outcomes
             else members.linear_predictor(prepared, part)
             for part in parts()
         },
-        prepared.logit_purchase + prepared.purchase_stretch,
+        prepared.logit_purchase + prepared.purchase_extrapolation,
     )
 
 
@@ -119,17 +121,17 @@ def _curves(members: Members, prepared: Prepared, actual: Floats) -> tuple[Curve
     )
 
 
-def _levelled(line: Floats, level: Level) -> Floats:
-    spend = np.exp(line - line.max())
-    return np.asarray(spend * (level.total / spend.sum()))
+def _calibrated(predictor: Floats, forecast: TotalForecast) -> Floats:
+    spend = np.exp(predictor - predictor.max())
+    return np.asarray(spend * (forecast.total / spend.sum()))
 
 
 def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]:
-    """The rules on rows of one date, and the packaged baseline, which is one of them levelled."""
+    """The rules on rows of one date, and the packaged baseline: one with its total calibrated."""
     history = float(np.max(rows.rules["shop_history_days"], initial=1.0))
     rules = rule_predictions(rows.rules, horizon_days=horizon_days, history_days=max(history, 1.0))
-    level = rows.rules["shop_spend_level"]
-    return {RULE: rules["decayed_spend"] * level, **rules}
+    factor = rows.rules["shop_spend_level"]
+    return {RULE: rules["decayed_spend"] * factor, **rules}
 
 
 def _score(actual: Floats, predicted: Floats) -> dict[str, float]:

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.level.calibration import Outcome, chance_of
+from cva_sql.models_onnx.value.total.calibration import Outcome, probability_of
 
 RESIDUAL_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 MIN_WIDTH = 1e-12  # between the two ends of the residuals
 RESIDUAL_BINS = 5
-MIN_BUYERS_A_BIN = 60  # fewer, and one spread serves all
-MIN_BUYERS = 30  # fewer, and a spread seen in many shops serves
-# Without buyers to learn from: a log-logistic spread of 0.8, as int_cva__shop_stats has it.
+MIN_BUYERS_A_BIN = 60  # fewer, and one distribution serves all
+MIN_BUYERS = 30  # fewer, and a distribution seen in many shops serves
+# Without buyers to learn from: a log-logistic whose log has the standard deviation 0.8, as
+# int_cva__shop_stats has it.
 FIXED_QUANTILES = (
     0.8 * np.sqrt(3) / np.pi * np.log(np.array(RESIDUAL_LEVELS) / (1 - np.array(RESIDUAL_LEVELS)))
 )
@@ -27,7 +28,7 @@ NORMAL_90 = 3.29  # standard deviations from p5 to p95
 class Residuals:
     """Quantiles of log(spend / expected spend) of buyers at RESIDUAL_LEVELS, each (levels,).
 
-    They run straight in log(chance to buy) from `low` at `low_at` to `high` at `high_at`.
+    They run straight in log(probability to buy) from `low` at `low_at` to `high` at `high_at`.
     """
 
     low: Floats
@@ -42,30 +43,30 @@ class Residuals:
         return np.asarray(self.low + share[:, None] * (self.high - self.low))
 
 
-def fit_residuals(outcomes: Sequence[Outcome], slope: float, spread: float) -> Residuals:
-    """Quantiles of the buyers' log residual, widened by `spread`, the level's own error in logs.
+def fit_residuals(outcomes: Sequence[Outcome], slope: float, deviation: float) -> Residuals:
+    """Quantiles of the buyers' log residual, widened by `deviation`, that of the total's log.
 
-    Totals and mean chances of each past date are set right first, so that its level's error is not
-    counted twice.
+    Totals and mean probabilities of each past date are set right first, so that its total's error
+    is not counted twice.
     """
     logs, residuals = [], []
     for outcome in outcomes:
         buyers = outcome.actual > 0
         if not buyers.any():
             continue
-        chance = chance_of(outcome)
-        expected = np.exp(slope * (outcome.line - outcome.line.max()))
+        probability = probability_of(outcome)
+        expected = np.exp(slope * (outcome.linear_predictor - outcome.linear_predictor.max()))
         expected *= outcome.actual.sum() / expected.sum()
-        logs.append(np.log(chance[buyers]))
-        residuals.append(np.log(outcome.actual[buyers] / expected[buyers] * chance[buyers]))
+        logs.append(np.log(probability[buyers]))
+        residuals.append(np.log(outcome.actual[buyers] / expected[buyers] * probability[buyers]))
     x = np.concatenate(logs) if logs else np.empty(0)
     r = np.concatenate(residuals) if residuals else np.empty(0)
     at, quantiles = _by_bin(x, r)
     ends = np.array([at[0], at[-1]])
     if len(at) > 1:
-        line = np.polynomial.polynomial.polyfit(at, quantiles, 1)
-        quantiles = line[0] + ends[:, None] * line[1]
-    low, high = (_widen(np.maximum.accumulate(quantiles[k]), spread) for k in (0, -1))
+        fitted = np.polynomial.polynomial.polyfit(at, quantiles, 1)
+        quantiles = fitted[0] + ends[:, None] * fitted[1]
+    low, high = (_widen(np.maximum.accumulate(quantiles[k]), deviation) for k in (0, -1))
     return Residuals(low, high, float(ends[0]), float(ends[1]))
 
 
@@ -81,11 +82,11 @@ def _by_bin(x: Floats, residual: Floats) -> tuple[Floats, NDArray[np.float64]]:
     return at, np.array([np.quantile(residual[part], RESIDUAL_LEVELS) for part in parts])
 
 
-def _widen(quantiles: Floats, spread: float) -> Floats:
+def _widen(quantiles: Floats, deviation: float) -> Floats:
     """Quantiles of the sum with an independent normal error, as if they were normal themselves."""
     own = max((quantiles[-1] - quantiles[0]) / NORMAL_90, 1e-3)
     middle = quantiles[len(quantiles) // 2]
-    return np.asarray(middle + (quantiles - middle) * np.sqrt(1 + (spread / own) ** 2))
+    return np.asarray(middle + (quantiles - middle) * np.sqrt(1 + (deviation / own) ** 2))
 
 
 def spend_quantile(level: float, value: Floats, probability: Floats, residuals: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""What past dates say of a fitted model: its slope, its residuals, its orders, its chances."""
+"""What past dates say of a fitted model: its slope, its orders, its probabilities."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from cva_sql.models_onnx.value.arrays import (
     Floats,
     sigmoid,
 )
-from cva_sql.models_onnx.value.level.forecast import Level
+from cva_sql.models_onnx.value.total.forecast import TotalForecast
 
 SLOPES = (0.6, 1.4)
 SLOPE_PENALTY = 0.01  # of the deviance per customer: a slope of 1.1 has to explain 1e-4 more
-LOGIT_SHIFT = 20.0  # further than any chance can be moved
+LOGIT_SHIFT = 20.0  # further than any probability can be moved
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What one past date brought beside what one kind had said of it, each (rows,).
 
-    `line` is log expected spend, `logit` that of the chance, `own_orders` buy-till-you-die's
-    purchase days and `own_chance` its chance.
+    `linear_predictor` is the log of expected spend, `logit` that of the purchase probability,
+    `own_orders` are buy-till-you-die's purchase days, `own_probability` its probability.
     """
 
     actual: Floats
     orders: Floats
-    line: Floats
+    linear_predictor: Floats
     logit: Floats
     own_orders: Floats
-    own_chance: Floats
+    own_probability: Floats
 
 
 def fit_slope(outcomes: Sequence[Outcome]) -> float:
-    """The slope b of log spend in c·exp(b·line) with the least Poisson deviance, c by date.
+    """The slope b of spend as c·exp(b·linear predictor) with the least Poisson deviance, c by date.
 
-    Poisson's balances money: but for the penalty Σ line · (actual − expected) is 0 at its optimum.
-    Tweedie's gives the low end more say: steadier beside a whale, and with more absolute error on
-    CDNOW. One number that keeps the order: curves through twenty bins fitted noise on Online Retail
-    II.
+    Poisson's balances money: but for the penalty Σ linear predictor · (actual − expected) is 0 at
+    its optimum. Tweedie's gives the low end more say: steadier beside a whale, and with more
+    absolute error on CDNOW. One number that keeps the order: curves through twenty bins fitted
+    noise on Online Retail II.
     """
     from scipy.optimize import minimize_scalar
 
@@ -54,7 +54,7 @@ def fit_slope(outcomes: Sequence[Outcome]) -> float:
         total = 0.0
         for outcome in usable:
             spend = outcome.actual / outcome.actual.mean()
-            expected = np.exp(slope * (outcome.line - outcome.line.max()))
+            expected = np.exp(slope * (outcome.linear_predictor - outcome.linear_predictor.max()))
             expected = np.maximum(expected / expected.mean(), 1e-9)
             total += float(np.mean(expected - spend * np.log(expected)))
         return total / len(usable) + SLOPE_PENALTY * (slope - 1) ** 2
@@ -64,7 +64,7 @@ def fit_slope(outcomes: Sequence[Outcome]) -> float:
 
 
 def logit_shift(logits: Floats, mean: float) -> float:
-    """What to add to the logits so that the chances have this mean."""
+    """What to add to the logits so that the probabilities have this mean."""
     from scipy.optimize import brentq
 
     mean = float(np.clip(mean, SMALLEST_PROBABILITY, LARGEST_PROBABILITY))
@@ -81,27 +81,30 @@ def logit_shift(logits: Floats, mean: float) -> float:
     return float(brentq(miss, -LOGIT_SHIFT, LOGIT_SHIFT, xtol=1e-12))
 
 
-def mean_chance(own_chance: Floats, level: Level) -> float:
-    """The mean chance to buy if orders come `level.factor` times as fast as the customers' own.
+def mean_probability(own_probability: Floats, forecast: TotalForecast) -> float:
+    """The mean probability to buy if orders come `forecast.factor` times as fast as their own.
 
     Purchases as a Poisson stream: 1 − (1 − p)^factor. Spend falls after Christmas because fewer
     buy, so the whole factor goes into the rate; on two shops half of it did worse.
     """
-    return float(np.mean(1 - (1 - own_chance) ** level.factor)) if len(own_chance) else 0.0
+    if not len(own_probability):
+        return 0.0
+    return float(np.mean(1 - (1 - own_probability) ** forecast.factor))
 
 
 def fit_orders_factor(outcomes: Sequence[Outcome]) -> float:
-    """Orders per expected purchase day at the chances of the past dates, their means set right."""
+    """Orders per expected purchase day at past dates' probabilities, their means set right."""
     expected = actual = 0.0
     for outcome in outcomes:
-        chance = chance_of(outcome)
-        own = np.clip(outcome.own_chance, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
-        expected += float(np.sum(outcome.own_orders * np.log(1 - chance) / np.log(1 - own)))
+        probability = probability_of(outcome)
+        own = np.clip(outcome.own_probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
+        expected += float(np.sum(outcome.own_orders * np.log(1 - probability) / np.log(1 - own)))
         actual += float(outcome.orders.sum())
     return actual / expected if expected > 0 and actual > 0 else 1.0
 
 
-def chance_of(outcome: Outcome) -> Floats:
+def probability_of(outcome: Outcome) -> Floats:
+    """The purchase probabilities, shifted so that their mean is the share that bought."""
     mean = float((outcome.actual > 0).mean()) if len(outcome.actual) else 0.0
     shift = logit_shift(outcome.logit, mean)
     return np.clip(sigmoid(outcome.logit + shift), SMALLEST_PROBABILITY, LARGEST_PROBABILITY)

@@ -23,34 +23,34 @@ YEAR = 365
 YEARS = 3  # of seasons that are averaged
 SEASON_NOISE = 0.08  # in logs: a smaller season is as likely the luck of one year
 OPEN_SHARE = 0.25  # of a year's new customers in its last half, from which a shop counts as open
-DRIFT_PRIOR = 1.0  # origins without an error that the drift is shrunk by
-SPREAD_PRIOR = 0.2  # in logs; what is assumed of an error before any has been seen
-GROWTH_SPREAD = 0.12  # in logs: how well a year's growth is known
-GROWTH_FADES = 0.3  # of its log, in spread: the faster a shop grew, the less it goes on so
-UNKNOWN_GROWTH_SPREAD = 0.2  # the same where there is no second year to see any
+DRIFT_PRIOR = 1.0  # cutoffs without an error that the drift is shrunk by
+DEVIATION_PRIOR = 0.2  # in logs; what is assumed of an error before any has been seen
+GROWTH_DEVIATION = 0.12  # in logs: how well a year's growth is known
+GROWTH_FADES = 0.3  # of its log, as a deviation: the faster a shop grew, the less it goes on so
+UNKNOWN_GROWTH_DEVIATION = 0.2  # the same where there is no second year to see any
 # In logs: how far one former year's season misses the next one's, and a season nobody has seen yet.
 # Past errors do not show it: their windows overlap in the same season.
-SEASON_SPREAD, UNSEEN_SEASON_SPREAD = 0.12, 0.15
+SEASON_DEVIATION, UNSEEN_SEASON_DEVIATION = 0.12, 0.15
 # A first year of records ends with many new customers where the shop has opened with them, and with
 # few where it was there before: only then is a slow start a season. Shares of the year's new
-# customers in its last half; Online Retail II has .37, a shop that wins as many every day .5.
+# customers in its last half; Online Retail II has 0.37, a shop that wins as many every day 0.5.
 OPENING_SHARE, RECORDS_SHARE = 0.5, 0.35
 LEAST_ACTUAL = 0.05  # of what was expected: a window without any sale has no logarithm
-LEAST_SPREAD = 0.05  # nobody knows a shop's next quarter better
+LEAST_DEVIATION = 0.05  # nobody knows a shop's next quarter better
 
 
 @dataclass(frozen=True)
 class PastWindow:
-    """What customers known on `origin` spent in the label after it, and what was expected then."""
+    """What customers known on `cutoff` spent in the label after it, and what was expected then."""
 
-    origin: date
+    cutoff: date
     actual: float
     expected: float
 
 
 @dataclass(frozen=True)
-class Level:
-    """The total that known customers are forecast to spend, with the spread of its log.
+class TotalForecast:
+    """The total that known customers are forecast to spend, with the standard deviation of its log.
 
     `season` and `drift` are factors on what was `expected`; `former_year` is the total by last
     year's sales, None where that is not known, and `weight` its share in the log of `total`.
@@ -59,7 +59,7 @@ class Level:
     as_of: date
     days: int
     total: float
-    spread: float
+    standard_deviation: float
     expected: float
     season: float
     drift: float
@@ -100,18 +100,18 @@ class _Clock:
         return float(np.clip((OPENING_SHARE - late) / (OPENING_SHARE - RECORDS_SHARE), 0.0, 1.0))
 
     def weights(self, days: Sequence[date], half_life: float) -> Floats:
-        """.5^(age / half-life) of each date."""
+        """0.5^(age / half-life) of each date."""
         return np.array([0.5 ** ((self.as_of - day).days / half_life) for day in days])
 
 
-def forecast_level(
+def forecast_total(
     as_of: date,
     label_days: int,
     horizon_days: int,
     expected: float,
     sales: ShopSales,
     past: Sequence[PastWindow],
-) -> Level:
+) -> TotalForecast:
     """The total for `horizon_days` from `as_of` on of the customers known by then.
 
     `expected` is buy-till-you-die's total for the horizon. `past` are windows of `label_days` that
@@ -125,12 +125,14 @@ def forecast_level(
     ]
     clock = _Clock(as_of, label_days, sales.before(as_of), tuple(usable))
     if not expected > 0:
-        return Level(as_of, horizon_days, 0.0, SPREAD_PRIOR, expected, 1.0, 1.0, None, 0.0)
+        return TotalForecast(
+            as_of, horizon_days, 0.0, DEVIATION_PRIOR, expected, 1.0, 1.0, None, 0.0
+        )
     openness = clock.openness(as_of)
     season = openness * _shrink(_season_ahead(clock, horizon_days))
     drift, variance = _drift(clock, openness)
     is_seen = as_of - timedelta(days=YEAR) >= sales.first
-    variance += (SEASON_SPREAD if is_seen else UNSEEN_SEASON_SPREAD) ** 2
+    variance += (SEASON_DEVIATION if is_seen else UNSEEN_SEASON_DEVIATION) ** 2
     by_lifetimes = math.log(expected) + season + drift
     total, weight, former = by_lifetimes, 0.0, None
     by_year = _by_former_year(clock, horizon_days)
@@ -140,11 +142,11 @@ def forecast_level(
         weight = openness * clock.trust(before) * variance / (variance + former_variance)
         total = (1 - weight) * by_lifetimes + weight * former
         variance = (1 - weight) ** 2 * variance + weight**2 * former_variance
-    return Level(
+    return TotalForecast(
         as_of=as_of,
         days=horizon_days,
         total=math.exp(total),
-        spread=max(math.sqrt(variance), LEAST_SPREAD),
+        standard_deviation=max(math.sqrt(variance), LEAST_DEVIATION),
         expected=expected,
         season=math.exp(season),
         drift=math.exp(drift),
@@ -190,14 +192,14 @@ def _log_index(clock: _Clock, start: date, days: int, year_start: date) -> list[
     return [math.log(window / year)] if window > 0 and year > 0 else []
 
 
-def _season_of_past(clock: _Clock, origin: date) -> float:
+def _season_of_past(clock: _Clock, cutoff: date) -> float:
     """The log index of a window that is over, by the year around it; 0 without a year."""
     latest = clock.as_of - timedelta(days=YEAR)
     if latest < clock.sales.first:
         return 0.0
-    centred = origin + timedelta(days=clock.label_days // 2 - YEAR // 2)
+    centred = cutoff + timedelta(days=clock.label_days // 2 - YEAR // 2)
     year_start = min(max(centred, clock.sales.first), latest)
-    index = sum(_log_index(clock, origin, clock.label_days, year_start))
+    index = sum(_log_index(clock, cutoff, clock.label_days, year_start))
     return clock.trust(centred) * index
 
 
@@ -210,29 +212,29 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
     complete before it.
     """
     errors = {
-        window.origin: math.log(window.actual / window.expected)
-        - min(openness, clock.openness(window.origin))
-        * _shrink(_season_of_past(clock, window.origin))
+        window.cutoff: math.log(window.actual / window.expected)
+        - min(openness, clock.openness(window.cutoff))
+        * _shrink(_season_of_past(clock, window.cutoff))
         for window in clock.past
     }
 
-    def drift(origins: Sequence[date], at: date) -> float:
-        if not origins:
+    def drift(cutoffs: Sequence[date], at: date) -> float:
+        if not cutoffs:
             return 0.0
-        weights = clock.weights(origins, clock.label_days)
-        mean = float(np.average([errors[origin] for origin in origins], weights=weights))
-        share = len(origins) / (len(origins) + DRIFT_PRIOR)
+        weights = clock.weights(cutoffs, clock.label_days)
+        mean = float(np.average([errors[cutoff] for cutoff in cutoffs], weights=weights))
+        share = len(cutoffs) / (len(cutoffs) + DRIFT_PRIOR)
         return (1 - 0.5 * openness) * mean * share
 
     label = timedelta(days=clock.label_days)
     tested = []
-    for origin in errors:
-        known = [other for other in errors if other + label <= origin]
+    for cutoff in errors:
+        known = [other for other in errors if other + label <= cutoff]
         if known:
-            tested.append((origin, (errors[origin] - drift(known, origin)) ** 2))
-    weights = clock.weights([origin for origin, _ in tested], 2 * clock.label_days)
+            tested.append((cutoff, (errors[cutoff] - drift(known, cutoff)) ** 2))
+    weights = clock.weights([cutoff for cutoff, _ in tested], 2 * clock.label_days)
     seen = float(np.sum(weights * np.array([square for _, square in tested])))
-    variance = (seen + SPREAD_PRIOR**2) / (float(weights.sum()) + 1.0)
+    variance = (seen + DEVIATION_PRIOR**2) / (float(weights.sum()) + 1.0)
     return drift(list(errors), clock.as_of), variance
 
 
@@ -243,24 +245,24 @@ def _by_former_year(clock: _Clock, days: int) -> tuple[float, float] | None:
         return None
     former = clock.sales.total(clock.as_of - year, days)
     shares = [
-        (window.origin, window.actual / shop)
+        (window.cutoff, window.actual / shop)
         for window in clock.past
-        if (shop := clock.sales.total(window.origin, clock.label_days)) > 0
+        if (shop := clock.sales.total(window.cutoff, clock.label_days)) > 0
     ]
     if not former > 0 or not shares:
         return None
-    weights = clock.weights([origin for origin, _ in shares], clock.label_days)
+    weights = clock.weights([cutoff for cutoff, _ in shares], clock.label_days)
     logs = np.log([share for _, share in shares])
     share = float(np.average(logs, weights=weights))
     variance = float(np.average((logs - share) ** 2, weights=weights))
-    stretch = days / clock.label_days  # new customers make more of a longer window
-    share, variance = share * stretch, variance * stretch**2
-    growth, spread = _growth(clock)
-    return math.log(former) + growth + share, variance + spread**2
+    extrapolation = days / clock.label_days  # new customers make more of a longer window
+    share, variance = share * extrapolation, variance * extrapolation**2
+    growth, deviation = _growth(clock)
+    return math.log(former) + growth + share, variance + deviation**2
 
 
 def _growth(clock: _Clock) -> tuple[float, float]:
-    """(log growth over a year, its spread) by two label lengths, or one where that is all."""
+    """(log growth over a year, its standard deviation) by two label lengths, or by one."""
     for days in (2 * clock.label_days, clock.label_days):
         start = clock.as_of - timedelta(days=days)
         former = start - timedelta(days=YEAR)
@@ -269,5 +271,5 @@ def _growth(clock: _Clock) -> tuple[float, float]:
         now, then = clock.sales.total(start, days), clock.sales.total(former, days)
         if now > 0 and then > 0:
             growth = math.log(now / then)
-            return growth, math.hypot(GROWTH_SPREAD, GROWTH_FADES * growth)
-    return 0.0, UNKNOWN_GROWTH_SPREAD
+            return growth, math.hypot(GROWTH_DEVIATION, GROWTH_FADES * growth)
+    return 0.0, UNKNOWN_GROWTH_DEVIATION

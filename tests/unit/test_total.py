@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.data.shop_past import ShopSales, read_shop_past, steady_sales
-from cva_sql.models_onnx.value.level.forecast import Level, PastWindow, forecast_level
+from cva_sql.models_onnx.value.total.forecast import PastWindow, TotalForecast, forecast_total
 
 FIRST = date(2023, 1, 1)
 DAYS = 90
@@ -29,43 +29,43 @@ def seasonal_shop(days: int, *, is_open: bool = True, growth: float = 0.0) -> Sh
 def windows(
     sales: ShopSales, as_of: date, *, share: float = 0.8, known: float = 1.0
 ) -> list[PastWindow]:
-    """Nine origins whose customers make `share` of sales; expected is 100 · share a day · known."""
-    origins = [as_of - timedelta(days=DAYS + 30 * k) for k in range(9)]
+    """Nine cutoffs whose customers make `share` of sales; expected is 100 · share a day · known."""
+    cutoffs = [as_of - timedelta(days=DAYS + 30 * k) for k in range(9)]
     expected = 100 * share * DAYS * known
-    return [PastWindow(o, share * sales.total(o, DAYS), expected) for o in origins if o > FIRST]
+    return [PastWindow(o, share * sales.total(o, DAYS), expected) for o in cutoffs if o > FIRST]
 
 
-def forecast(sales: ShopSales, as_of: date, past: list[PastWindow]) -> Level:
-    return forecast_level(as_of, DAYS, DAYS, 100 * 0.8 * DAYS, sales, past)
+def forecast(sales: ShopSales, as_of: date, past: list[PastWindow]) -> TotalForecast:
+    return forecast_total(as_of, DAYS, DAYS, 100 * 0.8 * DAYS, sales, past)
 
 
 def test_with_nothing_to_learn_from_the_total_is_what_was_expected() -> None:
-    level = forecast_level(date(2023, 6, 1), 30, 90, 5000.0, steady_sales(FIRST, FIRST), [])
-    assert level.total == pytest.approx(5000.0)
-    assert level.factor == pytest.approx(1.0)
-    assert level.spread >= 0.2
+    found = forecast_total(date(2023, 6, 1), 30, 90, 5000.0, steady_sales(FIRST, FIRST), [])
+    assert found.total == pytest.approx(5000.0)
+    assert found.factor == pytest.approx(1.0)
+    assert found.standard_deviation >= 0.2
 
 
 def test_nothing_expected_gives_a_total_of_zero_and_a_factor_of_one() -> None:
-    level = forecast_level(date(2023, 6, 1), 30, 90, 0.0, steady_sales(FIRST, FIRST), [])
-    assert level.total == 0
-    assert level.factor == 1.0
+    found = forecast_total(date(2023, 6, 1), 30, 90, 0.0, steady_sales(FIRST, FIRST), [])
+    assert found.total == 0
+    assert found.factor == 1.0
 
 
 def test_two_years_show_the_season_to_come() -> None:
     sales = seasonal_shop(1400)
     for as_of, season in ((date(2025, 10, 1), 1.5), (date(2026, 1, 1), 1.0)):
-        level = forecast(sales, as_of, windows(sales, as_of))
-        assert level.total == pytest.approx(season * 100 * 0.8 * DAYS, rel=0.12), as_of
+        found = forecast(sales, as_of, windows(sales, as_of))
+        assert found.total == pytest.approx(season * 100 * 0.8 * DAYS, rel=0.12), as_of
 
 
 def test_a_closed_cohort_has_no_season_but_a_drift() -> None:
     sales, as_of = seasonal_shop(1400, is_open=False), date(2025, 7, 1)
     past = [replace(window, actual=0.7 * window.expected) for window in windows(sales, as_of)]
-    level = forecast(sales, as_of, past)
-    assert level.season == 1.0
-    assert level.weight == 0.0
-    assert level.drift == pytest.approx(0.7, abs=0.05)  # nine windows leave a tenth of doubt
+    found = forecast(sales, as_of, past)
+    assert found.season == 1.0
+    assert found.weight == 0.0
+    assert found.drift == pytest.approx(0.7, abs=0.05)  # nine windows leave a tenth of doubt
 
 
 def test_a_cohort_that_looked_open_a_year_ago_is_not_given_a_season() -> None:
@@ -74,9 +74,9 @@ def test_a_cohort_that_looked_open_a_year_ago_is_not_given_a_season() -> None:
     new = np.where(np.arange(days) < 90, 50, 0).astype(np.int64)
     sales, as_of = ShopSales(FIRST, amount, new), FIRST + timedelta(days=425)
     past = [replace(window, actual=window.expected) for window in windows(sales, as_of)]
-    level = forecast(sales, as_of, past)
-    assert level.season == 1.0
-    assert level.drift == pytest.approx(1.0, abs=1e-9)
+    found = forecast(sales, as_of, past)
+    assert found.season == 1.0
+    assert found.drift == pytest.approx(1.0, abs=1e-9)
 
 
 def opened_shop(days: int) -> ShopSales:
@@ -88,15 +88,15 @@ def opened_shop(days: int) -> ShopSales:
 def test_the_opening_of_a_shop_is_not_a_season(days: int) -> None:
     sales, as_of = opened_shop(days), FIRST + timedelta(days=days - 1)
     past = [replace(w, expected=w.actual) for w in windows(sales, as_of)]
-    level = forecast_level(as_of, DAYS, DAYS, 50_000.0, sales, past)
-    assert level.total == pytest.approx(50_000.0, rel=0.15)
+    found = forecast_total(as_of, DAYS, DAYS, 50_000.0, sales, past)
+    assert found.total == pytest.approx(50_000.0, rel=0.15)
 
 
 def test_a_longer_horizon_never_has_less() -> None:
     sales, as_of = ShopSales(FIRST, np.full(1400, 100.0), np.full(1400, 5)), date(2026, 7, 1)
     past = windows(sales, as_of)
     totals = [
-        forecast_level(as_of, DAYS, days, 60.0 * days, sales, past).total
+        forecast_total(as_of, DAYS, days, 60.0 * days, sales, past).total
         for days in (90, 365, 400, 730)
     ]
     assert totals == sorted(totals)
@@ -112,9 +112,9 @@ def test_a_shop_that_stopped_is_promised_less() -> None:
 def test_growth_is_carried_on() -> None:
     sales, as_of = seasonal_shop(1400, growth=0.2), date(2026, 1, 1)
     past = windows(sales, as_of, known=1.6)
-    level = forecast(sales, as_of, past)
+    found = forecast(sales, as_of, past)
     former = sales.total(as_of - timedelta(days=365), DAYS)
-    assert level.former_year == pytest.approx(0.8 * former * math.exp(0.2), rel=0.02)
+    assert found.former_year == pytest.approx(0.8 * former * math.exp(0.2), rel=0.02)
 
 
 def test_sales_from_the_date_on_are_not_looked_at() -> None:

@@ -1,1 +1,0 @@
-"""What all customers together will spend, and the calibration of a model to it."""
