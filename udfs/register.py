@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.udfs import text
 from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
-from cva_sql.udfs.explain import EXPLANATION_TYPE
-from cva_sql.udfs.explained_rows import ShopExplainer
+from cva_sql.udfs.explained_rows import EXPLANATION_TYPE, ShopExplainer
 from cva_sql.udfs.kinds import kind_functions
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION

@@ -99,7 +99,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
     """One customer by the deployed model; raises CvaError where the tables lack the customer."""
     from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
-    from cva_sql.udfs.explain import explain_struct
+    from cva_sql.udfs.explained_rows import explain_struct
     from cva_sql.udfs.predict import predict_struct
     from cva_sql.udfs.sessions import deployed_folder, load_model
 

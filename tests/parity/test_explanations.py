@@ -393,11 +393,11 @@ def test_every_row_is_explained_once(
     sample_shop: Any, con: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DuckDB calls a function again for a filter on its result, which would double a run."""
-    explained = []
+    explained, explain_struct = [], explained_rows.explain_struct
 
     def counted(explainer: Explainer, rows: Any) -> Any:
         explained.append(len(rows))
-        return explain_module.explain_struct(explainer, rows)
+        return explain_struct(explainer, rows)
 
     monkeypatch.setattr(explained_rows, "explain_struct", counted)
     folder = sample_shop.db.parent / ".cva" / "target" / "compiled"

@@ -16,10 +16,10 @@ from scipy.special import betaln, gammaln, hyp2f1
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.estimators import btyd as btyd
+from cva_sql.models_onnx.value.estimators import search as search
 from cva_sql.models_onnx.value.estimators.btyd import (
     DropoutModel,
     Kind,
-    beta_quadrature,
     dropout_quadrature,
     expected_orders,
     fit_dropout,
@@ -28,6 +28,7 @@ from cva_sql.models_onnx.value.estimators.btyd import (
 )
 from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.estimators.quadrature import beta_quadrature
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.udfs.sessions import open_session
 
@@ -311,7 +312,7 @@ def test_too_few_repeat_buyers_get_defaults_at_the_shops_rate() -> None:
 
 
 def test_without_convergence_defaults_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(btyd, "MAX_STEPS", 1)
+    monkeypatch.setattr(search, "MAX_STEPS", 1)
     x, t_x, T, _, _ = simulate("mbgnbd")
     model = fit_dropout(x, t_x, T)
     assert not model.converged

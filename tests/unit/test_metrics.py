@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     brier_score_loss,
+    d2_tweedie_score,
     mean_absolute_error,
     mean_pinball_loss,
     r2_score,
@@ -22,6 +23,7 @@ from sklearn.metrics import (
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.judging import metrics as metrics
+from cva_sql.models_onnx.value.judging.columns import column
 
 ROUNDING = 1e-12  # relative: weighted sums add the same terms in another order
 MONEY: dict[str, Callable[..., float]] = {
@@ -149,6 +151,39 @@ def test_metrics_agree_with_scipy_and_sklearn(seed: int) -> None:
     assert metrics.pinball(spend, 25 * chance, level=0.1) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_weighted_metrics_agree_with_sklearn(seed: int) -> None:
+    """With the counts of a bootstrap draw, and so with customers who are not drawn at all."""
+    spend, probability = shop(800, seed)
+    predicted = 25 * probability
+    counts = np.bincount(np.random.default_rng(seed).integers(0, 800, 800), minlength=800) * 1.0
+    bought, floor = spend > 0, 0.01 * np.average(spend, weights=counts)
+    for ours, theirs in (
+        (
+            metrics.mae(spend, predicted, counts),
+            mean_absolute_error(spend, predicted, sample_weight=counts),
+        ),
+        (metrics.r2(spend, predicted, counts), r2_score(spend, predicted, sample_weight=counts)),
+        (
+            metrics.auc(spend, probability, counts),
+            roc_auc_score(bought, probability, sample_weight=counts),
+        ),
+        (
+            metrics.brier(spend, probability, counts),
+            brier_score_loss(bought, probability, sample_weight=counts),
+        ),
+        (
+            metrics.pinball(spend, predicted, counts, level=0.9),
+            mean_pinball_loss(spend, predicted, sample_weight=counts, alpha=0.9),
+        ),
+        (
+            metrics.d2_tweedie(spend, predicted, counts),
+            d2_tweedie_score(spend, np.maximum(predicted, floor), sample_weight=counts, power=1.5),
+        ),
+    ):
+        assert ours == pytest.approx(theirs, rel=ROUNDING, abs=ROUNDING)
+
+
 def test_calibration_slope_agrees_with_sklearn() -> None:
     spend, chance = shop(2000)
     logit = np.log(chance / (1 - chance))[:, None]
@@ -202,7 +237,7 @@ def test_row_order_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_prepared_columns_give_the_same(name: str) -> None:
     actual, predicted = columns_for(name, 80)
-    prepared = ALL[name](metrics.column(actual), metrics.column(predicted))
+    prepared = ALL[name](column(actual), column(predicted))
     assert prepared == ALL[name](actual, predicted)
 
 
@@ -284,8 +319,6 @@ def test_pinball_level_outside_zero_to_one_is_value_error(level: float) -> None:
 
 
 def test_d2_tweedie_agrees_with_scikit_learn() -> None:
-    from sklearn.metrics import d2_tweedie_score
-
     spend, chance = shop(500)
     expected = d2_tweedie_score(spend, 25 * chance, power=1.5)
     assert metrics.d2_tweedie(spend, 25 * chance) == pytest.approx(expected, rel=1e-9)

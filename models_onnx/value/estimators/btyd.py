@@ -8,7 +8,6 @@ repeat purchase days, t_x and T are days from the first purchase to the last one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -17,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.estimators.quadrature import Quadrature, beta_quadrature
+from cva_sql.models_onnx.value.estimators.search import search_minimum
 
 Kind = Literal["bgnbd", "mbgnbd"]
-Objective = Callable[[Floats], tuple[float, Floats]]
 
 # Chances to drop out before any repeat purchase.
 EARLY_CHANCES = MappingProxyType({"bgnbd": 0, "mbgnbd": 1})
@@ -39,8 +39,6 @@ BOUNDS = ((1e-3, 1e2), (1e-4, 1e3), (1e-3, 1e2), (1e-3, 1e3))
 STARTS = ((0.3, 0.5, 3.0), (1.0, 1.0, 2.0), (3.0, 2.0, 8.0))
 MIN_REPEATERS = 20  # four parameters need more than a handful of customers who came back
 MAX_TRIPLES = 60_000  # enough for four parameters, and fitted in 0.2 s
-MAX_STEPS = 500  # 15 to 25 are needed
-CLIFF = 1e9  # what the search sees where the likelihood cannot be computed
 # r, a, b where nothing can be fitted: rates are exponential, one in three drops out after a
 # purchase (CDNOW's fits say 0.25 and 0.36), and each purchase seen weighs as much as what is
 # assumed.
@@ -87,15 +85,6 @@ class _Triples:
     T: Floats
     share: Floats
     unit: float
-
-
-@dataclass(frozen=True)
-class Quadrature:
-    """Gauss's rule for a mean over Beta(a, b): nodes in (0, 1), 1 − nodes, weights of sum 1."""
-
-    nodes: Floats
-    rests: Floats
-    weights: Floats
 
 
 def fit_dropout(
@@ -195,48 +184,6 @@ def _log_likelihood(theta: Floats, triples: _Triples, kind: Kind) -> tuple[float
     return float(value), gradient * np.exp(theta)
 
 
-def search_minimum(
-    objective: Objective,
-    starts: Sequence[Sequence[float]],
-    bounds: Sequence[tuple[float, float]],
-    names: Sequence[str],
-) -> tuple[Floats | None, str]:
-    """Log parameters of the lowest minimum that L-BFGS-B reaches, and one line on how starts agree.
-
-    `objective` gives value and gradient at log parameters; starts and bounds are parameters. None
-    where no start converges to a finite value.
-    """
-    from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
-
-    limits = np.log(np.asarray(bounds, dtype=np.float64))
-    options = {"maxiter": MAX_STEPS, "ftol": 1e-13, "gtol": 1e-7}
-    settings = {"jac": True, "method": "L-BFGS-B", "bounds": limits.tolist(), "options": options}
-
-    def guarded(theta: Floats) -> tuple[float, Floats]:
-        with np.errstate(all="ignore"):
-            value, gradient = objective(theta)
-        if np.isfinite(value) and np.isfinite(gradient).all():
-            return value, gradient
-        return CLIFF, np.zeros_like(theta)
-
-    firsts = [np.clip(np.log(start), limits[:, 0], limits[:, 1]) for start in starts]
-    with threadpool_limits(1):  # four numbers are too few: up to ten times slower if shared
-        ends = [minimize(guarded, first, **settings) for first in firsts]
-    found = [end for end in ends if end.success and end.fun < CLIFF]
-    if not found:
-        return None, f"none of {len(starts)} starts converged"
-    best = min(found, key=lambda end: float(end.fun))
-    apart = max(float(end.fun) for end in found) - float(best.fun)
-    is_bound = np.any(np.abs(best.x[:, None] - limits) < 1e-6, axis=1)
-    on_bound = ", ".join(name for name, at in zip(names, is_bound, strict=True) if at) or "none"
-    report = (
-        f"{len(found)} of {len(starts)} starts converged, their optima {apart:.1e} apart in "
-        f"log-likelihood per customer; on a bound: {on_bound}"
-    )
-    return np.asarray(best.x, dtype=np.float64), report
-
-
 def p_alive(model: DropoutModel, x: Floats, t_x: Floats, T: Floats) -> Floats:
     """P(not dropped out by T), shape (customers,), in (0, 1]; NaN where an input is.
 
@@ -322,29 +269,3 @@ def dropout_quadrature(model: DropoutModel, horizon_days: float) -> Quadrature:
         if np.all(np.abs(expected(rule) - exact) <= NODE_ERROR * exact):
             return rule
     return finest
-
-
-def beta_quadrature(a: float, b: float, count: int) -> Quadrature:
-    """Gauss's rule with `count` nodes for the mean of f(p), p ~ Beta(a, b).
-
-    Nodes are the eigenvalues of the Jacobi matrix (Golub, Welsch 1969). Weights are
-    1 / Σ (orthonormal polynomials)², which keeps the digits of small ones; scipy's roots_jacobi
-    overflows from b near 1000.
-    """
-    from scipy.linalg import eigvalsh_tridiagonal
-
-    k = np.arange(1, count, dtype=np.float64)
-    s = 2 * k + a + b - 2
-    middle = np.concatenate(([a / (a + b)], (1 + (a - b) * (a + b - 2) / (s * (s + 2))) / 2))
-    k, s = k[1:], s[1:]
-    later = k * (k + a - 1) * (k + b - 1) * (k + a + b - 2) / (s**2 * (s + 1) * (s - 1))
-    side = np.sqrt(np.concatenate(([a * b / ((a + b) ** 2 * (a + b + 1))], later)))
-    nodes = eigvalsh_tridiagonal(middle, side)
-    previous, current = np.zeros(count), np.ones(count)
-    squares = current**2
-    for j in range(count - 1):
-        back = side[j - 1] * previous if j else previous
-        previous, current = current, ((nodes - middle[j]) * current - back) / side[j]
-        squares = squares + current**2
-    weights = 1 / squares
-    return Quadrature(nodes, 1 - nodes, weights / weights.sum())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.estimators.btyd import search_minimum
+from cva_sql.models_onnx.value.estimators.search import search_minimum
 
 NAMES = ("p", "q", "v")
 LARGEST = 1e3  # p or q this large means that orders, or customers, are all alike

@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.judging.columns import Column, Values, column
 from cva_sql.models_onnx.value.judging.deciles import tier_masks
 from cva_sql.models_onnx.value.judging.metrics import (
     MONEY_METRICS,
     PROBABILITY_METRICS,
     RANKING_METRICS,
-    Column,
     PairMetric,
-    Values,
     auc,
-    column,
     interval_coverage,
     pinball,
     quantile_coverage,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.judging.metrics import column
+from cva_sql.models_onnx.value.judging.columns import column
 
 DECAY_DAYS = 180.0  # the time constant that `decayed_spend` was summed with
 RECENCY = "days_since_last_order"
