@@ -1,21 +1,47 @@
-"""What the catalogue says of features: their words, units and kinds."""
+"""What the catalogue says of features: their words, units, kinds and reason sentences."""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 from cva_sql.cli.report.source import Source
+from cva_sql.cli.report.wording import amount, money, percent, plain
 
 COLUMNS = ("feature", "kind", "unit", "label")
+VALUE, TYPICAL = "{value}", "{typical}"  # what a reason template leaves open
+COMPARED = re.compile(r"(, | \()[^,(]*\{typical\}\)?$")  # its part about the typical customer
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature in words; `unit` is '' where unknown, `is_number` false for a category."""
+    """A feature in words fit for the page; `unit` and `template` are '' where unknown."""
 
     label: str
     unit: str = ""
     is_number: bool = True
+    template: str = ""
+
+    def phrase(self, value: float, more: str = "", typical: float | None = None) -> str:
+        """The value in the words that reasons have, such as: 12 or more orders, shop median 3.
+
+        `more` follows the value; without `typical` nothing is compared.
+        """
+        text, words = self._text(value) + more, self.template
+        if typical is None or not math.isfinite(typical):
+            words = COMPARED.sub("", words)
+        else:
+            words = words.replace(TYPICAL, self._text(typical))
+        is_whole = VALUE in words and TYPICAL not in words
+        return words.replace(VALUE, text) if is_whole else f"{self.label} {text}"
+
+    def _text(self, value: float) -> str:
+        if self.unit == "flag":
+            return "yes" if value else "no"
+        if self.unit in ("days", "years"):
+            return f"{value:,.0f}"
+        return {"rate": percent, "money": money}.get(self.unit, amount)(value)
 
 
 @dataclass(frozen=True)
@@ -26,16 +52,21 @@ class Catalog:
 
     def find(self, name: str) -> Feature:
         """The feature of this name."""
-        return self.features.get(name) or Feature(name.replace("_", " "))
+        return self.features.get(name) or Feature(plain(name).replace("_", " "))
 
 
 def read_catalog(source: Source) -> Catalog:
     """The catalogue; without any feature where its table is missing."""
-    table = source.table("cva_feature_catalog", COLUMNS, is_internal=True)
-    rows = source.rows(f"select feature, label, unit, kind from {table}") if table else []
+    name = "cva_feature_catalog"
+    table = source.table(name, COLUMNS, is_internal=True)
+    has_template = source.table(name, ("reason_template",), is_internal=True)
+    template = "reason_template" if has_template else "null"
+    query = f"select feature, label, unit, kind, {template} from {table}"
     return Catalog(
         {
-            name: Feature(label or name, unit or "", kind != "category")
-            for name, label, unit, kind in rows
+            feature: Feature(
+                plain(label or feature), unit or "", kind != "category", plain(template or "", 160)
+            )
+            for feature, label, unit, kind, template in (source.rows(query) if table else [])
         }
     )

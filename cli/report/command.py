@@ -27,7 +27,8 @@ def report(
 ) -> None:
     """Write what the tables say into one HTML file that opens offline, for a person to read.
 
-    Needs `cva run`; the section on quality needs `cva evaluate` as well.
+    Needs `cva run`. After `cva evaluate` the section on quality is about past dates with intervals;
+    before, it shows training's own validation.
     """
     shop = open_shop(
         db, variables=variables, models_dir=models_dir, project=project, only_reads=True

@@ -1,18 +1,101 @@
-"""Sections and figures as one HTML page."""
+"""What a page is made of, and the template that lays it out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import ClassVar
 
-from cva_sql.cli.report.style import style_sheet
-from cva_sql.cli.report.svg import Paint, drawn
+from markupsafe import Markup
+
+from cva_sql.cli.report.plots.svg import Paint, drawn
+
+Legend = tuple[tuple[str, str], ...]  # a colour's name in the style sheet, or `ramp`; its words
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with its title and what it says.
+
+    Of kind `tall` it takes two rows of the grid, of kind `top` its drawing stands at the card's
+    top; else at its bottom, so that axes side by side are level.
+    """
+
+    layout: ClassVar[str] = "plot"
+    title: str
+    sentence: str
+    drawing: Markup
+    legend: Legend
+    kind: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """More than a text: a smaller line under it, a list in its stead, a coloured dot before it."""
+
+    text: str = ""
+    small: str = ""
+    items: tuple[str, ...] = ()
+    dot: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; the first `texts` columns are texts, the others numbers.
+
+    `caption` is read to those who do not see it. A wide table scrolls within its box; one of kind
+    `stacked` becomes a list of rows on a phone, where column `long` has a line of its own.
+    """
+
+    layout: ClassVar[str] = "table"
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+    texts: int = 1
+    kind: str = "plain"
+    long: int = -1
+
+
+@dataclass(frozen=True)
+class Card:
+    """A box beside plots: a title, what it says, and a table."""
+
+    layout: ClassVar[str] = "card"
+    title: str
+    sentence: str
+    table: Table | None = None
+    is_wide: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Plots and cards side by side, as many as there is room for."""
+
+    layout: ClassVar[str] = "grid"
+    blocks: Sequence[Plot | Card]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure in large letters, what it is, and lines that explain it."""
+
+    label: str
+    figure: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A row of tiles."""
+
+    layout: ClassVar[str] = "tiles"
+    tiles: Sequence[Tile]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page. `sentence` is what it says; `blocks` are HTML, made safe already.
+    """A part of the page. `sentence` is what it says, `note` a remark below its blocks.
 
     `left_out` is what is missing and what to run; such a section has no blocks.
     """
@@ -20,8 +103,22 @@ class Section:
     name: str
     title: str
     sentence: str
-    blocks: tuple[str, ...] = field(default=())
+    blocks: tuple[Grid | Table | Tiles, ...] = ()
+    note: str = ""
     left_out: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """The top of the page: the shop's name, and where it has customers, what the page is of."""
+
+    name: str
+    as_of: str = ""
+    horizon: str = ""
+    end: str = ""
+    version: str = ""
+    money: str = ""
+    notice: str = ""
 
 
 def missing(name: str, title: str, what: str) -> Section:
@@ -29,91 +126,22 @@ def missing(name: str, title: str, what: str) -> Section:
     return Section(name, title, what, left_out=what)
 
 
-def figure(
-    name: str,
-    title: str,
-    sentence: str,
-    height: float,
-    paint: Paint,
-    *,
-    after: str = "",
-    is_tall: bool = False,
-) -> str:
-    """A figure with its title, what it says, and its drawing; `after` is HTML below it.
-
-    `is_tall`: it takes two rows of the grid, beside four others.
-    """
+def plot(
+    name: str, title: str, sentence: str, height: float, paint: Paint, *, legend: Legend = (),
+    kind: str = "",
+) -> Plot:  # fmt: skip
+    """What `paint` draws, `height` pixels tall; its ids start with `name`."""
     drawing = drawn(name, f"{title}. {sentence}", height, paint)
-    kind = "card tall" if is_tall else "card"
-    return (
-        f'<figure class="{kind}"><figcaption><h3>{escape(title)}</h3>'
-        f"<p>{escape(sentence)}</p></figcaption>{drawing}{after}</figure>"
-    )
+    return Plot(title, sentence, drawing, legend, kind)
 
 
-def card(title: str, sentence: str, content: str, *, is_wide: bool = False) -> str:
-    """A box with HTML in it, beside figures."""
-    kind = "card wide" if is_wide else "card"
-    return f'<div class="{kind}"><h3>{escape(title)}</h3><p>{escape(sentence)}</p>{content}</div>'
+def render(head: Head, sections: Sequence[Section]) -> str:
+    """The whole file. The template escapes every text that is not a drawing of ours."""
+    import jinja2
 
-
-def grid(blocks: Sequence[str]) -> str:
-    """Figures and cards side by side, as many as there is room for."""
-    return f'<div class="grid">{"".join(blocks)}</div>'
-
-
-def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    texts: int = 1,
-    kind: str = "plain",
-    long: int | None = None,
-    caption: str,
-) -> str:
-    """A table whose cells are HTML; the first `texts` columns are texts, the others numbers.
-
-    `caption` is read to those who do not see it. A wide one scrolls within its box; one of kind
-    `stacked` becomes a list of rows on a phone, where column `long` has a line of its own.
-    """
-    head = "".join(
-        f'<th scope="col"{_kind(k, texts)}>{escape(title)}</th>' for k, title in enumerate(header)
-    )
-    body = "".join(f"<tr>{_cells(header, row, texts, long)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def _cells(header: Sequence[str], row: Sequence[str], texts: int, long: int | None) -> str:
-    return "".join(
-        f'<td data-label="{escape(title)}"{_kind(k, texts, long)}>{cell}</td>'
-        for k, (title, cell) in enumerate(zip(header, row, strict=True))
-    )
-
-
-def _kind(column: int, texts: int, long: int | None = None) -> str:
-    return ' class="n"' if column >= texts else ' class="long"' if column == long else ""
-
-
-def page(title: str, head: str, sections: Sequence[Section]) -> str:
-    """The whole file; `head` is the HTML above the sections."""
-    links = "".join(f'<a href="#{s.name}">{escape(s.title)}</a>' for s in sections)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style_sheet()}</style>\n</head>\n<body>\n"
-        f'<main>\n{head}\n<nav aria-label="Sections">{links}</nav>\n'
-        + "\n".join(_section(section) for section in sections)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _section(section: Section) -> str:
-    kind = "missing" if section.left_out else "sentence"
-    return (
-        f'<section id="{section.name}"><h2>{escape(section.title)}</h2>'
-        f'<p class="{kind}">{escape(section.sentence)}</p>{"".join(section.blocks)}</section>'
-    )
+    template = (files("cva_sql.cli.report") / "template.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    return str(environment.from_string(template).render(head=head, sections=sections))

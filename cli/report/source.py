@@ -10,10 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.shop import Shop
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, ModelError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from cva_sql.udfs.manifest import Manifest
 
 Row = tuple[Any, ...]
 VALUE, EXPLAIN = "cva_report_value", "cva_report_explain"  # temporary views of the newest date
@@ -22,6 +24,7 @@ NEEDED = (
     "historic_value", "predicted_value", "predicted_value_p10", "predicted_value_p90",
     "purchase_probability", "churn_risk", "reason_1", "reason_2", "reason_3", "model_version",
 )  # fmt: skip
+NO_CURRENCY = "shop currency"  # where no order names one
 EXPLAINED = (
     "customer_id", "as_of_date", "family", "feature", "value", "reference_value", "attribution",
     "baseline_prediction_value", "predicted_value",
@@ -32,7 +35,8 @@ EXPLAINED = (
 class Source:
     """An open shop. `unit` names its money; `as_of` is None where it has no customer.
 
-    `explains` says whether the attributions of that date are there, as view EXPLAIN.
+    `explains` says whether the attributions of that date are there, as view EXPLAIN. `deployed` is
+    the trained model that scores from now on; None without one, or where it is broken.
     """
 
     con: DuckDBPyConnection
@@ -40,6 +44,7 @@ class Source:
     unit: str
     as_of: date | None
     explains: bool
+    deployed: Manifest | None
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a query, decimals as floats."""
@@ -123,7 +128,19 @@ def _looked_at(con: DuckDBPyConnection, shop: Shop) -> Source:
         explains = bool(con.execute(f"select 1 from {EXPLAIN} limit 1").fetchall())
     else:
         explains = False
-    return Source(con, shop, _currency(con, shop), as_of, explains)
+    return Source(con, shop, _currency(con, shop), as_of, explains, _deployed(shop))
+
+
+def _deployed(shop: Shop) -> Manifest | None:
+    from cva_sql.udfs.manifest import read_manifest
+    from cva_sql.udfs.sessions import DEPLOYED_FILE, deployed_folder
+
+    if not (shop.models_dir / DEPLOYED_FILE).is_file():
+        return None
+    try:
+        return read_manifest(deployed_folder(shop.models_dir))
+    except (ModelError, OSError):
+        return None
 
 
 def _currency(con: DuckDBPyConnection, shop: Shop) -> str:
@@ -141,4 +158,4 @@ def _currency(con: DuckDBPyConnection, shop: Shop) -> str:
             "group by 1 order by count(*) desc, 1 limit 1"
         ).fetchall()
         named = found[0][0] if found else None
-    return plain(str(named), 12) if named else "shop currency"
+    return plain(str(named), 12) if named else NO_CURRENCY

@@ -6,7 +6,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from html import escape
 
 UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")  # breaks HTML and SVG
 TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # turn the text that follows
@@ -23,11 +22,6 @@ def plain(text: str, limit: int = 60) -> str:
     line = re.sub(" +", " ", line).strip(" ")  # a no-break space stays one
     is_cut = len(line) > limit or len(text) > limit * 4
     return line[: limit - 1].rstrip() + "…" if is_cut else line
-
-
-def markup(text: object, limit: int = 60) -> str:
-    """The user's text for HTML: cut, escaped, and with a direction of its own."""
-    return f"<bdi>{escape(plain(str(text), limit))}</bdi>"
 
 
 def fitted(text: str, pixels: float, size: float = 12) -> str:

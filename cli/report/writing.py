@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cva_sql.udfs.errors import ModelError, UsageError
+from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
-    from cva_sql.cli.report.head import Overview
     from cva_sql.cli.report.page import Section
+    from cva_sql.cli.report.sections.overview import Overview
     from cva_sql.cli.report.source import Source
     from cva_sql.cli.shop.shop import Shop
 
@@ -52,32 +52,31 @@ def write_report(shop: Shop, out: Path) -> Written:
 
 def make_page(shop: Shop) -> tuple[str, list[Section]]:
     """The page and its sections; the same bytes as long as the tables are the same."""
-    from cva_sql.cli.report.head import head, read_overview
-    from cva_sql.cli.report.page import page
+    from cva_sql.cli.report.page import render
+    from cva_sql.cli.report.sections.overview import head, read_overview
     from cva_sql.cli.report.source import opened
-    from cva_sql.cli.report.wording import plain
 
     with opened(shop) as source:
         overview = read_overview(source)
-        top = head(source, overview, _deployed(shop))
         sections = _sections(source, overview)
-    return page(f"Customer value: {plain(shop.db.name, 80)}", top, sections), sections
+        return render(head(source, overview), sections), sections
 
 
 def _sections(source: Source, overview: Overview) -> list[Section]:
-    from cva_sql.cli.report.attributions import attributions
     from cva_sql.cli.report.catalog import read_catalog
-    from cva_sql.cli.report.customers import best_customers
-    from cva_sql.cli.report.distribution import distribution
-    from cva_sql.cli.report.drivers import drivers
-    from cva_sql.cli.report.head import overview_section
-    from cva_sql.cli.report.quality import quality
-    from cva_sql.cli.report.reading import reading
-    from cva_sql.cli.report.rejects import rejects
-    from cva_sql.cli.report.texts import texts
-    from cva_sql.cli.report.waterfalls import waterfalls
+    from cva_sql.cli.report.page import Section
+    from cva_sql.cli.report.sections.attributions import attributions
+    from cva_sql.cli.report.sections.customers import best_customers
+    from cva_sql.cli.report.sections.distribution import distribution
+    from cva_sql.cli.report.sections.drivers import drivers
+    from cva_sql.cli.report.sections.overview import overview_section
+    from cva_sql.cli.report.sections.quality import quality
+    from cva_sql.cli.report.sections.rejects import rejects
+    from cva_sql.cli.report.sections.reviews import reviews
+    from cva_sql.cli.report.sections.waterfalls import waterfalls
 
     catalog = read_catalog(source)
+    reading = "Predictions are means, and attributions are not causes."  # the template has the rest
     return [
         overview_section(source, overview),
         distribution(source, overview),
@@ -86,20 +85,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         attributions(source, overview, catalog),
         waterfalls(source, overview),
         quality(source),
-        texts(source),
+        reviews(source),
         rejects(source),
-        reading(),
+        Section("reading", "How to read this", reading),
     ]
-
-
-def _deployed(shop: Shop) -> str | None:
-    """The trained version that scores from now on; None without one, or where it is broken."""
-    from cva_sql.udfs.manifest import read_manifest
-    from cva_sql.udfs.sessions import DEPLOYED_FILE, deployed_folder
-
-    if not (shop.models_dir / DEPLOYED_FILE).is_file():
-        return None
-    try:
-        return read_manifest(deployed_folder(shop.models_dir)).version
-    except (ModelError, OSError):
-        return None

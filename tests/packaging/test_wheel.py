@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("cli", "udfs", "models_onnx", "dbt_project")
 LEFT_OUT = {"target", "logs", "dbt_packages", "__pycache__"}
 FILE_TYPES = {
-    "cli": {".py", ".sql", ".yml", ""},
+    "cli": {".py", ".sql", ".yml", ".html", ""},
     "udfs": {".py"},
     "models_onnx": {".py", ".onnx", ".json"},
     "dbt_project": {".py", ".sql", ".yml"},
@@ -41,6 +41,7 @@ def test_the_wheel_holds_exactly_the_packages_files(installed: Any) -> None:
         "cva_sql/models_onnx/artefacts/encoder/model.onnx",
         "cva_sql/models_onnx/artefacts/encoder/tokenizer.json",
         "cva_sql/cli/demo/review_phrases.sql",
+        "cva_sql/cli/report/template.html",
         "cva_sql/cli/init/templates/gitignore",
         "cva_sql/cli/init/templates/profiles.yml",
     } <= ours

@@ -7,26 +7,31 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.report.attributions import attributions, ranked
-from cva_sql.cli.report.catalog import Catalog, read_catalog
+from cva_sql.cli.report.catalog import Catalog, Feature, read_catalog
 from cva_sql.cli.report.command import describe, report
-from cva_sql.cli.report.head import Overview, read_overview
 from cva_sql.cli.report.page import Section
-from cva_sql.cli.report.quality import quality
-from cva_sql.cli.report.rejects import rejects
+from cva_sql.cli.report.plots.frame import plot_area
+from cva_sql.cli.report.plots.palette import VARIABLES
+from cva_sql.cli.report.plots.svg import drawn
+from cva_sql.cli.report.sections.attributions import attributions, ranked
+from cva_sql.cli.report.sections.overview import Overview, read_overview
+from cva_sql.cli.report.sections.quality import quality
+from cva_sql.cli.report.sections.rejects import rejects
+from cva_sql.cli.report.sections.waterfalls import waterfalls
 from cva_sql.cli.report.source import Source, opened
-from cva_sql.cli.report.svg import drawn, plot_area
-from cva_sql.cli.report.waterfalls import waterfalls
 from cva_sql.cli.report.wording import amount, fitted, money, percent, plain, signed, tick_labels
 from cva_sql.cli.report.writing import SectionState, Written, make_page, write_report
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.manifest import Manifest
 
 HOSTILE = "<script>alert('x')</script>\"&\u202e\x07客户😀"
 VALUE = """
@@ -103,6 +108,12 @@ SECTIONS = (
     "overview", "distribution", "customers", "drivers", "attributions", "waterfalls", "quality",
     "reviews", "rejects", "reading",
 )  # fmt: skip
+SCORES = {
+    "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
+    "baseline": {"ngini": 0.68, "d2_shape": 0.2, "mae": None, "bias": -0.12},
+    "last_window": {"ngini": 0.6, "d2_shape": -1.33, "mae": 38.8, "bias": None},
+    "unranked": {"ngini": None},
+}
 Build = Callable[..., Shop]
 
 
@@ -214,6 +225,14 @@ def test_figures_take_all_colours_from_the_page(page: str) -> None:
     assert not [v for v in values if re.search(r"#[0-9a-fA-F]{3,8}\b|rgb|black|white", v)]
 
 
+def test_every_colour_of_a_plot_is_in_both_style_sheets() -> None:
+    template = (files("cva_sql.cli.report") / "template.html").read_text(encoding="utf-8")
+    light, dark = template.split("prefers-color-scheme: dark")
+    for name in VARIABLES.values():
+        assert f"{name}: #" in light
+        assert f"{name}: #" in dark
+
+
 def test_figures_have_alternative_texts_and_texts_as_text(page: str) -> None:
     figures = re.findall(r"<svg[^>]*>", page)
     assert len(figures) == Reader(page).tags["figure"] >= 10
@@ -272,6 +291,104 @@ def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
         assert "best tenth was predicted" in quality(source).sentence
 
 
+def deploy(shop: Shop, **evaluation: Any) -> None:
+    """Lets a model without a file score, whose manifest has this evaluation."""
+    manifest = Manifest(
+        "value", "model-1", "0" * 64, (), 90, False, 17, {"kind": "ensemble"}, evaluation
+    )
+    folder = shop.models_dir / "value" / manifest.version
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    pointer = json.dumps({"value": manifest.version})
+    (shop.models_dir / "deployed.json").write_text(pointer, encoding="utf-8")
+
+
+def test_without_a_back_test_trainings_own_validation_is_shown(build: Build) -> None:
+    shop = build(tables=VALUE + EXPLAIN + OTHERS)
+    deploy(
+        shop, scores=SCORES, validation_dates=["2025-10-03", "2025-09-03"],
+        verdict=f"better than <b>{HOSTILE}",
+    )  # fmt: skip
+    page, sections = make_page(shop)
+    found = next(s for s in sections if s.name == "quality")
+    assert found.left_out is None
+    assert "Training's own validation on 2 dates (2025-10-03, 2025-09-03)" in found.sentence
+    assert "at 0.740, the best rule (packaged rule) at 0.680" in found.sentence
+    assert "6\u00a0% too high" in found.sentence
+    assert "Why it was deployed: better than <b>" in found.note
+    assert found.note.endswith(f"cva evaluate --db {shop.db}")
+    assert "−1.330" in page
+    assert "unranked" not in page
+    read = Reader(page)
+    assert (read.tags["script"], read.tags["figure"]) == (0, page.count("<svg"))
+    assert not read.open
+    assert not re.search("[\u202e\x07]", page)
+
+
+def test_a_back_test_takes_the_place_of_trainings_validation(build: Build) -> None:
+    shop = build()
+    deploy(shop, scores=SCORES, validation_dates=["2025-10-03"])
+    with opened(shop) as source:
+        assert "own validation" not in quality(source).sentence
+
+
+@pytest.mark.parametrize("evaluation", [{}, {"scores": {}, "validation_dates": ["2025-10-03"]}])
+def test_model_without_scores_says_what_to_run(build: Build, evaluation: dict[str, Any]) -> None:
+    shop = build(tables=VALUE)
+    deploy(shop, **evaluation)
+    with opened(shop) as source:
+        assert "cva evaluate" in str(quality(source).left_out)
+
+
+def test_training_that_deployed_nothing_says_why(build: Build) -> None:
+    shop = build(
+        "create table cva_training_runs as select now()::timestamp as run_at, "
+        "date '2026-01-01' as as_of_date, false as is_deployed, 'no better than a rule' as reason",
+        tables=VALUE,
+    )
+    with opened(shop) as source:
+        sentence = quality(source).sentence
+    assert sentence.startswith("The training of 2026-01-01 deployed no model: no better than a rul")
+    assert "cva evaluate" in sentence
+
+
+def test_another_deployed_model_is_told(build: Build) -> None:
+    shop = build("update customer_value set model_version = 'older'", tables=VALUE)
+    deploy(shop)
+    assert "Another model is deployed by now (model-1)" in make_page(shop)[0]
+
+
+@pytest.mark.parametrize(
+    ("template", "compared", "alone"),
+    [
+        ("ordered {value} days ago (typical {typical})",
+         "ordered 12 or more days ago (typical 189)", "ordered 12 or more days ago"),
+        ("days since the last order {value}, shop median {typical}",
+         "days since the last order 12 or more, shop median 189",
+         "days since the last order 12 or more"),
+        ("{typical} against {value}", "189 against 12 or more", "idle days 12 or more"),
+        ("", "idle days 12 or more", "idle days 12 or more"),
+    ],
+)  # fmt: skip
+def test_features_are_told_in_the_words_of_the_reasons(
+    template: str, compared: str, alone: str
+) -> None:
+    feature = Feature("idle days", "days", template=template)
+    assert feature.phrase(12, " or more", 189) == compared
+    assert feature.phrase(12, " or more") == alone
+    assert feature.phrase(12, " or more", float("nan")) == alone
+
+
+def test_curves_use_the_catalogues_reason_templates(build: Build) -> None:
+    shop = build(
+        "alter table main_cva.cva_feature_catalog add column reason_template varchar",
+        "update main_cva.cva_feature_catalog set reason_template = "
+        "'bought {value} times (typical {typical})' where feature = 'orders_count'",
+    )
+    page = make_page(shop)[0]
+    assert re.search(r"“bought \d+ or more times \(typical 55\)” moves the prediction by \+", page)
+
+
 @pytest.mark.parametrize(
     ("statement", "name", "sentence"),
     [
@@ -314,7 +431,7 @@ def test_values_that_are_not_finite_are_left_out(build: Build) -> None:
 
 
 def test_sample_says_how_many_of_how_many(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cva_sql.cli.report.attributions.SAMPLE", 10)
+    monkeypatch.setattr("cva_sql.cli.report.sections.attributions.SAMPLE", 10)
     assert "10 of 40 customers" in section(build(), attributions).sentence
 
 

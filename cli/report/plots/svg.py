@@ -12,10 +12,11 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.report.palette import GRID, INK, MUTED, VARIABLES
+from markupsafe import Markup
+
+from cva_sql.cli.report.plots.palette import GRID, INK, MUTED, VARIABLES
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Paint = Callable[["Figure"], object]
@@ -41,7 +42,7 @@ SETTINGS: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def drawn(name: str, alternative: str, height: float, paint: Paint) -> str:
+def drawn(name: str, alternative: str, height: float, paint: Paint) -> Markup:
     """The figure that `paint` fills, WIDTH by `height` pixels, as an SVG element for a page.
 
     Its ids start with `name`; `alternative` is read to those who do not see it.
@@ -59,21 +60,6 @@ def drawn(name: str, alternative: str, height: float, paint: Paint) -> str:
     return _for_page(file.getvalue(), name, alternative, height)
 
 
-def plot_area(
-    figure: Figure, left: float = 48, right: float = 24, top: float = 28, bottom: float = 46
-) -> Axes:
-    """Axes with these margins, in pixels."""
-    width, height = figure.get_size_inches() * INCH
-    return figure.add_axes(
-        (
-            left / width,
-            bottom / height,
-            (width - left - right) / width,
-            (height - top - bottom) / height,
-        )
-    )
-
-
 @contextmanager
 def _settings() -> Iterator[None]:
     """Our settings over Matplotlib's own defaults: the user's matplotlibrc changes no page."""
@@ -88,7 +74,7 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _for_page(data: bytes, name: str, alternative: str, height: float) -> str:
+def _for_page(data: bytes, name: str, alternative: str, height: float) -> Markup:
     root = ET.fromstring(data)
     used = {
         found
@@ -99,14 +85,9 @@ def _for_page(data: bytes, name: str, alternative: str, height: float) -> str:
     for element in root.iter():
         _clean(element, name, used)
     root.attrib.clear()
-    root.attrib.update(
-        {
-            "viewBox": f"0 0 {WIDTH:g} {height:g}",
-            "role": "img",
-            "aria-label": alternative,
-        }
-    )
-    return "".join(_written(root))
+    size = f"0 0 {WIDTH:g} {height:g}"
+    root.attrib.update({"viewBox": size, "role": "img", "aria-label": alternative})
+    return Markup("".join(_written(root)))
 
 
 def _is_link(key: str) -> bool:

@@ -1,27 +1,55 @@
-"""Axes that fit a narrow figure: a scale chosen by the data, ticks that do not touch."""
+"""The frame of a plot: axes for a narrow figure, a scale by the data, ticks that do not touch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.cli.report.palette import CARD, GRID, INK, MUTED
-from cva_sql.cli.report.svg import INCH, TEXT
-from cva_sql.cli.report.wording import fitted, power_labels, text_width, tick_labels
+from cva_sql.cli.report.plots.palette import CARD, GRID, INK, MUTED
+from cva_sql.cli.report.plots.svg import INCH, TEXT, WIDTH
+from cva_sql.cli.report.wording import fitted, percent, power_labels, text_width, tick_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 SKEWED = 12.0  # the largest over the median, from where on a linear axis shows the largest alone
 BEHIND = {"facecolor": CARD, "edgecolor": "none", "pad": 1}  # keeps lines out of letters
+# What a note's place is told in: of the data, above the axes, or across the whole figure.
+DATA, ABOVE = ("data", "data"), ("data", "axes fraction")
+ACROSS, CORNER = ("figure fraction", "data"), ("figure fraction", "figure fraction")
 GAP = 8.0  # pixels between two labels of an axis
 MARGIN = 0.04  # of the axis, beyond the outermost value
 LINEAR_DECADES = 0.7  # how much room the linear part of a symlog axis has, in decades a side
+
+
+def plot_area(
+    figure: Figure, left: float = 52, right: float = 24, top: float = 28, bottom: float = 46
+) -> Axes:
+    """Axes with these margins, in pixels, and a grid line at each label of y."""
+    width, height = figure.get_size_inches() * INCH
+    across, up = (width - left - right) / width, (height - top - bottom) / height
+    axes = figure.add_axes((left / width, bottom / height, across, up))
+    axes.yaxis.grid(True)
+    return axes
+
+
+def rows_area(
+    figure: Figure, height: float, *, left: float = 14, right: float = 22, top: float = 2,
+    bottom: float = 44,
+) -> Axes:  # fmt: skip
+    """Axes for rows with a label each: y counts pixels from the top, `height` of them."""
+    axes = plot_area(figure, left, right, top, bottom)
+    axes.set_ylim(height, 0)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.grid(True)
+    axes.spines["bottom"].set_color(GRID)
+    return axes
 
 
 @dataclass(frozen=True)
@@ -33,18 +61,9 @@ class Scale:
     threshold: float | None = None
 
     @property
-    def ticks(self) -> list[float]:
-        """Values worth a label, in ascending order."""
-        from matplotlib.ticker import MaxNLocator
-
-        if self.threshold is None:
-            found = MaxNLocator(nbins=5).tick_values(self.low, self.high)
-            return [float(t) for t in found if self.low <= t <= self.high]
-        largest = max(abs(self.low), abs(self.high))
-        count = round(np.floor(np.log10(largest / self.threshold) + 1e-9)) + 1
-        powers = [self.threshold * 10.0**k for k in range(max(count, 1))]
-        every = [-p for p in reversed(powers)] + [0.0] + powers
-        return [t for t in every if self.low <= t <= self.high]
+    def is_log(self) -> bool:
+        """Whether it is linear only around 0."""
+        return self.threshold is not None
 
 
 def scale_of(values: Floats, *, from_zero: bool = False) -> Scale:
@@ -76,17 +95,24 @@ def _beyond(value: float, threshold: float) -> float:
 
 def apply_scale(axes: Axes, axis: Literal["x", "y"], scale: Scale) -> None:
     """Sets the axis' scale, limits and labels, a grid line at each label."""
-    along = axes.xaxis if axis == "x" else axes.yaxis
+    set_scale, set_limits, along = (
+        (axes.set_xscale, axes.set_xlim, axes.xaxis)
+        if axis == "x"
+        else (axes.set_yscale, axes.set_ylim, axes.yaxis)
+    )
     if scale.threshold is not None:
-        settings = {"linthresh": scale.threshold, "linscale": LINEAR_DECADES}
-        set_scale = axes.set_xscale if axis == "x" else axes.set_yscale
-        set_scale("symlog", **settings)
-    set_limits = axes.set_xlim if axis == "x" else axes.set_ylim
+        set_scale("symlog", linthresh=scale.threshold, linscale=LINEAR_DECADES)
     set_limits(scale.low, scale.high)
-    ticks = scale.ticks
-    labels = (tick_labels if scale.threshold is None else power_labels)(ticks)
-    set_ticks(axes, axis, ticks, labels)
     along.grid(True)
+    if scale.threshold is None:
+        set_linear_ticks(axes, axis, scale.low, scale.high)
+        return
+    largest = max(abs(scale.low), abs(scale.high))
+    count = round(np.floor(np.log10(largest / scale.threshold) + 1e-9)) + 1
+    powers = [scale.threshold * 10.0**k for k in range(max(count, 1))]
+    every = [-p for p in reversed(powers)] + [0.0] + powers
+    ticks = [t for t in every if scale.low <= t <= scale.high]
+    set_ticks(axes, axis, ticks, power_labels(ticks))
 
 
 def set_ticks(
@@ -106,6 +132,23 @@ def set_ticks(
     along.set_minor_locator(NullLocator())
 
 
+def set_linear_ticks(
+    axes: Axes, axis: Literal["x", "y"], low: float, high: float, *, whole: bool = False
+) -> None:
+    """Labels of a linear axis from `low` to `high`; only whole numbers for `whole`."""
+    from matplotlib.ticker import MaxNLocator
+
+    found = MaxNLocator(nbins=4 if whole else 5, integer=whole).tick_values(low, high)
+    ticks = [float(t) for t in found if low <= t <= high]
+    set_ticks(axes, axis, ticks, tick_labels(ticks))
+
+
+def set_share_ticks(axes: Axes, axis: Literal["x", "y"], parts: int) -> None:
+    """Labels from 0 % to 100 % in so many steps."""
+    ticks = [k / parts for k in range(parts + 1)]
+    set_ticks(axes, axis, ticks, [percent(t) for t in ticks])
+
+
 def _apart(places: Floats, sizes: Sequence[float], ticks: Sequence[float]) -> list[int]:
     """Which labels to show: 0, then from the outside in, each only where there is room."""
     order = sorted(range(len(places)), key=lambda k: (ticks[k] != 0, -abs(ticks[k]), -ticks[k]))
@@ -117,58 +160,40 @@ def _apart(places: Floats, sizes: Sequence[float], ticks: Sequence[float]) -> li
     return sorted(kept)
 
 
-def label_axes(axes: Axes, x: str, y: str) -> None:
+def note(
+    axes: Axes, text: str, at: tuple[float, float], over: tuple[str, str] = DATA,
+    offset: tuple[float, float] = (0, 0), *, ha: str = "left", va: str = "baseline",
+    colour: str = INK, **more: Any,
+) -> None:  # fmt: skip
+    """A text `offset` pixels from a place; `over` says what the place's numbers are."""
+    axes.annotate(
+        text, at, xycoords=over, xytext=offset, textcoords="offset points", ha=ha, va=va,
+        color=colour, annotation_clip=False, **more,
+    )  # fmt: skip
+
+
+def label_axes(axes: Axes, x: str, y: str = "") -> None:
     """Names both axes; the name of y stands level at the figure's top, where it can be read."""
-    width = axes.get_figure().get_size_inches()[0] * INCH  # type: ignore[union-attr]
-    axes.set_xlabel(fitted(x, width - 60), labelpad=5)
+    axes.set_xlabel(fitted(x, WIDTH - 60), labelpad=5)
     if y:
-        axes.annotate(
-            fitted(y, width - 12),
-            (0, 1),
-            xycoords="figure fraction",
-            xytext=(4, -3),
-            textcoords="offset points",
-            va="top",
-            color=MUTED,
-        )
-
-
-def rows_area(axes: Axes, height: float) -> None:
-    """Makes y count pixels from the top, for rows with a label each."""
-    axes.set_ylim(height, 0)
-    axes.yaxis.set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
+        words = fitted(y, WIDTH - 12)
+        note(axes, words, (0, 1), CORNER, (4, -3), va="top", colour=MUTED)
 
 
 def row_label(axes: Axes, y: float, text: str, right: str = "") -> None:
     """A label over a row, at the figure's left edge, and a number at its right."""
-    width = axes.get_figure().get_size_inches()[0] * INCH  # type: ignore[union-attr]
-    room = width - text_width(right) - 24
-    across = ("figure fraction", "data")
-    axes.annotate(
-        fitted(text, room),
-        (0, y),
-        annotation_clip=False,
-        xycoords=across,
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        color=INK,
-        bbox=BEHIND,
-    )
+    words = fitted(text, WIDTH - text_width(right) - 24)
+    note(axes, words, (0, y), ACROSS, (4, 0), va="center", bbox=BEHIND)
     if right:
-        axes.annotate(
-            right,
-            (1, y),
-            annotation_clip=False,
-            xycoords=across,
-            xytext=(-4, 0),
-            textcoords="offset points",
-            va="center",
-            ha="right",
-            color=MUTED,
+        note(
+            axes, right, (1, y), ACROSS, (-4, 0), ha="right", va="center", colour=MUTED,
             bbox=BEHIND,
-        )
+        )  # fmt: skip
+
+
+def ring(axes: Axes, x: float, y: float, colour: str, size: float) -> None:
+    """A dot with a rim of the ground's colour, which may reach over the axes' edge."""
+    axes.plot([x], [y], marker="o", ms=size, color=colour, mec=CARD, mew=1, zorder=3, clip_on=False)
 
 
 def dots(axes: Axes, x: Floats, y: Floats, colour: str, size: float, opacity: float = 1) -> None:

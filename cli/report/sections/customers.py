@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from cva_sql.cli.report.head import Overview
-from cva_sql.cli.report.page import Section, missing, table
+from cva_sql.cli.report.page import Cell, Section, Table, missing
+from cva_sql.cli.report.sections.overview import Overview
 from cva_sql.cli.report.source import VALUE, Row, Source
-from cva_sql.cli.report.wording import counted, markup, money, percent
+from cva_sql.cli.report.wording import counted, money, percent, plain
 
 NAME, TITLE = "customers", "The best customers"
 SHOWN = 10
 REASON = 140  # characters of a reason
 RISKS = ("low", "medium", "high")
 HEADER = (
-    "Customer", "Why the prediction is what it is", "Score", "Predicted value", "Chance to buy",
-    "Churn risk",
+    "Customer", "Why the prediction is what it is", "Score", "Predicted value",
+    "Purchase probability", "Churn risk",
 )  # fmt: skip
 
 
@@ -33,13 +33,13 @@ def best_customers(source: Source, overview: Overview) -> Section:
     of_all = f", {share} of all predicted value" if share and overview.customers > 1 else ""
     sentence = (
         f"{whose} predicted {money(total)} in {counted(overview.horizon_days, 'day')}{of_all}. "
-        "One in ten such customers spends more than the upper end of the range, and at most one in "
-        "ten less than the lower."
+        "Below each value is its range from p10 to p90: one in ten such customers spends more than "
+        "its upper end, and at most one in ten less than its lower end."
     )
     if not any(row[7] for row in rows):
         sentence += f" No reasons are known; they come with: {_reasons(source, overview)}"
     cells = [_cells(row) for row in rows]
-    block = table(HEADER, cells, texts=2, kind="stacked", long=1, caption="Best customers")
+    block = Table("Best customers", HEADER, cells, texts=2, kind="stacked", long=1)
     return Section(NAME, TITLE, sentence, (block,))
 
 
@@ -47,15 +47,14 @@ def _reasons(source: Source, overview: Overview) -> str:
     return source.command("train", "run") if overview.is_untrained else source.command("run")
 
 
-def _cells(row: Row) -> list[str]:
-    customer, score, value, low, high, chance, risk, *reasons = row
-    named = "".join(f"<li>{markup(text, REASON)}</li>" for text in reasons if text)
-    kind = f' class="{risk}"' if risk in RISKS else ""
+def _cells(row: Row) -> list[str | Cell]:
+    customer, score, value, low, high, probability, risk, *reasons = row
+    named = tuple(plain(text, REASON) for text in reasons if text)
     return [
-        f"<b>{markup(customer, 40)}</b>",
-        f"<ol>{named}</ol>" if named else "–",
+        plain(customer, 40),
+        Cell(items=named) if named else "–",
         "–" if score is None else f"{score:.1f}",
-        f"<span>{money(value)}<small>{money(low)} to {money(high)}</small></span>",
-        percent(chance),
-        f"<span{kind}>{markup(risk, 20)}</span>",
+        Cell(money(value), small=f"{money(low)} to {money(high)}"),
+        percent(probability),
+        Cell(plain(str(risk), 20), dot=risk if risk in RISKS else ""),
     ]

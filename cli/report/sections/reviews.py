@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from cva_sql.cli.report.axes import label_axes, set_ticks
-from cva_sql.cli.report.page import Section, card, figure, grid, missing, table
-from cva_sql.cli.report.palette import CARD, DOWN, UP
+from cva_sql.cli.report.page import Card, Grid, Plot, Section, Table, missing, plot
+from cva_sql.cli.report.plots.histogram import paint_sentiment
 from cva_sql.cli.report.source import Row, Source
-from cva_sql.cli.report.svg import plot_area
-from cva_sql.cli.report.wording import counted, markup, percent, tick_labels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from cva_sql.cli.report.wording import counted, percent, plain
 
 NAME, TITLE = "reviews", "What the reviews say"
 BINS = 20  # of sentiment, from -1 to 1
@@ -27,7 +21,7 @@ STATUSES = {
 }
 
 
-def texts(source: Source) -> Section:
+def reviews(source: Source) -> Section:
     """The section: sentiment of the reviews, and how many could be read."""
     scores = source.table("int_cva__review_scores", ("sentiment",), is_internal=True)
     rows = source.rows(
@@ -39,10 +33,10 @@ def texts(source: Source) -> Section:
     if not rows and not statuses:
         load = source.command("load reviews FILE")
         return missing(NAME, TITLE, f"The shop has no reviews. Load them: {load}")
-    blocks = [_sentiment_figure(rows)] if rows else []
+    blocks: list[Plot | Card] = [_sentiment_plot(rows)] if rows else []
     blocks += [_statuses_card(statuses)] if statuses else []
     blocks += _ratings_card(source) if rows else []
-    return Section(NAME, TITLE, _sentence(rows, statuses), (grid(blocks),))
+    return Section(NAME, TITLE, _sentence(rows, statuses), (Grid(blocks),))
 
 
 def _statuses(source: Source) -> list[tuple[str, int]]:
@@ -69,38 +63,21 @@ def _sentence(rows: Sequence[Row], statuses: Sequence[tuple[str, int]]) -> str:
     )
 
 
-def _sentiment_figure(rows: Sequence[Row]) -> str:
+def _sentiment_plot(rows: Sequence[Row]) -> Plot:
     counts = [0] * BINS
     for k, count, _ in rows:
         counts[k] = count
-    edges = [-1 + 2 * k / BINS for k in range(BINS + 1)]
     total, bad = sum(counts), sum(counts[: BINS // 2])
     sentence = (
         f"{bad:,} of {counted(total, 'review')} ({percent(bad / total)}) are nearer to complaint."
     )
-
-    def paint(drawing: Figure) -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        axes = plot_area(drawing, left=52)
-        top = max(counts) * 1.06
-        axes.set_xlim(-1, 1)
-        axes.set_ylim(0, top)
-        axes.bar(
-            edges[:-1], counts, 2 / BINS, align="edge", edgecolor=CARD, linewidth=1,
-            color=[DOWN if k < BINS // 2 else UP for k in range(BINS)],
-        )  # fmt: skip
-        set_ticks(axes, "x", [-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "0.5", "1"])
-        found = MaxNLocator(nbins=4, integer=True).tick_values(0, top)
-        ticks = [float(t) for t in found if 0 <= t <= top]
-        set_ticks(axes, "y", ticks, tick_labels(ticks))
-        axes.yaxis.grid(True)
-        label_axes(axes, "Sentiment, −1 complaint to 1 praise", "Reviews")
-
-    return figure("sentiment", "Sentiment of the reviews", sentence, HEIGHT, paint)
+    return plot(
+        "sentiment", "Sentiment of the reviews", sentence, HEIGHT,
+        lambda drawing: paint_sentiment(drawing, counts),
+    )  # fmt: skip
 
 
-def _ratings_card(source: Source) -> list[str]:
+def _ratings_card(source: Source) -> list[Card]:
     """Mean sentiment by rating, the best first; none where there are no ratings, or too many."""
     scores = source.table("int_cva__review_scores", ("sentiment", "rating"), is_internal=True)
     rows = source.rows(
@@ -117,22 +94,20 @@ def _ratings_card(source: Source) -> list[str]:
     )
     cells = [[str(stars), f"{count:,}", _sentiment(mean)] for stars, count, mean in rows]
     header = ("Rating", "Reviews read", "Mean sentiment")
-    return [card("Do they agree with ratings", sentence, table(header, cells, caption="Ratings"))]
+    return [Card("Do they agree with the ratings?", sentence, Table("Ratings", header, cells))]
 
 
 def _sentiment(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
 
 
-def _statuses_card(statuses: Sequence[tuple[str, int]]) -> str:
+def _statuses_card(statuses: Sequence[tuple[str, int]]) -> Card:
     total = sum(count for _, count in statuses)
     read = sum(count for status, count in statuses if status in ("", "truncated"))
     rows = [
-        [markup(STATUSES.get(status, status)), f"{count:,}", percent(count / total)]
+        [plain(STATUSES.get(status, status)), f"{count:,}", percent(count / total)]
         for status, count in statuses
     ]
-    return card(
-        "Could they be read",
-        f"{read:,} of {counted(total, 'review')} could.",
-        table(("Text", "Reviews", "Share"), rows, caption="Reviews by status of their text"),
-    )
+    sentence = f"{read:,} of {counted(total, 'review')} could."
+    table = Table("Reviews by status of their text", ("Text", "Reviews", "Share"), rows)
+    return Card("Could they be read?", sentence, table)

@@ -1,18 +1,16 @@
-"""The top of the page: which shop, which date, and what is expected in all."""
+"""The top of the page and its first section: which shop, which date, what is expected in all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from html import escape
 
-from cva_sql.cli.report.page import Section, missing
-from cva_sql.cli.report.source import VALUE, Source
-from cva_sql.cli.report.wording import amount, counted, markup, percent, plain
+from cva_sql.cli.report.page import Head, Section, Tile, Tiles, missing
+from cva_sql.cli.report.source import NO_CURRENCY, VALUE, Source
+from cva_sql.cli.report.wording import amount, counted, percent, plain
 
 NAME, TITLE = "overview", "In short"
 TOP_SHARE = 0.1
-WHOLE = ' class="whole"'  # not broken over two lines
 STATUSES = {  # score_status -> in words, in the order they are shown
     "ok": "scored by the model",
     "untrained": "scored by the packaged rule",
@@ -85,32 +83,21 @@ def _place(status: str) -> tuple[int, str]:
     return (known.index(status) if status in known else len(known), status)
 
 
-def head(source: Source, overview: Overview, deployed: str | None) -> str:
-    """The header's HTML. `deployed` is the version that would score now, None where unknown."""
+def head(source: Source, overview: Overview) -> Head:
+    """The top of the page; it says so where another model would score by now."""
     name = plain(source.shop.db.name, 80)
     if source.as_of is None:
-        return f"<header><h1>Customer value: {escape(name)}</h1></header>"
-    days = overview.horizon_days
-    meta = [
-        f"as of {source.as_of}",
-        f"next {counted(days, 'day')} (to {_end(source.as_of, days)})",
-        f"model {markup(overview.model_version)}",
-        f"money in {escape(source.unit)}"
-        if source.unit != "shop currency"
-        else "money in the shop's currency",
-    ]
-    kinds = (WHOLE, WHOLE, "", WHOLE)
-    notice = ""
-    if deployed and overview.model_version and deployed != overview.model_version:
+        return Head(name)
+    notice, version = "", plain(overview.model_version)
+    if source.deployed and version and source.deployed.version != overview.model_version:
         notice = (
-            f'<p class="notice">Another model is deployed by now ({markup(deployed)}); '
-            f"score with it: {escape(source.command('run'))}</p>"
+            f"Another model is deployed by now ({plain(source.deployed.version)}); "
+            f"score with it: {source.command('run')}"
         )
-    return (
-        f'<header><h1>Customer value: {escape(name)}</h1><p class="meta">'
-        + "".join(f"<span{kind}>{part}</span>" for part, kind in zip(meta, kinds, strict=True))
-        + f"</p>{notice}</header>"
-    )
+    days = overview.horizon_days
+    unit = "the shop's currency" if source.unit == NO_CURRENCY else source.unit
+    end = str(_end(source.as_of, days))
+    return Head(name, str(source.as_of), counted(days, "day"), end, version, unit, notice)
 
 
 def _end(start: date, days: int) -> date:
@@ -129,9 +116,9 @@ def overview_section(source: Source, overview: Overview) -> Section:
         f"{amount(overview.predicted)} from {source.as_of} to {end}. "
     )
     if overview.customers == 1:
-        sentence += f"The chance to buy is {percent(overview.buyers)}."
+        sentence += f"The purchase probability is {percent(overview.buyers)}."
     else:
-        sentence += f"About {amount(overview.buyers)} will buy, by the sum of their chances."
+        sentence += f"About {amount(overview.buyers)} of them will buy."
     if overview.top_share is not None and overview.customers > 1:
         best = overview.top_customers
         whose = f"best {best:,} bring" if best > 1 else "best one brings"
@@ -139,39 +126,23 @@ def overview_section(source: Source, overview: Overview) -> Section:
     return Section(NAME, TITLE, sentence, (_tiles(overview),))
 
 
-def _tiles(overview: Overview) -> str:
-    customers = overview.customers
-    statuses = [
-        f"{count:,} {escape(STATUSES.get(status, plain(status)))}"
+def _tiles(overview: Overview) -> Tiles:
+    customers, best = overview.customers, counted(overview.top_customers, "customer")
+    statuses = tuple(
+        f"{count:,} {STATUSES.get(status, plain(status))}"
         for status, count in overview.statuses.items()
-    ]
+    )
     days = counted(overview.horizon_days, "day")
-    share = overview.buyers / customers if customers else None
-    mean = overview.predicted / customers if customers else None
-    tiles = [
-        (f"{customers:,}", "customers" if customers != 1 else "customer", "<br>".join(statuses)),
+    mean = f"{amount(overview.predicted / customers)} a customer on average"
+    buyers = f"{percent(overview.buyers / customers)} of all customers"
+    past = f"by {counted(overview.past_buyers, 'customer')}"
+    top = f"share of the top {percent(TOP_SHARE)}"
+    return Tiles(
         (
-            amount(overview.predicted),
-            f"predicted value, {days}",
-            f"{amount(mean)} a customer on average",
-        ),
-        (amount(overview.buyers), "expected buyers", f"{percent(share)} of all customers"),
-        (
-            amount(overview.historic),
-            "spent so far",
-            f"by {counted(overview.past_buyers, 'customer')}",
-        ),
-        (
-            percent(overview.top_share),
-            f"share of the top {percent(TOP_SHARE)}",
-            f"of predicted value, the best {counted(overview.top_customers, 'customer')}",
-        ),
-    ]
-    return (
-        '<div class="tiles">'
-        + "".join(
-            f'<div class="tile"><span>{label}</span><b>{figure}</b><small>{sub}</small></div>'
-            for figure, label, sub in tiles
+            Tile("customers" if customers != 1 else "customer", f"{customers:,}", statuses),
+            Tile(f"predicted value, {days}", amount(overview.predicted), (mean,)),
+            Tile("expected buyers", amount(overview.buyers), (buyers,)),
+            Tile("spent so far", amount(overview.historic), (past,)),
+            Tile(top, percent(overview.top_share), (f"of predicted value: the best {best}",)),
         )
-        + "</div>"
     )

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.cli.report.axes import Floats
-from cva_sql.cli.report.beeswarm import Cloud, beeswarm_figure
-from cva_sql.cli.report.catalog import Catalog, Feature
-from cva_sql.cli.report.dependence import Curve, dependence_figure
-from cva_sql.cli.report.drivers import TABLE, unexplained
-from cva_sql.cli.report.head import Overview
-from cva_sql.cli.report.page import Section, grid, missing
+from cva_sql.cli.report.catalog import Catalog
+from cva_sql.cli.report.page import Grid, Plot, Section, missing, plot
+from cva_sql.cli.report.plots.beeswarm import ROW, Cloud, paint_beeswarm
+from cva_sql.cli.report.plots.dependence import Points, paint_dependence
+from cva_sql.cli.report.plots.frame import Floats
+from cva_sql.cli.report.sections.drivers import TABLE, unexplained
+from cva_sql.cli.report.sections.overview import Overview
 from cva_sql.cli.report.source import EXPLAIN, Source
-from cva_sql.cli.report.wording import counted, percent, plain, signed
+from cva_sql.cli.report.wording import counted, percent, signed
 
 NAME, TITLE = "attributions", "How features move predictions"
 SWARMS, CURVES = 12, 4
 SAMPLE = 1_000  # customers: 12,000 dots are 170 kB, and more of them only cover each other
 LEAST_VALUES = 2  # different ones, for a curve
-
-
-@dataclass(frozen=True)
-class Points:
-    """The sampled customers' values and attributions of a feature; NaN where it has no number."""
-
-    feature: Feature
-    value: Floats
-    attribution: Floats
-    reference: float
+TALL = 7  # rows of the beeswarm from which on it is as tall as two curves
+CURVE_HEIGHT = 258.0
+EDGE = 0.2  # the lowest and the highest part that a curve's sentence compares
 
 
 def attributions(source: Source, overview: Overview, catalog: Catalog) -> Section:
@@ -44,31 +36,81 @@ def attributions(source: Source, overview: Overview, catalog: Catalog) -> Sectio
     found = _read_points(source, features, catalog)
     if not found:
         return missing(NAME, TITLE, unexplained(source, overview))
-    clouds = [_cloud(points) for points in found[:SWARMS]]
-    curves = [
-        Curve(p.feature.label, p.feature.unit, p.value, p.attribution, p.reference)
-        for p in found
-        if p.feature.is_number and len(np.unique(p.value[np.isfinite(p.value)])) >= LEAST_VALUES
+    curves = [p for p in found if p.feature.is_number and _is_varied(p.value)][:CURVES]
+    plots = [_beeswarm_plot(found[:SWARMS], source.unit)]
+    plots += [
+        _dependence_plot(k + 1, points, source.unit, compares=not overview.is_untrained)
+        for k, points in enumerate(curves)
     ]
-    blocks = [beeswarm_figure(clouds, source.unit)]
-    blocks += [dependence_figure(k + 1, c, source.unit) for k, c in enumerate(curves[:CURVES])]
     sentence = _sentence(found[0], sampled, size, overview)
-    return Section(NAME, TITLE, sentence, (grid(blocks),))
+    return Section(NAME, TITLE, sentence, (Grid(plots),))
 
 
 def _sentence(first: Points, sampled: int, size: int, overview: Overview) -> str:
     if size == 1:
         moved = float(first.attribution[0])
-        return f"For the one customer, “{plain(first.feature.label, 60)}” adds {signed(moved)}."
+        return f"For the one customer, “{first.feature.label}” adds {signed(moved)}."
     up = float((first.attribution > 0).mean())
     of_all = counted(size, "customer" if size == overview.customers else "explained customer")
     whose = (
-        f"one of {sampled:,} of {of_all}, drawn by lot" if sampled < size else f"one of {of_all}"
+        f"one of {sampled:,} of {of_all}, drawn at random" if sampled < size else f"one of {of_all}"
     )
     return (
         f"Each dot is {whose}. To the right a feature raises the prediction, to the left it "
-        f"lowers it: “{plain(first.feature.label, 60)}” raises it for {percent(up)} of them."
+        f"lowers it: “{first.feature.label}” raises it for {percent(up)} of them."
     )
+
+
+def _is_varied(value: Floats) -> bool:
+    return len(np.unique(value[np.isfinite(value)])) >= LEAST_VALUES
+
+
+def _beeswarm_plot(found: Sequence[Points], money: str) -> Plot:
+    clouds = [_cloud(points) for points in found]
+    furthest = max(clouds, key=lambda cloud: float(np.abs(cloud.attribution).max()))
+    low, high = float(furthest.attribution.min()), float(furthest.attribution.max())
+    span = signed(low) if low == high else f"from {signed(low)} to {signed(high)} by customer"
+    sentence = f"“{furthest.label}” reaches furthest: {span}."
+    title = f"Attributions of the first {counted(len(clouds), 'feature')}"
+    legend = (("ramp", "value of the feature, low to high"), ("unknown", "unknown, or a text"))
+    return plot(
+        "beeswarm", title, sentence, ROW * len(clouds) + 46,
+        lambda drawing: paint_beeswarm(drawing, clouds, money),
+        legend=legend, kind="tall" if len(clouds) >= TALL else "",
+    )  # fmt: skip
+
+
+def _dependence_plot(number: int, points: Points, money: str, *, compares: bool) -> Plot:
+    """Attribution by value; `compares` with the typical customer, whom the rule does not know."""
+    known, label = points.known(), points.feature.label
+    sentence = _compared(known, points.reference if compares else None)
+    if len(known.value) < len(points.value):
+        unknown = counted(len(points.value) - len(known.value), "customer")
+        sentence += f" {unknown} without a value left out."
+    return plot(
+        f"dependence-{number}", label[:1].upper() + label[1:], sentence, CURVE_HEIGHT,
+        lambda drawing: paint_dependence(drawing, known, money),
+        legend=(("soft", "a customer"), ("ink", "median of the attribution")),
+    )  # fmt: skip
+
+
+def _compared(points: Points, typical: float | None) -> str:
+    """What the highest and the lowest values do, said as reasons say it."""
+    value = points.value
+    low, high = (float(q) for q in np.quantile(value, [EDGE, 1 - EDGE], method="nearest"))
+    lowest, highest = value <= low, value >= high
+    if low >= high:  # most have one value: compare them with the others
+        if (value > low).any():
+            highest = value > low
+            high = float(value[highest].min())
+        else:
+            lowest, highest = value < low, value >= low
+            low = float(value[lowest].max())
+    more = " or more" if float(value.max()) > high else ""
+    less = " or less" if float(value.min()) < low else ""
+    above, below = points.feature.phrase(high, more, typical), points.feature.phrase(low, less)
+    up, down = (signed(float(points.attribution[part].mean())) for part in (highest, lowest))
+    return f"“{above}” moves the prediction by {up} on average, “{below}” by {down}."
 
 
 def _first_features(source: Source) -> list[str]:
@@ -119,14 +161,8 @@ def _read_points(source: Source, features: Sequence[str], catalog: Catalog) -> l
         if not own.any():
             continue
         typical = reference[own][np.isfinite(reference[own])]
-        found.append(
-            Points(
-                catalog.find(feature),
-                value[own],
-                attribution[own],
-                float(typical.min()) if len(typical) else float("nan"),
-            )
-        )
+        lowest = float(typical.min()) if len(typical) else float("nan")
+        found.append(Points(catalog.find(feature), value[own], attribution[own], lowest))
     return found
 
 

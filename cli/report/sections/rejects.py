@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cva_sql.cli.report.page import Section, missing, table
+from cva_sql.cli.report.page import Section, Table, missing
 from cva_sql.cli.report.source import Source
-from cva_sql.cli.report.wording import counted, markup, percent, plain
+from cva_sql.cli.report.wording import counted, percent, plain
 
-NAME, TITLE = "rejects", "What was not used"
+NAME, TITLE = "rejects", "Rows that were not used"
 COLUMNS = ("table_name", "reason", "row_count", "raw_row_count")
 SHOWN = 60  # rows; more reasons than that are the user's own
 
@@ -29,15 +29,15 @@ def rejects(source: Source) -> Section:
         return Section(NAME, TITLE, f"All {of} were used.")
     sentence = (
         f"{sum(row[2] for row in rows):,} of {of} were not used; most of them, {rows[0][2]:,} of "
-        f"{plain(rows[0][0])}, for the reason {_words(rows[0][1])}."
+        f"{plain(rows[0][0])}, for the reason “{_words(rows[0][1])}”."
     )
     cells = [
-        [markup(row[0]), markup(_words(row[1]), 100), f"{row[2]:,}", f"{row[3]:,}",
+        [plain(row[0]), _words(row[1]), f"{row[2]:,}", f"{row[3]:,}",
          percent(row[2] / row[3] if row[3] else None)]
         for row in rows[:SHOWN]
     ]  # fmt: skip
     header = ("Table", "Reason", "Rows", "Of", "Share")
-    block = table(header, cells, texts=2, kind="narrow", caption="Rows that were not used")
+    block = Table(TITLE, header, cells, texts=2, kind="narrow")
     return Section(NAME, TITLE, sentence, (block,))
 
 
