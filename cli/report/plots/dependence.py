@@ -36,10 +36,12 @@ class Points:
     attribution: Floats
     reference: float
 
-    def known(self) -> Points:
+    def known(self, has_reference: bool) -> Points:
         """Those whose value is a number."""
-        known = np.isfinite(self.value)
-        return replace(self, value=self.value[known], attribution=self.attribution[known])
+        known, typical = np.isfinite(self.value), self.reference if has_reference else np.nan
+        return replace(
+            self, value=self.value[known], attribution=self.attribution[known], reference=typical
+        )
 
 
 def paint_dependence(drawing: Figure, points: Points, money: str) -> None:
@@ -56,7 +58,9 @@ def paint_dependence(drawing: Figure, points: Points, money: str) -> None:
     words = (money if unit == "money" else unit if unit in TOLD else "", "log" * across.is_log)
     notes = ", ".join(word for word in words if word)
     name = points.feature.label + (f" ({notes})" if notes else "")
-    frame.label_axes(axes, name, f"Attribution ({money})")
+    # The title has the label too: a unit that is cut off is nowhere else.
+    is_long = bool(notes) and text_width(name) > frame.ACROSS_ROOM
+    frame.label_axes(axes, notes if is_long else name, f"Attribution ({money})")
 
 
 def _paint_reference(axes: Axes, reference: float) -> None:

@@ -23,6 +23,7 @@ BEHIND = {"facecolor": CARD, "edgecolor": "none", "pad": 1}  # keeps lines out o
 # What a note's place is told in: of the data, above the axes, or across the whole figure.
 DATA, ABOVE = ("data", "data"), ("data", "axes fraction")
 ACROSS, CORNER = ("figure fraction", "data"), ("figure fraction", "figure fraction")
+ACROSS_ROOM = WIDTH - 60  # pixels of the x axis' name
 GAP = 8.0  # pixels between two labels of an axis
 MARGIN = 0.04  # of the axis, beyond the outermost value
 LINEAR_DECADES = 0.7  # how much room the linear part of a symlog axis has, in decades a side
@@ -174,7 +175,7 @@ def note(
 
 def label_axes(axes: Axes, x: str, y: str = "") -> None:
     """Names both axes; the name of y stands level at the figure's top, where it can be read."""
-    axes.set_xlabel(fitted(x, WIDTH - 60), labelpad=5)
+    axes.set_xlabel(fitted(x, ACROSS_ROOM), labelpad=5)
     if y:
         words = fitted(y, WIDTH - 12)
         note(axes, words, (0, 1), CORNER, (4, -3), va="top", colour=MUTED)

@@ -36,10 +36,11 @@ def attributions(source: Source, overview: Overview, catalog: Catalog) -> Sectio
     found = _read_points(source, features, catalog)
     if not found:
         return missing(NAME, TITLE, unexplained(source, overview))
-    curves = [p for p in found if p.feature.is_number and _is_varied(p.value)][:CURVES]
+    numbers = (p for p in found if p.feature.is_number)
+    curves = [p for p in numbers if _is_varied(p.value) and p.attribution.any()][:CURVES]
     plots = [_beeswarm_plot(found[:SWARMS], source.unit)]
     plots += [
-        _dependence_plot(k + 1, points, source.unit, compares=not overview.is_untrained)
+        _dependence_plot(k + 1, points, source.unit, is_typical=not overview.is_untrained)
         for k, points in enumerate(curves)
     ]
     sentence = _sentence(found[0], sampled, size, overview)
@@ -80,10 +81,10 @@ def _beeswarm_plot(found: Sequence[Points], money: str) -> Plot:
     )  # fmt: skip
 
 
-def _dependence_plot(number: int, points: Points, money: str, *, compares: bool) -> Plot:
-    """Attribution by value; `compares` with the typical customer, whom the rule does not know."""
-    known, label = points.known(), points.feature.label
-    sentence = _compared(known, points.reference if compares else None)
+def _dependence_plot(number: int, points: Points, money: str, *, is_typical: bool) -> Plot:
+    """Attribution by value; the packaged rule's reference is no typical customer."""
+    known, label = points.known(is_typical), points.feature.label
+    sentence = _compared(known)
     if len(known.value) < len(points.value):
         unknown = counted(len(points.value) - len(known.value), "customer")
         sentence += f" {unknown} without a value left out."
@@ -94,7 +95,7 @@ def _dependence_plot(number: int, points: Points, money: str, *, compares: bool)
     )  # fmt: skip
 
 
-def _compared(points: Points, typical: float | None) -> str:
+def _compared(points: Points) -> str:
     """What the highest and the lowest values do, said as reasons say it."""
     value = points.value
     low, high = (float(q) for q in np.quantile(value, [EDGE, 1 - EDGE], method="nearest"))
@@ -108,7 +109,8 @@ def _compared(points: Points, typical: float | None) -> str:
             low = float(value[lowest].max())
     more = " or more" if float(value.max()) > high else ""
     less = " or less" if float(value.min()) < low else ""
-    above, below = points.feature.phrase(high, more, typical), points.feature.phrase(low, less)
+    feature = points.feature
+    above, below = feature.phrase(high, more, points.reference), feature.phrase(low, less)
     up, down = (signed(float(points.attribution[part].mean())) for part in (highest, lowest))
     return f"“{above}” moves the prediction by {up} on average, “{below}” by {down}."
 

@@ -25,9 +25,11 @@ def waterfalls(source: Source, overview: Overview) -> Section:
     families = _families(source)
     found = [_waterfall(source, c, roles, families) for c, roles in chosen.items()]
     first = found[0]
-    start = "customer who spent nothing since" if overview.is_untrained else "typical customer"
+    start, who = "typical customer", "For a typical customer"
+    if overview.is_untrained:
+        start, who = "nothing spent", "For a customer who has spent nothing since ordering,"
     sentence = (
-        f"For a {start} {amount(first.baseline)} is predicted in "
+        f"{who} {amount(first.baseline)} is predicted in "
         f"{counted(overview.horizon_days, 'day')}. The feature families move the highest "
         f"prediction by {signed(first.predicted - first.baseline)} from there, to "
         f"{amount(first.predicted)}."
