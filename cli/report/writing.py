@@ -51,7 +51,7 @@ def write_report(shop: Shop, out: Path) -> Written:
 
 
 def make_page(shop: Shop) -> tuple[str, list[Section]]:
-    """The page and its sections; the same bytes as long as the tables are the same."""
+    """The page and its sections; the same bytes for the same tables and deployed model."""
     from cva_sql.cli.report.page import render
     from cva_sql.cli.report.sections.overview import head, read_overview
     from cva_sql.cli.report.source import opened
