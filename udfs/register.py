@@ -12,6 +12,7 @@ from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE, ShopExplainer
 from cva_sql.udfs.kinds import kind_functions
+from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, load_model
@@ -52,10 +53,10 @@ def register(
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
     database = database_file(con)
-    home = database.parent if database else None
-    models = Path(models_dir) if models_dir is not None else (home or Path()) / "cva_models"
+    models = Path(models_dir) if models_dir is not None else models_beside(database)
     encoder = ShopEncoder(models)
-    work = Path(work_dir) if work_dir is not None else home and home / ".cva"
+    beside = database.parent / WORK_FOLDER if database else None
+    work = Path(work_dir) if work_dir is not None else beside
     reader = text.Reader(encoder, work, database.stem if database else "")
     vector = f"FLOAT[{DIMENSION}]"
 

@@ -12,6 +12,7 @@ from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.cli.shop.sql_text import literal
+from cva_sql.udfs.places import models_beside
 
 MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt
 SOON_DAYS = 30  # a rule that won is not tried again before so many days of new facts
@@ -61,7 +62,7 @@ def _cva(shop: Shop, command: str, **variables: object) -> str:
     if own is None or name == "load":
         parts.append(f"--db {shlex.quote(str(shop.db))}")
     if name in ("run", "train"):
-        usual = own.models_dir if own else shop.db.parent / "cva_models"
+        usual = own.models_dir if own else models_beside(shop.db)
         if shop.models_dir != usual:
             parts.append(f"--models-dir {shlex.quote(str(shop.models_dir))}")
         known = own.vars if own else {}

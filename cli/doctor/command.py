@@ -9,11 +9,13 @@ import typer
 
 from cva_sql.cli.doctor.examination import examine
 from cva_sql.cli.doctor.report import describe
-from cva_sql.cli.shop.options import Json, ModelsDir, ShopDb, Vars
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.resolver import Need, open_shop
 
 
 def doctor(
     db: ShopDb = None,
+    project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
@@ -23,9 +25,11 @@ def doctor(
     The exit code is 1 where something is broken: a file that is not what its manifest says, a
     required column that is missing, a database that cannot be read.
     """
-    from cva_sql.cli.shop.resolver import find_shop
-
-    report = examine(find_shop(db, models_dir, variables))
+    report = examine(
+        open_shop(
+            db, project=project, variables=variables, models_dir=models_dir, need=Need.DATABASE
+        )
+    )
     print(json.dumps(asdict(report), indent=2) if as_json else "\n".join(describe(report)))
     if not report.is_fine:
         raise typer.Exit(1)

@@ -37,7 +37,7 @@ def examine(shop: Shop) -> Report:
         look_at_machine,
         look_at_value_model,
     )
-    from cva_sql.cli.run.publish import CURRENT
+    from cva_sql.cli.shop.shop import CURRENT
 
     machine = look_at_machine()
     encoder = look_at_encoder(shop.models_dir)

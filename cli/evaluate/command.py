@@ -17,7 +17,7 @@ from cva_sql.cli.evaluate.evaluation import (
     write_table,
 )
 from cva_sql.cli.shop.options import HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
-from cva_sql.cli.shop.resolver import open_shop, parse_date, shop_database
+from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def evaluate(
             raise UsageError(
                 "--table needs --predicted and --actual, e.g. --predicted p --actual y"
             )
-        database = shop_database(db, project)
+        database = open_shop(db, project=project, need=Need.NOTHING).db
         measured = _evaluate_table(database, table, predicted, actual, replicates)
         _print_metrics(measured, as_json)
         return

@@ -10,7 +10,7 @@ import typer
 
 from cva_sql.cli.explain.explanation import explain_customer, fill_explanations, parse_changes
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
-from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.udfs.errors import UsageError
 
 
@@ -47,7 +47,7 @@ def explain(
         variables=variables,
         models_dir=models_dir,
         project=project,
-        only_reads=customer is not None,
+        need=Need.ORDERS if customer is None else Need.DATABASE,
     )
     if customer is None:
         if changes:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from cva_sql.cli.export_model.encoder import ENCODER, export_encoder
-from cva_sql.cli.shop.options import Db, Json, ModelsDir
-from cva_sql.cli.shop.resolver import DEFAULT_DB
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.udfs.errors import UsageError
 
 
@@ -19,7 +19,8 @@ def export_model(
         str, typer.Argument(help="Which model: value, encoder, or another kind that is deployed.")
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
-    db: Db = DEFAULT_DB,
+    db: ShopDb = None,
+    project: ProjectDir = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
 ) -> None:
@@ -37,12 +38,12 @@ def export_model(
     from cva_sql.cli.shop.model_store import copy_model
     from cva_sql.udfs.sessions import VALUE, deployed_folder, deployed_versions, load_model
 
-    models = models_dir or db.parent / "cva_models"
-    known = {VALUE, *deployed_versions(models)}
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    known = {VALUE, *deployed_versions(shop.models_dir)}
     if which not in known:
         named = ", ".join([VALUE, *sorted(known - {VALUE}), ENCODER])
         raise UsageError(f"{which} is no model that can be exported; there are: {named}")
-    folder = deployed_folder(models, which)
+    folder = deployed_folder(shop.models_dir, which)
     manifest = load_model(folder).manifest
     copy_model(folder, out)
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,9 +18,8 @@ from cva_sql.cli.models.inventory import (
     value_models,
 )
 from cva_sql.cli.models.report import describe_details, models_table, size_text
-from cva_sql.cli.shop.options import Json, ModelsDir, ShopDb
-from cva_sql.cli.shop.own_project import find_project, read_project
-from cva_sql.cli.shop.resolver import DEFAULT_DB
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.resolver import Need, open_shop
 
 models = typer.Typer(
     name="models",
@@ -32,9 +30,14 @@ models = typer.Typer(
 
 
 @models.command("list")
-def list_models(db: ShopDb = None, models_dir: ModelsDir = None, as_json: Json = False) -> None:
+def list_models(
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
     """List the trained models, the packaged rule and the encoder; * marks what scores."""
-    folder = _models_dir(db, models_dir)
+    folder = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING).models_dir
     found = value_models(folder)
     encoder = encoder_summary(folder)
     others = other_models(folder)
@@ -60,11 +63,12 @@ def info(
         ),
     ] = None,
     db: ShopDb = None,
+    project: ProjectDir = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
 ) -> None:
     """Show what is known of a model, and check that its file is the one that was evaluated."""
-    folder = _models_dir(db, models_dir)
+    folder = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING).models_dir
     if version == ENCODER:
         details, problem = encoder_details(folder)
     else:
@@ -75,11 +79,3 @@ def info(
         print("\n".join(describe_details(details)))
     if problem is not None:
         raise problem
-
-
-def _models_dir(db: Path | None, models_dir: Path | None) -> Path:
-    """Where the models lie; no database has to be there to look at them."""
-    if models_dir is not None:
-        return models_dir
-    root = find_project(Path()) if db is None else None
-    return read_project(root).models_dir if root else (db or DEFAULT_DB).parent / "cva_models"

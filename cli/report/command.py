@@ -12,7 +12,7 @@ import typer
 
 from cva_sql.cli.report.writing import SectionState, Written, write_report
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
-from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.shop.resolver import Need, open_shop
 
 
 def report(
@@ -31,7 +31,7 @@ def report(
     before, it shows training's own validation.
     """
     shop = open_shop(
-        db, variables=variables, models_dir=models_dir, project=project, only_reads=True
+        db, variables=variables, models_dir=models_dir, project=project, need=Need.DATABASE
     )
     written = write_report(shop, out)
     print(json.dumps(asdict(written)) if as_json else describe(written))

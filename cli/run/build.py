@@ -37,9 +37,10 @@ def run_shop(shop: Shop) -> Run:
 
     from cva_sql.cli.embed.texts import count_texts, status_counts
     from cva_sql.cli.run.gates import check_scores
-    from cva_sql.cli.run.publish import CURRENT, DATABASE, publish
+    from cva_sql.cli.run.publish import publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import step
+    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.udfs.journal import clear_journals
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
@@ -64,7 +65,7 @@ def run_shop(shop: Shop) -> Run:
         status_counts(shop),
         gate.model_version,
         gate.worst,
-        str(shop.published / CURRENT / DATABASE),
+        str(shop.published / CURRENT / PUBLISHED_FILE),
     )
 
 

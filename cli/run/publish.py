@@ -8,11 +8,9 @@ from pathlib import Path
 
 from cva_sql.cli.run.marts import find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, Shop
 from cva_sql.udfs.errors import CvaError
 
-DATABASE = "cva.duckdb"
-CURRENT = "current"
 KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
 UNFINISHED = ".unfinished-"
 
@@ -51,7 +49,7 @@ def _copy_tables(shop: Shop, folder: Path) -> None:
     con = connect(shop.db)
     try:
         marts = find_marts(shop, con)
-        con.execute(f"attach '{_quoted(folder / DATABASE)}' as published")
+        con.execute(f"attach '{_quoted(folder / PUBLISHED_FILE)}' as published")
         for mart in marts:
             name, source = _name(mart.name), f"{_name(mart.schema)}.{_name(mart.name)}"
             try:

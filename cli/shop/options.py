@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-Db = Annotated[Path, typer.Option("--db", help="The shop's DuckDB database.")]
 ShopDb = Annotated[
     Path | None,
     typer.Option(

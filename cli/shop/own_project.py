@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import models_beside
 
 PROJECT_FILE = "dbt_project.yml"
 PROFILES_FILE = "profiles.yml"
+DEFAULT_SCHEMA = "main"  # DuckDB's own, where a profile names none
 PACKAGE_FILES = ("packages.yml", "dependencies.yml")
 PACKAGE = "cva"  # the package's name in dbt
 PLUGIN = "cva_sql.udfs.plugin"
@@ -85,7 +87,7 @@ def read_project(root: Path) -> OwnProject:
             f"target {target!r} of profile {profile!r} has path {path}; cva's commands need a "
             "DuckDB file"
         )
-    schema = render(output.get("schema", "main"), root)
+    schema = render(output.get("schema", DEFAULT_SCHEMA), root)
     if not PLAIN_NAME.fullmatch(schema):
         raise CvaError(
             f"target {target!r} of profile {profile!r} has schema {schema!r}; cva's commands need "
@@ -94,7 +96,7 @@ def read_project(root: Path) -> OwnProject:
     db = _shown(root / Path(path).expanduser())
     models = [p.get("config", {}).get("models_dir") for p in _plugins(output)]
     models = [render(m, root) for m in models if m]
-    models_dir = root / models[0] if models else db.parent / "cva_models"
+    models_dir = root / models[0] if models else models_beside(db)
     return OwnProject(root, profile, target, output, db, schema, models_dir, _cva_vars(settings))
 
 

@@ -1,18 +1,26 @@
-"""Finds the shop that the options name: its database, dbt project, vars and models."""
+"""Finds the shop that the options name: its database, dbt project, vars, schema and models."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import has_table
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.own_project import PROJECT_FILE, find_project, read_project
+from cva_sql.cli.shop.own_project import (
+    DEFAULT_SCHEMA,
+    PROJECT_FILE,
+    find_project,
+    read_project,
+)
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import models_beside
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.own_project import OwnProject
@@ -22,50 +30,55 @@ DEFAULT_DB = Path("shop.duckdb")
 MAX_HORIZON_DAYS = 730
 
 
+class Need(Enum):
+    """What a command needs of a shop. One that only reads may be open in other processes."""
+
+    NOTHING = "no database has to be there"
+    DATABASE = "only reads: the database is there, with orders or without"
+    ORDERS = "builds tables: the database is there and has orders"
+
+
 def open_shop(
-    db: Path | None,
+    db: Path | None = None,
     *,
+    project: Path | None = None,
+    variables: str | Mapping[str, Any] | None = None,
+    models_dir: Path | None = None,
     as_of: str | None = None,
     horizon_days: int | None = None,
-    variables: str | None = None,
-    models_dir: Path | None = None,
-    project: Path | None = None,
-    only_reads: bool = False,
+    need: Need = Need.ORDERS,
 ) -> Shop:
     """The shop that the options describe; raises UsageError where one cannot be taken.
 
-    Without `db` it is that of the dbt project in `project`, by default the current folder. One that
-    `only_reads` may be open in other processes that read, and may lack the orders.
+    Without `db` it is that of the dbt project in `project`, by default the current folder.
     """
     own = _own_project(db, project)
-    if own is not None:
-        db = own.db
-        models_dir = models_dir or own.models_dir
-    db = db or DEFAULT_DB
-    if not db.is_file():
-        raise UsageError(
-            f"{db} does not exist; load orders into it with: cva load orders FILE --db {db}"
-        )
     settings = {**(own.vars if own else {}), **parse_vars(variables)}
     if as_of is not None:
         settings["cva_as_of"] = parse_date(as_of, "--as-of").isoformat()
     if horizon_days is not None:
         settings["cva_horizon_days"] = horizon_days
-    horizon = settings.get("cva_horizon_days", 90)
+    db = own.db if own else db or DEFAULT_DB
+    models = models_dir or (own.models_dir if own else models_beside(db))
+    shop = Shop(db, models, settings, own.schema if own else DEFAULT_SCHEMA, own)
+    require(shop, need)
+    return shop
+
+
+def require(shop: Shop, need: Need) -> None:
+    """Raises UsageError or CvaError, with the command that helps, where the shop lacks `need`."""
+    if need is not Need.NOTHING and not shop.db.is_file():
+        raise UsageError(
+            f"{shop.db} does not exist; load orders into it with: "
+            f"cva load orders FILE --db {shop.db}"
+        )
+    horizon = shop.var("cva_horizon_days")
     if not isinstance(horizon, int) or not 1 <= horizon <= MAX_HORIZON_DAYS:
         raise UsageError(
             f"--horizon-days is {horizon}; expected a whole number from 1 to {MAX_HORIZON_DAYS}"
         )
-    shop = Shop(
-        db,
-        models_dir or db.parent / "cva_models",
-        settings,
-        own.schema if own else "main",
-        own,
-    )
-    if not only_reads:
+    if need is Need.ORDERS:
         _require_orders(shop)
-    return shop
 
 
 def _own_project(db: Path | None, folder: Path | None) -> OwnProject | None:
@@ -95,12 +108,6 @@ def _own_project(db: Path | None, folder: Path | None) -> OwnProject | None:
     return own
 
 
-def shop_database(db: Path | None, project: Path | None) -> Path:
-    """The database that the options name: the project's where there is one."""
-    own = _own_project(db, project)
-    return own.db if own else db or DEFAULT_DB
-
-
 def parse_date(text: str, option: str) -> date:
     """A YYYY-MM-DD date; raises UsageError."""
     try:
@@ -109,28 +116,31 @@ def parse_date(text: str, option: str) -> date:
         raise UsageError(f"{option} is {text!r}; expected a date like 2025-12-31") from None
 
 
-def parse_vars(text: str | None) -> dict[str, Any]:
-    """The dbt vars of --vars; raises UsageError."""
-    if not text:
+def parse_vars(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The dbt vars of --vars, which are text, or of a mapping; raises UsageError."""
+    if not given:
         return {}
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
+    value: Any = dict(given) if isinstance(given, Mapping) else _read_vars(given)
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise UsageError(
-            f"--vars is '{shortened(text)}'; expected names and values, e.g. "
+            f"--vars is '{shortened(str(given))}'; expected names and values, e.g. "
             "'{cva_currency: EUR}'"
         )
     return value
 
 
+def _read_vars(text: str) -> Any:
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = re.sub(r"\s+", " ", str(error))
+        raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
+
+
 def _require_orders(shop: Shop) -> None:
-    schema = str(shop.vars.get("cva_raw_schema", "raw"))
-    table = str(shop.vars.get("cva_orders_identifier", "orders"))
+    schema, table = shop.raw_table("orders")
     if has_table(shop.db, schema, table):
         return
     if shop.project:
@@ -142,20 +152,3 @@ def _require_orders(shop: Shop) -> None:
         f"{shop.db} has no table {schema}.{table}; load it with: "
         f"cva load orders FILE --db {shop.db}"
     )
-
-
-def find_shop(db: Path | None, models_dir: Path | None, variables: str | None = None) -> Shop:
-    """The shop that the options name, orders or none; else that of the dbt project in this folder.
-
-    Raises UsageError where its database does not exist.
-    """
-    root = find_project(Path()) if db is None else None
-    own = read_project(root) if root else None
-    db = own.db if own else db or DEFAULT_DB
-    if not db.is_file():
-        raise UsageError(
-            f"{db} does not exist; load orders into it with: cva load orders FILE --db {db}"
-        )
-    settings = {**(own.vars if own else {}), **parse_vars(variables)}
-    models = models_dir or (own.models_dir if own else db.parent / "cva_models")
-    return Shop(db, models, settings, own.schema if own else "main", own)

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cva_sql.cli.shop.own_project import OwnProject
+from cva_sql.cli.shop.defaults import default_vars
+from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA, OwnProject
+from cva_sql.udfs.places import WORK_FOLDER
+
+PUBLISHED = "published"
+CURRENT = "current"  # in the folder of published runs: a link to the one that readers open
+PUBLISHED_FILE = "cva.duckdb"
 
 
 @dataclass(frozen=True)
@@ -21,18 +27,27 @@ class Shop:
     db: Path
     models_dir: Path
     vars: Mapping[str, Any] = field(default_factory=dict)
-    schema: str = "main"
+    schema: str = DEFAULT_SCHEMA
     project: OwnProject | None = None
+
+    def var(self, name: str) -> Any:
+        """A dbt var: what was set, else the package's default."""
+        return self.vars[name] if name in self.vars else default_vars().get(name)
+
+    def raw_table(self, table: str) -> tuple[str, str]:
+        """Schema and name of the user's table behind a canonical one, as the vars name it."""
+        identifier = self.vars.get(f"cva_{table}_identifier", table)
+        return str(self.var("cva_raw_schema")), str(identifier)
 
     @property
     def work_dir(self) -> Path:
         """dbt's own files: profile, target, logs."""
-        return self.db.resolve().parent / ".cva"
+        return self.db.resolve().parent / WORK_FOLDER
 
     @property
     def published(self) -> Path:
         """The folder that readers open."""
-        return self.db.parent / "published"
+        return self.db.parent / PUBLISHED
 
     @property
     def naming(self) -> str:

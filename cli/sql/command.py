@@ -14,8 +14,8 @@ import typer
 
 from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.lock import exclusive
-from cva_sql.cli.shop.options import Json, ModelsDir, ShopDb
-from cva_sql.cli.shop.resolver import find_shop
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.cli.sql.printing import is_outcome, print_box, print_csv, print_json, say_outcome
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -44,6 +44,7 @@ def sql(
         ),
     ] = None,
     db: ShopDb = None,
+    project: ProjectDir = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
@@ -57,7 +58,7 @@ def sql(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
-    shop = find_shop(db, models_dir)
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.DATABASE)
     form = Format.JSON if as_json else Format.CSV if as_csv else Format.BOX
     if statement is None and sys.stdin.isatty():
         with _opened(shop, read_only=read_only) as con:

@@ -137,8 +137,10 @@ def project(sample_shop: Any, cva: Any, tmp_path_factory: pytest.TempPathFactory
     write_project(root)
     environment = {**os.environ, "WAREHOUSE": str(Path("..", "data", db.name))}
 
-    def call(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
-        done = cva(*arguments, cwd=root, env={**environment, **changes})
+    def call(
+        *arguments: object, cwd: Path = root, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = cva(*arguments, cwd=cwd, env={**environment, **changes})
         assert isinstance(done, subprocess.CompletedProcess)
         return done
 
@@ -316,6 +318,20 @@ def test_a_project_is_found_from_elsewhere(
     assert shop.naming == f" --project {project.root}"
     with pytest.raises(UsageError, match="complete it with: cva init"):
         open_shop(None, project=tmp_path)
+
+
+def test_every_command_that_reads_takes_the_project_too(project: Project, tmp_path: Path) -> None:
+    def call(*arguments: str) -> str:
+        named = ("--project", project.root)
+        done = project.call(*arguments, *named, cwd=tmp_path, WAREHOUSE=str(project.db))
+        return done.stdout
+
+    query = "select count(*) > 0 as n from analytics.customer_value"
+    assert json.loads(call("sql", query, "--json")) == [{"n": True}]
+    report = json.loads(call("doctor", "--json"))
+    assert Path(report["database"]).resolve() == project.db.resolve()
+    models = json.loads(call("models", "list", "--json"))
+    assert [model["is_deployed"] for model in models["value"]] == [True, False]
 
 
 @pytest.mark.parametrize(

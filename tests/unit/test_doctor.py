@@ -23,7 +23,7 @@ from cva_sql.cli.doctor.package_sql import PackageSql
 from cva_sql.cli.doctor.report import describe
 from cva_sql.cli.doctor.tables import Table
 from cva_sql.cli.shop.model_store import deploy
-from cva_sql.cli.shop.resolver import find_shop, parse_vars
+from cva_sql.cli.shop.resolver import Need, open_shop, parse_vars
 from cva_sql.udfs.encoder import encoder_folder
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.sessions import baseline_folder
@@ -54,7 +54,7 @@ def change(db: Path) -> Callable[..., None]:
 
 @pytest.fixture
 def look(db: Path) -> Examine:
-    return lambda variables=None: examine(find_shop(db, None, variables))
+    return lambda variables=None: examine(open_shop(db, variables=variables, need=Need.DATABASE))
 
 
 def table(report: Report, name: str = "orders") -> Table:
