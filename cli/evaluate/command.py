@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cva_sql.cli.evaluate.evaluation import (
-    DECILE_COLUMNS,
-    METRIC_COLUMNS,
-    decile_rows,
     evaluate_shop,
-    metric_rows,
-    write_table,
+    write_evaluation,
 )
 from cva_sql.cli.shop.options import HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
 from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
@@ -80,16 +77,9 @@ def evaluate(
     dates = [parse_date(text, "--as-of") for text in as_of or []]
     with exclusive(shop):
         result = evaluate_shop(shop, dates, replicates, is_ablated=ablation)
-        metrics, deciles = metric_rows(result), decile_rows(result)
-        write_table(shop, "cva_model_metrics", METRIC_COLUMNS, metrics)
-        write_table(shop, "cva_model_deciles", DECILE_COLUMNS, deciles)
+        found = write_evaluation(shop, result)
     if as_json:
-        found = {
-            "metrics": metrics,
-            "deciles": deciles,
-            "verdicts": [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
-        }
-        print(json.dumps(plain(found), indent=2))
+        print(json.dumps(plain(asdict(found)), indent=2))
         return
     print(describe(result))
     print(f"every metric with its interval: select * from {shop.schema}.cva_model_metrics")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,15 @@ DECILE_COLUMNS = {
     "purchase_probability": ("double", "mean predicted probability to buy; null without one"),
     "buyers_rate": ("double", "share who bought, 0 to 1"),
 }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A back-test: a row per date (None for the mean over dates), model and metric or decile."""
+
+    metrics: list[dict[str, Any]]
+    deciles: list[dict[str, Any]]
+    verdicts: list[str]
 
 
 def evaluate_shop(
@@ -151,6 +161,18 @@ def decile_rows(result: Backtest) -> list[dict[str, Any]]:
         }
         for decile in result.deciles
     ]
+
+
+def write_evaluation(shop: Shop, result: Backtest) -> Evaluation:
+    """Writes the figures to cva_model_metrics and cva_model_deciles, and says what they are."""
+    found = Evaluation(
+        metric_rows(result),
+        decile_rows(result),
+        [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
+    )
+    write_table(shop, "cva_model_metrics", METRIC_COLUMNS, found.metrics)
+    write_table(shop, "cva_model_deciles", DECILE_COLUMNS, found.deciles)
+    return found
 
 
 def write_table(

@@ -23,7 +23,21 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
             raise CvaError(
                 f"{db} is in use by another process; close it there, or read published/current"
             ) from None
+        if "different configuration" in text:
+            raise CvaError(
+                f"{db} is open in this very process; close that connection first, e.g. con.close()"
+            ) from None
         raise CvaError(f"{db} cannot be opened: {text}") from None
+
+
+def check_not_open_here(db: Path) -> None:
+    """Raises CvaError where this process has a connection of its own to the database.
+
+    dbt runs in a child process, and would wait or fail for the lock that such a connection holds.
+    DuckDB refuses a second connection of the other kind, so that one of the two tells.
+    """
+    for read_only in (False, True):
+        connect(db, read_only=read_only).close()
 
 
 def has_table(db: Path, schema: str, table: str) -> bool:
@@ -42,4 +56,4 @@ def has_table(db: Path, schema: str, table: str) -> bool:
 
 def reason_of(error: Exception) -> str:
     """DuckDB's error in one line; our own message where a SQL function raised it."""
-    return str(error).split("ModelError: ")[-1].splitlines()[0]
+    return str(error).split("ModelError: ")[-1].strip().splitlines()[0]

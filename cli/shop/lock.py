@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cva_sql.cli.shop.connection import check_not_open_here
 from cva_sql.cli.shop.shop import Shop
 from cva_sql.udfs.errors import CvaError
 
@@ -14,8 +15,10 @@ def exclusive(shop: Shop) -> Iterator[None]:
     """Keeps other `cva` commands that write off the shop, also between dbt's turns.
 
     The system lets go of it when the process ends, however it ends. Raises CvaError where another
-    process has it.
+    process has it, or where this one has a connection of its own open.
     """
+    if shop.db.exists():
+        check_not_open_here(shop.db)
     try:
         import fcntl
     except ImportError:  # not on Windows: DuckDB's own lock has to do

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cva_sql.cli.shop.connection import connect
-from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
-from cva_sql.cli.shop.shop import Shop
 from cva_sql.cli.sql.printing import is_outcome, print_box, print_csv, print_json, say_outcome
+from cva_sql.cli.sql.session import one_line_errors, only_reads, opened, split
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -61,47 +56,17 @@ def sql(
     shop = open_shop(db, project=project, models_dir=models_dir, need=Need.DATABASE)
     form = Format.JSON if as_json else Format.CSV if as_csv else Format.BOX
     if statement is None and sys.stdin.isatty():
-        with _opened(shop, read_only=read_only) as con:
+        with opened(shop, read_only=read_only) as con:
             _prompt(con, form, f"{shop.db}; end a statement with ; and leave with {LEAVE[0]}")
         return
-    queries = _split(statement if statement is not None else sys.stdin.read())
+    queries = split(statement if statement is not None else sys.stdin.read())
     if not queries:
         raise UsageError('no statement; give one, e.g. cva sql "select count(*) from raw.orders"')
-    only_reads = all(_only_reads(query) for query in queries)
-    with _opened(shop, read_only=read_only or only_reads) as con:
+    is_read = all(only_reads(query) for query in queries)
+    with opened(shop, read_only=read_only or is_read) as con:
         for query in queries:
             _run(con, query, form)
     sys.stdout.flush()  # here, where a reader that went away is not yet an error at exit
-
-
-@contextmanager
-def _opened(shop: Shop, *, read_only: bool) -> Iterator[DuckDBPyConnection]:
-    """A connection with the functions registered; one that may write keeps other commands off."""
-    from cva_sql.udfs.register import register, unregister
-
-    with nullcontext() if read_only else exclusive(shop):
-        con = connect(shop.db, read_only=read_only)
-        try:
-            # A mistyped table must not become a variable of ours.
-            con.execute("set python_enable_replacements = false").fetchall()
-            register(con, models_dir=shop.models_dir)
-            yield con
-        finally:
-            unregister(con)
-            con.close()
-
-
-def _split(text: str) -> Sequence[Statement]:
-    import duckdb
-
-    with duckdb.connect() as parser, _one_line_errors():
-        return parser.extract_statements(text)
-
-
-def _only_reads(statement: Statement) -> bool:
-    kinds = {"SELECT", "EXPLAIN", "PRAGMA", "SET", "VARIABLE_SET", "RELATION"}
-    hidden = r"\bnextval\b|\bexplain\s+analyze\b"  # what writes, and may do so inside of these
-    return statement.type.name in kinds and not re.search(hidden, statement.query, re.IGNORECASE)
 
 
 def _prompt(con: DuckDBPyConnection, form: Format, welcome: str) -> None:
@@ -117,7 +82,7 @@ def _prompt(con: DuckDBPyConnection, form: Format, welcome: str) -> None:
             text = text + line if (text + line).strip() else ""
             if text and (not line or sqlite3.complete_statement(text)):
                 query, text = text, ""
-                for statement in _split(query):
+                for statement in split(query):
                     _run(con, statement, form)
         except KeyboardInterrupt:
             print(file=sys.stderr)
@@ -129,20 +94,9 @@ def _prompt(con: DuckDBPyConnection, form: Format, welcome: str) -> None:
             return
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Raises what DuckDB says as a CvaError of one line, ours where a function of ours says it."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.Error as error:
-        raise CvaError(str(error).split("ModelError: ")[-1].strip().splitlines()[0]) from None
-
-
 def _run(con: DuckDBPyConnection, statement: Statement, form: Format) -> None:
     """Prints the rows of a statement, or, on stderr, how many it changed."""
-    with _one_line_errors():
+    with one_line_errors():
         if form is Format.BOX:
             print_box(con, statement)
             return

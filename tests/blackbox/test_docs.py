@@ -71,6 +71,20 @@ def test_the_commands_of_a_page_run_as_they_stand(
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+def test_the_python_of_its_page_runs_as_it_stands(shop_files: Path, tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes((shop_files / "sales.csv").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks(DOCS / "python.md", "python"))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "nanobind" not in done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_parses_and_links_lead_somewhere(page: Path) -> None:
     for block in blocks(page, "python"):

@@ -1,0 +1,48 @@
+"""Reads customer_value, as it was built or as it was published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import Shop
+
+TABLE = "customer_value"
+
+
+def read_scores(shop: Shop, columns: Sequence[str] | None, is_published: bool) -> Any:
+    """The rows of customer_value as a pyarrow Table, in order of customer_id.
+
+    Raises CvaError where there are none yet, UsageError for a column that is not there.
+    """
+    import duckdb
+
+    from cva_sql.cli.shop.connection import connect, reason_of
+    from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
+    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
+    from cva_sql.cli.shop.sql_text import column_names, listed, quoted
+
+    db = shop.published / CURRENT / PUBLISHED_FILE if is_published else shop.db
+    schema = DEFAULT_SCHEMA if is_published else shop.schema
+    if not db.is_file():
+        raise CvaError(f"{db} does not exist; publish it with: cva run{shop.naming}")
+    table = f"{quoted(schema)}.{quoted(TABLE)}"
+    con = connect(db, read_only=True)
+    try:
+        known = column_names(con, f"from {table}")
+        for name in columns or []:
+            if name not in known:
+                raise UsageError(f"{TABLE} has no column {name!r}; it has: {listed(known)}")
+        chosen = ", ".join(quoted(name) for name in columns or known)
+        return con.sql(f"select {chosen} from {table} order by customer_id").to_arrow_table()
+    except duckdb.CatalogException:
+        raise CvaError(
+            f"{db} has no table {schema}.{TABLE}; make it with: cva run{shop.naming}"
+        ) from None
+    except duckdb.Error as error:
+        raise CvaError(reason_of(error)) from None
+    finally:
+        con.close()
