@@ -49,6 +49,7 @@ def examine(shop: Shop) -> Report:
         model.problem,
         unreadable,
         *(table.problem for table in (findings.tables if findings else ())),
+        findings.problem if findings else None,
     ]
     current = shop.published / CURRENT
     return Report(

@@ -1,15 +1,16 @@
-"""What `cva doctor` reads from the database; it writes nothing but temporary views."""
+"""What `cva doctor` reads from the database; it writes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.doctor.package_sql import PackageSql
+from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
+from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.shop import Shop
-from cva_sql.cli.shop.sql_text import one_line, quoted
-from cva_sql.udfs.errors import CvaError
+from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, column_names, literal, one_line, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,10 +19,7 @@ LATE_GAPS = 3  # times the gap that 95 % of the past ones did not exceed
 DEVIATIONS = 8  # an amount this many robust deviations up in the logarithm is worth a look
 FACTOR = 10  # times the median, at the least: where prices hardly differ, deviations are tiny
 NAMED = 10  # outliers that are named
-MAY_BE_CANCELLED = (
-    "cancel|storn|annul|anul|void|declin|reject|refus|fail|abort|abandon|expir|fraud|charge.?back"
-    "|unpaid|iptal|отмен|取消|キャンセル"
-)
+ORDERS = "stg_cva__orders"
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the database says. `doubtful_statuses` may mean cancelled and still count."""
+    """All that the database says. `doubtful_statuses` may mean cancelled and still count.
+
+    `problem` says why the tables could not be staged at all.
+    """
 
     tables: tuple[Table, ...]
     are_rejects_of_last_build: bool
@@ -98,64 +99,81 @@ class Findings:
     doubtful_statuses: dict[str, int]
     build: Build | None
     foreign_tables: int
+    problem: str | None = None
 
 
 def look_at_database(con: DuckDBPyConnection, shop: Shop) -> Findings:
     """Looks at every canonical table and at what was built."""
-    package = PackageSql(con, shop.vars, shop.project.root if shop.project else None)
-    tables = [_look_at_table(con, package, shop, name) for name in canonical_tables()]
-    rejects, of_last_build = _read_rejects(con, package, shop, tables)
-    if rejects is not None:
-        tables = [replace(table, rejects=rejects.get(table.name, {})) for table in tables]
-    has_orders = any(t.name == "orders" and t.relation and not t.problem for t in tables)
-    return Findings(
-        tuple(tables),
-        of_last_build,
-        _find_outliers(con, package) if has_orders else None,
-        _find_doubtful_statuses(con, package) if has_orders else {},
-        _read_build(con, package, shop),
-        _count_foreign_tables(con, shop, tables),
-    )
+    tables = [_look_at_table(con, shop, name) for name in canonical_tables()]
+    foreign = _count_foreign_tables(con, shop, tables)
+    build = _read_build(con, shop)
+    if not any(table.relation for table in tables):
+        return Findings(tuple(tables), False, None, {}, build, foreign)
+    with staged(con, shop) as staging:
+        tables = [_add_staging(con, shop, staging, table) for table in tables]
+        rejects = _read_rejects(con, staging)
+        if rejects is not None:
+            tables = [replace(table, rejects=rejects.get(table.name, {})) for table in tables]
+        return Findings(
+            tuple(tables),
+            staging.is_of_last_build,
+            _find_outliers(con, staging),
+            _find_doubtful_statuses(con, staging),
+            build,
+            foreign,
+            staging.problem,
+        )
 
 
-def _look_at_table(con: DuckDBPyConnection, package: PackageSql, shop: Shop, name: str) -> Table:
+def _look_at_table(con: DuckDBPyConnection, shop: Shop, name: str) -> Table:
+    """The user's table as it is, before anything is made of it."""
     import duckdb
 
-    schema = str(package.var("cva_raw_schema"))
-    relation = package.relation(schema, str(package.var(f"cva_{name}_identifier", name)))
+    relation = find_relation(con, *shop.raw_table(name))
     if relation is None:
         return Table(name)
     table = Table(name, relation.replace('"', ""))
+    mapped = shop.vars.get(f"cva_{name}_columns")
     try:
         rows = int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])
-        mapped = package.var(f"cva_{name}_columns", {})
-        present = {column.lower(): quoted(column) for column in package.columns(relation)}
-        expected = canonical_tables()[name]
-        known = {**present, **mapped}
-        columns = {column: str(known[column]) for column in expected if column in known}
-        missing = [c for c, (_, required) in expected.items() if c not in known and not required]
-        table = replace(table, rows=rows, columns=columns, missing=tuple(missing))
-        query = package.macro("source_or_empty", name)
-        times = [c for c in columns if expected[c][0] == "time"]
-        con.execute(f"create temp view {quoted(_view(name))} as {query}").fetchall()
-        if times:
-            return _add_times(con, package, table, times[0])
+        present = {c.lower(): quoted(c) for c in column_names(con, f"from {relation}")}
+    except duckdb.Error as error:
+        return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
+    expected = canonical_tables()[name]
+    known = {**present, **(mapped if isinstance(mapped, Mapping) else {})}
+    columns = {column: str(known[column]) for column in expected if column in known}
+    missing = [c for c, (_, required) in expected.items() if c not in known and not required]
+    return replace(table, rows=rows, columns=columns, missing=tuple(missing))
+
+
+def _add_staging(con: DuckDBPyConnection, shop: Shop, staging: Staging, table: Table) -> Table:
+    """The table with the span of its facts, and with what dbt says is wrong with it."""
+    import duckdb
+
+    if table.relation is None or table.problem is not None:
         return table
-    except CvaError as error:
-        return replace(table, problem=str(error))
+    if table.name in staging.problems:
+        return replace(table, problem=staging.problems[table.name])
+    model = f"stg_cva__{table.name}"
+    times = [c for c, (kind, _) in canonical_tables()[table.name].items() if kind == "time"]
+    known = set(staging.columns(con, model))
+    dated = [c for c in times if c in (table.columns or {}) and c in known]
+    if not dated:
+        return table
+    try:
+        return _add_times(con, shop, staging.model(model), table, dated[0])
     except duckdb.Error as error:
         return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
 
 
-def _view(name: str) -> str:
-    """The name of the temporary view with the canonical columns."""
-    return f"doctor_{name}"
-
-
-def _add_times(con: DuckDBPyConnection, package: PackageSql, table: Table, column: str) -> Table:
-    now = package.macro("now")
+def _add_times(
+    con: DuckDBPyConnection, shop: Shop, relation: str, table: Table, column: str
+) -> Table:
+    wall_clock = f"timezone({literal(str(shop.var('cva_timezone')))}, now())"
+    fixed = shop.var("cva_now")
+    now = f"cast({literal(str(fixed))} as timestamp)" if fixed else wall_clock
     first, last, age, gap = con.execute(
-        f"with days as (select distinct cast({column} as date) as day from {_view(table.name)} "
+        f"with days as (select distinct cast({column} as date) as day from {relation} "
         f"where {column} between timestamp '1970-01-01' and {now}), "
         "gaps as (select day, day - lag(day) over (order by day) as gap from days) "
         f"select min(day)::varchar, max(day)::varchar, cast({now} as date) - max(day), "
@@ -164,47 +182,37 @@ def _add_times(con: DuckDBPyConnection, package: PackageSql, table: Table, colum
     return replace(table, first=first, last=last, age_days=age, usual_gap_days=gap)
 
 
-def _read_rejects(
-    con: DuckDBPyConnection, package: PackageSql, shop: Shop, tables: list[Table]
-) -> tuple[dict[str, dict[str, int]] | None, bool]:
-    """Table -> reason -> rows, and whether the last build counted them; else they are counted now.
-
-    None where they cannot be.
-    """
-    import duckdb
-
-    built = package.relation(f"{shop.schema}_cva", "cva_rejects")
+def _read_rejects(con: DuckDBPyConnection, staging: Staging) -> dict[str, dict[str, int]] | None:
+    """Table -> reason -> rows; None where they could not be counted."""
+    if not staging.columns(con, REJECTS):
+        return None
+    rows = con.execute(
+        f"select table_name, reason, row_count from {staging.model(REJECTS)} where row_count > 0 "
+        "and reason is not null order by table_name, row_count desc, reason"
+    ).fetchall()
     found: dict[str, dict[str, int]] = {}
-    if built is None and any(table.problem for table in tables):
-        return None, False
-    try:
-        relation = built or package.model("cva_rejects")
-        rows = con.execute(
-            f"select table_name, reason, row_count from {relation} where row_count > 0 "
-            "and reason is not null order by table_name, row_count desc, reason"
-        ).fetchall()
-    except (CvaError, duckdb.Error):
-        return None, False
     for table, reason, count in rows:
         found.setdefault(table, {})[reason] = count
-    return found, built is not None
+    return found
 
 
-def _find_outliers(con: DuckDBPyConnection, package: PackageSql) -> Outliers | None:
+def _find_outliers(con: DuckDBPyConnection, staging: Staging) -> Outliers | None:
     """None where no order can be used."""
+    if not staging.columns(con, ORDERS):
+        return None
     rows = con.execute(
         # Filters may run after a logarithm, which has none of 0.
         "with orders as (select distinct order_id, customer_id, amount, "
         "ln(greatest(cast(amount as double), 1e-4)) as size "
-        f"from {package.model('stg_cva__orders')} where reject_reason is null), "
+        f"from {staging.model(ORDERS)} where reject_reason is null), "
         "middle as (select median(size) as median from orders), "
-        "spread as (select median, 1.4826 * median(abs(size - median)) as robust, "
+        "deviations as (select median, 1.4826 * median(abs(size - median)) as robust, "
         "1.2533 * avg(abs(size - median)) as mean from orders, middle group by median), "
-        f"line as (select median, median + greatest({DEVIATIONS} * if(robust > 0, robust, mean), "
+        f"limits as (select median, median + greatest({DEVIATIONS} * if(robust > 0, robust, mean), "
         f"ln({FACTOR})) as edge "
-        "from spread) "
+        "from deviations) "
         "select exp(median), exp(edge), order_id, customer_id, cast(amount as double) "
-        "from line left join orders on size > edge + 1e-9 order by amount desc, order_id"
+        "from limits left join orders on size > edge + 1e-9 order by amount desc, order_id"
     ).fetchall()
     if not rows or rows[0][0] is None:
         return None
@@ -212,20 +220,23 @@ def _find_outliers(con: DuckDBPyConnection, package: PackageSql) -> Outliers | N
     return Outliers(len(named), rows[0][1], rows[0][0], tuple(named[:NAMED]))
 
 
-def _find_doubtful_statuses(con: DuckDBPyConnection, package: PackageSql) -> dict[str, int]:
+def _find_doubtful_statuses(con: DuckDBPyConnection, staging: Staging) -> dict[str, int]:
+    """Statuses whose name says cancelled, with the orders of theirs that count all the same."""
+    if not staging.columns(con, ORDERS):
+        return {}
     rows = con.execute(
-        f"select status, count(*) from {_view('orders')} where not {package.macro('is_cancelled')} "
-        f"and regexp_matches(lower(status), '{MAY_BE_CANCELLED}') group by status "
-        "order by count(*) desc, status"
+        f"select status, count(*) from {staging.model(ORDERS)} where reject_reason is null "
+        f"and cancelled_at is null and regexp_matches(lower(status), '{MAY_BE_CANCELLED}') "
+        "group by status order by count(*) desc, status"
     ).fetchall()
     return dict(rows)
 
 
-def _read_build(con: DuckDBPyConnection, package: PackageSql, shop: Shop) -> Build | None:
+def _read_build(con: DuckDBPyConnection, shop: Shop) -> Build | None:
     """None where customer_value was not built."""
     import duckdb
 
-    table = package.relation(shop.schema, "customer_value")
+    table = find_relation(con, shop.schema, "customer_value")
     if table is None:
         return None
     try:
@@ -241,7 +252,7 @@ def _read_build(con: DuckDBPyConnection, package: PackageSql, shop: Shop) -> Bui
     except duckdb.Error:
         return None  # a table of that name that is not ours
     as_of, customers, hashes, versions = rows[0]
-    texts = package.relation(f"{shop.schema}_cva", "cva_text_statuses")
+    texts = find_relation(con, f"{shop.schema}_cva", "cva_text_statuses")
     read: list[Any] = []
     if texts is not None:
         read = con.execute(f"select status, review_count from {texts} order by 1").fetchall()

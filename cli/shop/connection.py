@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -44,14 +45,20 @@ def has_table(db: Path, schema: str, table: str) -> bool:
     """Whether the database has a table or view of this name, in whatever case."""
     con = connect(db)
     try:
-        found = con.execute(
-            "select count(*) from information_schema.tables "
-            "where lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
-            [schema, table],
-        ).fetchall()
+        return find_relation(con, schema, table) is not None
     finally:
         con.close()
-    return bool(found[0][0])
+
+
+def find_relation(con: DuckDBPyConnection, schema: str, table: str) -> str | None:
+    """A table or view of the current database in SQL, however its name is spelt; else None."""
+    rows = con.execute(
+        "select table_schema, table_name from information_schema.tables where "
+        "table_catalog = current_database() and lower(table_schema) = lower(?) "
+        "and lower(table_name) = lower(?)",
+        [schema, table],
+    ).fetchall()
+    return f"{quoted(rows[0][0])}.{quoted(rows[0][1])}" if rows else None
 
 
 def reason_of(error: Exception) -> str:

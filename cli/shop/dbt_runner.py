@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
 QUIET_SECONDS = 2.0  # a line of progress at most this often
@@ -31,15 +33,17 @@ def run_dbt(
     environment: Mapping[str, str] | None = None,
     from_scratch: bool = False,
     arguments: Sequence[str] = (),
+    attached: Mapping[str, Path] | None = None,
 ) -> None:
     """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails.
 
     `environment` is added to the process's own, `arguments` to the command's. `from_scratch`: the
-    seeds and incremental models of the user's project are built anew as well.
+    seeds and incremental models of the user's project are built anew as well. `attached` are other
+    databases by the name they have in SQL, for reading.
     """
     work = shop.work_dir
     work.mkdir(parents=True, exist_ok=True)
-    _write_profile(shop, schema or shop.schema)
+    _write_profile(shop, schema or shop.schema, attached or {})
     root = shop.project.root if shop.project else project_dir()
     settings = {**shop.vars, **(variables or {})}
     if shop.project:
@@ -89,10 +93,10 @@ def _execute(shop: Shop, call: Sequence[str], environment: Mapping[str, str]) ->
     )
     errors = _follow(process)
     if process.wait() != 0:
-        raise CvaError(_reason(errors) + f" (dbt's log: {work / 'logs' / 'dbt.log'})")
+        raise CvaError(reason_of_dbt(errors) + f" (dbt's log: {work / 'logs' / 'dbt.log'})")
 
 
-def _write_profile(shop: Shop, schema: str) -> None:
+def _write_profile(shop: Shop, schema: str, attached: Mapping[str, Path]) -> None:
     """The profile that points at the shop; JSON is YAML."""
     if shop.project:
         profile = shop.project.profile_for(schema, shop.models_dir, shop.db)
@@ -106,6 +110,14 @@ def _write_profile(shop: Shop, schema: str) -> None:
             "plugins": [plugin],
         }
         profile = {"cva": {"target": "run", "outputs": {"run": output}}}
+    others = [
+        {"path": str(path.resolve()), "alias": quoted(alias), "read_only": True}
+        for alias, path in attached.items()
+    ]
+    if others:
+        (named,) = profile.values()
+        (output,) = named["outputs"].values()
+        output["attach"] = [*(output.get("attach") or []), *others]
     text = json.dumps(profile, indent=2, default=str)
     (shop.work_dir / "profiles.yml").write_text(text, encoding="utf-8")
 
@@ -157,7 +169,7 @@ NOISE = re.compile(
 )
 
 
-def _reason(errors: Sequence[str]) -> str:
+def reason_of_dbt(errors: Sequence[str]) -> str:
     """dbt's errors in one line: our own message where there is one, else the first with a why."""
     text = "\n".join(errors)
     ours = re.search(r"(?:ModelError|CvaError|ValueError): (.+)", text)

@@ -5,7 +5,7 @@
 {% endif %}
 {% set identifier = 'cva_' ~ table ~ '_identifier' %}
 {{ return(adapter.get_relation(
-    database=target.database,
+    database=cva.setting('cva_raw_database') or target.database,
     schema=cva.checked_name(var('cva_raw_schema'), 'cva_raw_schema'),
     identifier=cva.checked_name(var(identifier, table), identifier)
 )) }}

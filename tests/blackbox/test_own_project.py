@@ -244,6 +244,23 @@ def test_only_the_package_and_what_it_needs_is_built_and_tested(project: Project
     assert len([name for name in built if name.startswith("test.cva.")]) > 5
 
 
+def test_the_doctor_goes_by_the_rules_that_the_project_overrides(project: Project) -> None:
+    macro = project.root / "macros" / "rules.sql"
+    macro.parent.mkdir(exist_ok=True)
+    macro.write_text(
+        "{% macro default__is_cancelled() %}coalesce(status = 'completed', false){% endmacro %}"
+    )
+    done = project.call("doctor", "--vars", "{cva_margin: 0.5}", "--json")
+    macro.unlink()
+    assert done.returncode == 0, done.stdout
+    found = json.loads(done.stdout)["findings"]
+    assert not found["are_rejects_of_last_build"]
+    (orders,) = [table for table in found["tables"] if table["name"] == "orders"]
+    completed = project.rows("select count(*) from erp.sales where status = 'completed'")[0][0]
+    assert 0.9 * completed < orders["rejects"]["cancelled"] <= completed
+    assert sorted(found["doubtful_statuses"]) == ["cancelled"]
+
+
 def test_features_that_look_into_the_future_are_named_and_nothing_is_left(
     project: Project,
 ) -> None:

@@ -19,13 +19,13 @@ import typer
 from cva_sql.cli.doctor.command import doctor
 from cva_sql.cli.doctor.examination import Report, examine
 from cva_sql.cli.doctor.machine import read_cpu
-from cva_sql.cli.doctor.package_sql import PackageSql
 from cva_sql.cli.doctor.report import describe
 from cva_sql.cli.doctor.tables import Table
+from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.model_store import deploy
-from cva_sql.cli.shop.resolver import Need, open_shop, parse_vars
+from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.udfs.encoder import encoder_folder
-from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.errors import UsageError
 from cva_sql.udfs.sessions import baseline_folder
 
 ORDERS = """create schema raw; create table raw.orders as
@@ -47,6 +47,30 @@ def change(db: Path) -> Callable[..., None]:
     def call(*statements: str, orders: str = ORDERS) -> None:
         with duckdb.connect(str(db)) as con:
             for statement in (orders, *statements):
+                con.execute(statement)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def staged_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with 400 orders, one a day, and what dbt stages of them."""
+    path = tmp_path_factory.mktemp("staged") / "shop.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute(ORDERS)
+    run_dbt(open_shop(path), "run", select=["+cva_rejects"])
+    return path
+
+
+@pytest.fixture
+def change_staged(db: Path, staged_db: Path) -> Callable[..., None]:
+    """Runs statements on a copy of it: the staging views follow, so that nothing is built again."""
+
+    def call(*statements: str) -> None:
+        if not db.exists():
+            shutil.copy(staged_db, db)
+        with duckdb.connect(str(db)) as con:
+            for statement in statements:
                 con.execute(statement)
 
     return call
@@ -101,8 +125,8 @@ def test_a_database_without_any_table_of_ours_is_scanned(
     assert commands(report) == [f"cva init --scan {db}"]
 
 
-def test_a_table_of_orders_without_a_row(change: Callable[..., None], look: Examine) -> None:
-    change("delete from raw.orders")
+def test_a_table_of_orders_without_a_row(change_staged: Callable[..., None], look: Examine) -> None:
+    change_staged("delete from raw.orders")
     report = look()
     assert report.is_fine
     assert table(report).rows == 0
@@ -214,8 +238,8 @@ def test_many_rejects_are_worth_a_look(change: Callable[..., None], look: Examin
     assert any("rows of orders are not used" in advice.text for advice in report.advice)
 
 
-def test_an_amount_of_a_billion_is_named(change: Callable[..., None], look: Examine) -> None:
-    change("update raw.orders set amount = 1e9 where order_id = 'O7'")
+def test_an_amount_of_a_billion_is_named(change_staged: Callable[..., None], look: Examine) -> None:
+    change_staged("update raw.orders set amount = 1e9 where order_id = 'O7'")
     report = look()
     assert report.findings is not None
     outliers = report.findings.outliers
@@ -228,9 +252,9 @@ def test_an_amount_of_a_billion_is_named(change: Callable[..., None], look: Exam
     assert any("where order_id in ('O7')" in command for command in commands(report))
 
 
-def test_at_most_ten_outliers_are_named(change: Callable[..., None], look: Examine) -> None:
-    change("update raw.orders set amount = 1e8 where order_id like 'O1_'")
-    change("update raw.orders set amount = 1e9 where order_id like 'O2_'", orders="select 1")
+def test_at_most_ten_outliers_are_named(change_staged: Callable[..., None], look: Examine) -> None:
+    change_staged("update raw.orders set amount = 1e8 where order_id like 'O1_'")
+    change_staged("update raw.orders set amount = 1e9 where order_id like 'O2_'")
     report = look()
     assert report.findings is not None
     outliers = report.findings.outliers
@@ -241,9 +265,9 @@ def test_at_most_ten_outliers_are_named(change: Callable[..., None], look: Exami
 
 @pytest.mark.parametrize("amount", ["50", "20 + 3 * (random() > .9)::int"])
 def test_a_shop_of_equal_prices_has_no_outliers(
-    change: Callable[..., None], look: Examine, amount: str
+    change_staged: Callable[..., None], look: Examine, amount: str
 ) -> None:
-    change(f"update raw.orders set amount = {amount}")
+    change_staged(f"update raw.orders set amount = {amount}")
     report = look()
     assert report.findings is not None
     assert report.findings.outliers is not None
@@ -284,9 +308,9 @@ def test_a_table_that_stopped_is_late_by_its_own_rhythm(
 
 
 def test_a_build_older_than_the_newest_fact_or_by_another_model_is_made_anew(
-    change: Callable[..., None], look: Examine, db: Path
+    change_staged: Callable[..., None], look: Examine, db: Path
 ) -> None:
-    change()
+    change_staged()
     rule = look().value_model.sha256
     assert rule is not None
     build(db, "current_date", rule)
@@ -297,8 +321,10 @@ def test_a_build_older_than_the_newest_fact_or_by_another_model_is_made_anew(
     assert "scored by some-model, deployed is baseline-1" in look().advice[-1].text
 
 
-def test_a_deployed_model_is_checked(change: Callable[..., None], look: Examine, db: Path) -> None:
-    change()
+def test_a_deployed_model_is_checked(
+    change_staged: Callable[..., None], look: Examine, db: Path
+) -> None:
+    change_staged()
     models = db.parent / "cva_models"
     folder = models / "value" / "mine"
     shutil.copytree(baseline_folder(), folder)
@@ -326,9 +352,9 @@ def test_a_deployed_model_is_checked(change: Callable[..., None], look: Examine,
 
 
 def test_a_model_that_lost_says_why_the_rule_scores(
-    change: Callable[..., None], look: Examine, db: Path
+    change_staged: Callable[..., None], look: Examine, db: Path
 ) -> None:
-    change()
+    change_staged()
     folder = db.parent / "cva_models" / "value" / "lost"
     shutil.copytree(baseline_folder(), folder)
     path = folder / "manifest.json"
@@ -342,8 +368,10 @@ def test_a_model_that_lost_says_why_the_rule_scores(
     assert "past_spend does as well" in said
 
 
-def test_an_altered_encoder_is_broken(change: Callable[..., None], look: Examine, db: Path) -> None:
-    change()
+def test_an_altered_encoder_is_broken(
+    change_staged: Callable[..., None], look: Examine, db: Path
+) -> None:
+    change_staged()
     own = db.parent / "cva_models" / "encoder"
     shutil.copytree(encoder_folder(db.parent), own)
     with altered(own / "tokenizer.json"):
@@ -353,9 +381,9 @@ def test_an_altered_encoder_is_broken(change: Callable[..., None], look: Examine
 
 
 def test_json_has_everything(
-    change: Callable[..., None], db: Path, capsys: pytest.CaptureFixture[str]
+    change_staged: Callable[..., None], db: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change()
+    change_staged()
     doctor(db=db, as_json=True)
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["is_fine"] is True
@@ -372,34 +400,34 @@ def test_the_processor_is_read_from_linux_and_guessed_elsewhere() -> None:
     assert extensions == {}
 
 
-def test_a_rule_that_the_users_project_overrides_is_the_one_that_counts(tmp_path: Path) -> None:
-    macros = tmp_path / "macros"
-    macros.mkdir()
-    (macros / "rules.sql").write_text(
-        "{% macro default__is_cancelled() %}coalesce(status = 'weg', false){% endmacro %}"
+def test_a_var_that_cannot_be_taken_is_broken_in_one_line(
+    change: Callable[..., None], look: Examine
+) -> None:
+    change()
+    report = look("{cva_orders_columns: {sales: net}}")
+    (problem,) = report.problems
+    assert "maps `sales`, which is not a column of orders" in problem
+    assert "\n" not in problem
+    (zone,) = look("{cva_timezone: Mars/Base}").problems
+    assert "cva_timezone is 'Mars/Base'; expected a name like Europe/Berlin" in zone
+
+
+def test_rejects_counted_now_are_those_of_the_last_build(sample_shop: Any, rows: Any) -> None:
+    def counted(variables: str | None) -> tuple[bool, dict[str, dict[str, int]]]:
+        shop = open_shop(sample_shop.db, variables=variables, need=Need.DATABASE)
+        findings = examine(shop).findings
+        assert findings is not None
+        rejects = {found.name: found.rejects for found in findings.tables if found.rejects}
+        return findings.are_rejects_of_last_build, rejects
+
+    was_built, of_last_build = counted(None)
+    is_built, now = counted("{cva_margin: 0.5}")  # other vars than those of the build
+    assert (was_built, is_built) == (True, False)
+    assert now == of_last_build
+    assert {(t, r, n) for t, found in now.items() for r, n in found.items()} == set(
+        rows(
+            sample_shop.db,
+            "select table_name, reason, row_count from main_cva.cva_rejects where row_count > 0",
+        )
     )
-    (macros / "only_dbt.sql").write_text("{% test t(model) %}select 1{% endtest %}")
-    with duckdb.connect() as con:
-        con.execute(ORDERS + "; update raw.orders set status = 'weg' where order_id = 'O5'")
-        orders = PackageSql(con, {}, tmp_path).model("stg_cva__orders")
-        rejects = con.execute(
-            f"select order_id, reject_reason from {orders} where reject_reason is not null"
-        ).fetchall()
-    assert rejects == [("O5", "cancelled")]
-
-
-def test_a_macro_that_fails_is_an_error_of_one_line() -> None:
-    with duckdb.connect() as con:
-        con.execute("create schema raw; create table raw.orders as select 1 as order_id")
-        package = PackageSql(con, parse_vars("{cva_orders_columns: {sales: net}}"))
-        with pytest.raises(CvaError, match="sales"):
-            package.macro("source_or_empty", "orders")
-
-
-def test_rejects_counted_now_are_those_of_dbt(sample_shop: Any, rows: Any) -> None:
-    query = "from {} where row_count > 0 order by table_name, reason"
-    with duckdb.connect(str(sample_shop.db), read_only=True) as con:
-        now = PackageSql(con, {}).model("cva_rejects")
-        counted = con.execute(query.format(now)).fetchall()
-    assert counted == rows(sample_shop.db, query.format("main_cva.cva_rejects"))
-    assert len(counted) > 5
+    assert sum(len(found) for found in now.values()) > 5

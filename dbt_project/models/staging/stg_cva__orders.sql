@@ -9,6 +9,7 @@ final as (
         ordered_at,
         cast(ordered_at as date) as order_date,
         amount,
+        status,
         case when {{ cva.is_cancelled() }} then status_changed_at end as cancelled_at,
         greatest(coalesce(discount_amount, 0), 0) as discount_amount,
         channel,
