@@ -122,6 +122,8 @@ class Reader:
     def forget(self) -> int:
         """Drops the journal, once its readings are in the database; how many texts were read."""
         with self._lock:
+            if self._journal is not None:
+                self._journal.close()
             self._journal = None
             if self._work_dir is not None:
                 clear_journals(self._work_dir, self._database)

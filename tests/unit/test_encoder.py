@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,7 @@ def test_a_broken_encoder_does_not_stop_what_needs_none(tmp_path: Path) -> None:
         unregister(con)
 
 
-def test_a_journal_gives_back_what_was_written_and_ignores_a_torn_end(tmp_path: Path) -> None:
+def test_a_journal_gives_back_what_was_written_and_nothing_that_is_damaged(tmp_path: Path) -> None:
     texts = ["a", "b", "", "Отличный"]
     readings = [
         Reading(np.arange(384, dtype=np.float32), 0.25, "", 3),
@@ -185,7 +186,6 @@ def test_a_journal_gives_back_what_was_written_and_ignores_a_torn_end(tmp_path: 
     Journal(tmp_path, "shop", "key").append(zip(digests, readings, strict=True))
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
-    file.write_bytes(whole + whole[:40])
     journal = Journal(tmp_path, "shop", "key")
     for digest, reading in zip(digests, readings, strict=True):
         found = journal.find(digest)
@@ -196,17 +196,57 @@ def test_a_journal_gives_back_what_was_written_and_ignores_a_torn_end(tmp_path: 
         assert np.array_equal(found.embedding, reading.embedding) or found.embedding is None
     assert journal.find(text_digest("c")) is None
     assert Journal(tmp_path, "shop", "another").find(digests[0]) is None
-    assert file.stat().st_size == len(whole)
-    damaged = bytearray(whole)
-    damaged[68] = 200  # the first record's status
-    file.write_bytes(damaged)
-    damaged_journal = Journal(tmp_path, "shop", "key")
-    assert damaged_journal.find(digests[0]) is None
-    assert damaged_journal.find(digests[1]) is not None
+    first_vector = np.arange(9, dtype="<f4").tobytes()
+    assert whole.count(first_vector) == 1
+    file.write_bytes(whole.replace(first_vector, b"\x01" * len(first_vector)))
+    damaged = Journal(tmp_path, "shop", "key")
+    assert damaged.find(digests[0]) is None
+    assert damaged.find(digests[1]) is not None
     clear_journals(tmp_path, "other")
     assert list(tmp_path.iterdir()) == [file]
     clear_journals(tmp_path, "shop")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, 5000])
+def test_half_a_journal_breaks_nothing(tmp_path: Path, left: int) -> None:
+    reading = Reading(np.ones(384, dtype=np.float32), 0.5, "", 3)
+    digests = [text_digest(str(n)) for n in range(200)]
+    Journal(tmp_path, "shop", "key").append((digest, reading) for digest in digests)
+    (file,) = tmp_path.iterdir()
+    for damage in (file.read_bytes()[:left], b"no database, whatever its length " * 999):
+        file.write_bytes(damage)
+        journal = Journal(tmp_path, "shop", "key")
+        journal.append([("new", reading)])
+        assert journal.find(digests[0]) is None
+        assert journal.find("new") is not None
+        open_one = Journal(tmp_path, "shop", "key")
+        file.write_bytes(b"damaged while it was open, at some length " * 999)
+        assert open_one.find("new") is None
+        open_one.append([("new", reading)])
+        assert Journal(tmp_path, "shop", "key").find("new") is not None
+
+
+def test_threads_share_a_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "shop", "key")
+
+    def write(place: int) -> bool:
+        reading = Reading(np.full(384, place, dtype=np.float32), 0.5, "", place)
+        journal.append((text_digest(f"{place} {n}"), reading) for n in range(20))
+        found = [journal.find(text_digest(f"{place} {n}")) for n in range(20)]
+        return all(one is not None and one.token_count == place for one in found)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write, range(40)))
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="what is read there survives a kill; make it a folder"):
+        Journal(tmp_path / "file", "shop", "key")
+    (tmp_path / "texts-shop.journal").mkdir()
+    with pytest.raises(ModelError, match="what is read there survives a kill; make it a folder"):
+        Journal(tmp_path, "shop", "key")
 
 
 def test_what_the_journal_holds_is_not_read_again(tmp_path: Path) -> None:
