@@ -1,4 +1,9 @@
-"""Rows of a query as a box, JSON or CSV."""
+"""Rows of a query as a box, JSON or CSV.
+
+DuckDB's own `copy … to '/dev/stdout'` will not do: as JSON it writes NaN, which no reader of JSON
+takes, and single precision with nine digits too many; it opens the file behind stdout anew, so that
+`>>` and a second statement lose what was there; and it takes neither SHOW nor EXPLAIN.
+"""
 
 from __future__ import annotations
 

@@ -229,6 +229,15 @@ def test_a_plan_is_shown_as_it_is_drawn(ask: Callable[..., str]) -> None:
     assert "\\n" not in ask("explain from sales")
 
 
+def test_what_is_appended_to_keeps_what_it_had(db: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("before\n")
+    command = [sys.executable, "-m", "cva_sql.cli.app", "sql", "select 1 as a; select 2 as b"]
+    with file.open("a") as out:
+        subprocess.run([*command, "--db", str(db), "--csv"], stdout=out, check=True)
+    assert file.read_text() == "before\na\n1\nb\n2\n"
+
+
 def test_json_of_a_bare_value() -> None:
     assert to_json(None) == "null"
     assert to_json(False) == "false"
