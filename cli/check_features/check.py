@@ -111,7 +111,7 @@ def _checked_day(shop: Shop, day: date | None) -> date:
     if first is None:
         raise CvaError("there is no valid order to look at; see table cva_rejects")
     if day is None:
-        horizon = timedelta(days=int(shop.vars.get("cva_horizon_days", 90)))
+        horizon = timedelta(days=int(shop.var("cva_horizon_days")))
         day = end - horizon if end - horizon > first else first + (end - first) / 2
     if not first < day < end:
         raise UsageError(f"--as-of is {day}; expected a date after {first} and before {end}")
@@ -143,7 +143,7 @@ def _compare(
     features = [name for name in names if name not in ("customer_id", "as_of_date")]
     models = {
         line["name"]: str(line.get("model", ""))
-        for line in shop.vars.get("cva_feature_catalog_extra") or []
+        for line in shop.var("cva_feature_catalog_extra") or []
         if isinstance(line, dict) and "name" in line
     }
     keys = "customer_id, as_of_date"

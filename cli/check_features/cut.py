@@ -67,14 +67,12 @@ Name = tuple[str, str]  # schema, table; as the database spells them
 def _canonical(con: DuckDBPyConnection, shop: Shop) -> dict[Name, str]:
     """The user's tables behind the canonical ones, with the canonical columns that date them."""
     found = {}
-    schema = str(shop.vars.get("cva_raw_schema", "raw"))
     for table, line in raw_tables().items():
-        identifier = str(shop.vars.get(f"cva_{table}_identifier", table))
         rows = con.execute(
             "select table_schema, table_name from information_schema.tables "
             "where table_catalog = current_database() and lower(table_schema) = lower(?) "
             "and lower(table_name) = lower(?)",
-            [schema, identifier],
+            list(shop.raw_table(table)),
         ).fetchall()
         by = f"its {line.of.removesuffix('s')}" if line.of else ", ".join(line.times)
         found.update({(row[0], row[1]): by for row in rows})
@@ -97,7 +95,7 @@ def _other_tables(
             "where database_name = current_database() and not internal"
         ).fetchall()
     }
-    raw = str(shop.vars.get("cva_raw_schema", "raw")).lower()
+    raw = str(shop.var("cva_raw_schema")).lower()
     wanted = {name for name in tables if name[0].lower() == raw}
     notes = []
     for key in _upstream(manifest, FEATURES):
@@ -125,7 +123,7 @@ def _upstream(manifest: dict[str, Any], key: str) -> Iterator[str]:
 
 def _cut(con: DuckDBPyConnection, shop: Shop, name: Name, day: date) -> Cut:
     """Deletes the rows all of whose dates lie on or after the day: they were not there before."""
-    zone = str(shop.vars.get("cva_timezone", "UTC")).replace("'", "''")
+    zone = str(shop.var("cva_timezone")).replace("'", "''")
     columns = con.execute(
         "select column_name, data_type from information_schema.columns where table_catalog = "
         "current_database() and table_schema = ? and table_name = ? order by ordinal_position",

@@ -98,7 +98,7 @@ def _about_statuses(shop: Shop, findings: Findings, orders: Table) -> Iterator[A
     status = (orders.columns or {})["status"]
     listed = ", ".join(_dollars(name) for name in findings.doubtful_statuses)
     mapped = f"case when trim({status}) in ({listed}) then $$cancelled$$ else {status} end"
-    columns = {**shop.vars.get("cva_orders_columns", {}), "status": mapped}
+    columns = {**(shop.var("cva_orders_columns") or {}), "status": mapped}
     yield Advice(
         f"orders of status {', '.join(named)} count; if that means cancelled, say so (in a dbt "
         "project of your own, the macro default__is_cancelled does)",

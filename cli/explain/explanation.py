@@ -214,7 +214,7 @@ def fill_explanations(shop: Shop, *, as_json: bool) -> None:
     from cva_sql.cli.score.filling import fill_table
     from cva_sql.cli.shop.expressions import check_expression
 
-    chosen = str(shop.vars.get("cva_explained_customers", "true"))
+    chosen = str(shop.var("cva_explained_customers"))
     check_expression(chosen, "cva_explained_customers")
     target, rows = fill_table(shop, TABLE, "cva_explain", chosen)
     if as_json:

@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.cli.shop.own_project import (
     PACKAGE,
     PACKAGE_FILES,
@@ -39,9 +40,8 @@ TAKEN_NAMES = {"cva", "dbt", "dbt_duckdb"}  # dbt's own packages and ours
 ROOT_ONLY = re.compile(r"(?:^#.*\n)*^(?:target-path|log-path|profile):.*\n", re.MULTILINE)
 RAW_SCHEMA = "    cva_raw_schema: raw  # where your tables are\n"  # as the template has it
 MARK = "# A copy of cva's dbt package: `cva init` replaces it, and changes made here are lost.\n"
-# Declared by the package, and of no use to a user: cva's commands set them.
-INTERNAL_VARS = {"cva_raw_schema", "cva_spine", "cva_training_dates", "cva_training_max_rows"}
-INTERNAL_VARS |= {"cva_now", "cva_text_vectors", "cva_feature_catalog_extra"}
+# Not offered in a new project, as the internal ones: written by the template, or rarely wanted.
+NOT_OFFERED = {"cva_raw_schema", "cva_feature_catalog_extra", "cva_now"}
 
 
 @dataclass
@@ -141,7 +141,7 @@ def default_vars(mapped: Collection[str] = ()) -> str:
             lines.append(f"#   {column}: {column}" + ("  # required" if is_required else ""))
     source = (project_dir() / PROJECT_FILE).read_text(encoding="utf-8").split("\nvars:\n")[1]
     for line in source.splitlines():
-        if line.split(":")[0].strip() not in INTERNAL_VARS:
+        if line.split(":")[0].strip() not in NOT_OFFERED | internal_vars():
             lines.append(f"# {line.strip()}")
     return "\n".join(f"    {line}" for line in lines)
 

@@ -148,10 +148,8 @@ def _currency(con: DuckDBPyConnection, shop: Shop) -> str:
     from cva_sql.cli.report.wording import plain
     from cva_sql.cli.shop.sql_text import quoted
 
-    named = shop.vars.get("cva_currency")
-    schema = str(shop.vars.get("cva_raw_schema", "raw"))
-    name = str(shop.vars.get("cva_orders_identifier", "orders"))
-    table = find_table(con, schema, name, ["currency"])
+    named = shop.var("cva_currency")
+    table = find_table(con, *shop.raw_table("orders"), ["currency"])
     if not named and table and "currency" not in (shop.vars.get("cva_orders_columns") or {}):
         found = con.execute(
             f"select {quoted('currency')}::varchar from {table} where currency is not null "

@@ -136,13 +136,9 @@ def read_texts(shop: Shop, before: date) -> Texts:
 
 
 def _has_reviews(shop: Shop) -> bool:
-    if "reviews" in (shop.vars.get("cva_families_off") or []):
+    if "reviews" in (shop.var("cva_families_off") or []):
         return False
-    return has_table(
-        shop.db,
-        str(shop.vars.get("cva_raw_schema", "raw")),
-        str(shop.vars.get("cva_reviews_identifier", "reviews")),
-    )
+    return has_table(shop.db, *shop.raw_table("reviews"))
 
 
 def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray[np.float32]:

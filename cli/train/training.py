@@ -50,7 +50,7 @@ def train_shop(shop: Shop) -> Trained:
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import leave_untrained, train_others
 
-    horizon = int(shop.vars.get("cva_horizon_days", 90))
+    horizon = int(shop.var("cva_horizon_days"))
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
     found = read_training_set(shop, history, horizon)
