@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.check_features.cut import Cut
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 FOLDER = "check"  # in the shop's .cva/, and gone afterwards
@@ -47,7 +47,7 @@ class Check:
     notes: list[str]
 
 
-def check_shop(shop: Shop, day: date | None = None) -> Check:
+def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
     """Builds the features as of `day` twice and compares; by default a horizon before the end."""
     from cva_sql.cli.check_features.cut import cut_tables
     from cva_sql.cli.shop.connection import connect
@@ -77,7 +77,7 @@ def check_shop(shop: Shop, day: date | None = None) -> Check:
 
 
 @contextmanager
-def copied(shop: Shop) -> Iterator[Shop]:
+def copied(shop: ResolvedShop) -> Iterator[ResolvedShop]:
     """The shop with a copy of its database, removed once the block is left."""
     from cva_sql.cli.shop.connection import connect
 
@@ -100,7 +100,7 @@ def copied(shop: Shop) -> Iterator[Shop]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _checked_day(shop: Shop, day: date | None) -> date:
+def _checked_day(shop: ResolvedShop, day: date | None) -> date:
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.examples import read_history
 
@@ -118,7 +118,7 @@ def _checked_day(shop: Shop, day: date | None) -> date:
     return day
 
 
-def _build(shop: Shop, day: date, vectors: str | None) -> None:
+def _build(shop: ResolvedShop, day: date, vectors: str | None) -> None:
     from cva_sql.cli.shop.dbt_runner import run_dbt
 
     run_dbt(
@@ -136,7 +136,7 @@ def _build(shop: Shop, day: date, vectors: str | None) -> None:
 
 
 def _compare(
-    con: DuckDBPyConnection, shop: Shop, day: date, tables: list[Cut], notes: list[str]
+    con: DuckDBPyConnection, shop: ResolvedShop, day: date, tables: list[Cut], notes: list[str]
 ) -> Check:
     cut = f"{shop.schema}.customer_features"
     names = [row[0] for row in con.execute(f"describe {cut}").fetchall()]

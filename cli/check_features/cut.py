@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.package import raw_tables
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Cut:
     by: str
 
 
-def cut_tables(shop: Shop, day: date) -> tuple[list[Cut], list[str]]:
+def cut_tables(shop: ResolvedShop, day: date) -> tuple[list[Cut], list[str]]:
     """Cuts every table that a feature may read; what was done, and what could not be."""
     manifest = json.loads((shop.work_dir / "target" / "manifest.json").read_text(encoding="utf-8"))
     con = connect(shop.db)
@@ -64,7 +64,7 @@ def cut_tables(shop: Shop, day: date) -> tuple[list[Cut], list[str]]:
 Name = tuple[str, str]  # schema, table; as the database spells them
 
 
-def _canonical(con: DuckDBPyConnection, shop: Shop) -> dict[Name, str]:
+def _canonical(con: DuckDBPyConnection, shop: ResolvedShop) -> dict[Name, str]:
     """The user's tables behind the canonical ones, with the canonical columns that date them."""
     found = {}
     for table, line in raw_tables().items():
@@ -80,7 +80,7 @@ def _canonical(con: DuckDBPyConnection, shop: Shop) -> dict[Name, str]:
 
 
 def _other_tables(
-    con: DuckDBPyConnection, shop: Shop, manifest: dict[str, Any]
+    con: DuckDBPyConnection, shop: ResolvedShop, manifest: dict[str, Any]
 ) -> tuple[list[Name], list[str]]:
     """Tables in the raw schema and sources that features read, but what dbt builds."""
     built = {
@@ -121,7 +121,7 @@ def _upstream(manifest: dict[str, Any], key: str) -> Iterator[str]:
                 yield parent
 
 
-def _cut(con: DuckDBPyConnection, shop: Shop, name: Name, day: date) -> Cut:
+def _cut(con: DuckDBPyConnection, shop: ResolvedShop, name: Name, day: date) -> Cut:
     """Deletes the rows all of whose dates lie on or after the day: they were not there before."""
     zone = str(shop.var("cva_timezone")).replace("'", "''")
     columns = con.execute(

@@ -10,7 +10,7 @@ from datetime import date
 
 from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import literal
 from cva_sql.udfs.places import models_beside
 
@@ -26,7 +26,7 @@ class Advice:
     command: str
 
 
-def advise(shop: Shop, model: ValueState, findings: Findings) -> Iterator[Advice]:
+def advise(shop: ResolvedShop, model: ValueState, findings: Findings) -> Iterator[Advice]:
     """What to do next, the most urgent first; nothing where all is well."""
     tables = {table.name: table for table in findings.tables}
     if tables["orders"].relation is None:
@@ -51,7 +51,7 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _cva(shop: Shop, command: str, **variables: object) -> str:
+def _cva(shop: ResolvedShop, command: str, **variables: object) -> str:
     """The command with the options that name the shop, its vars changed by `variables`.
 
     In a dbt project the folder names the shop, to all but `cva load`.
@@ -72,12 +72,12 @@ def _cva(shop: Shop, command: str, **variables: object) -> str:
     return " ".join(parts)
 
 
-def _query(shop: Shop, statement: str) -> str:
+def _query(shop: ResolvedShop, statement: str) -> str:
     quoted = f'"{statement}"' if not set(statement) & set('"$`\\!') else shlex.quote(statement)
     return _cva(shop, f"sql {quoted}")
 
 
-def _about_missing_orders(shop: Shop, findings: Findings) -> Advice:
+def _about_missing_orders(shop: ResolvedShop, findings: Findings) -> Advice:
     if findings.build is not None:
         return Advice(
             "the tables were built from orders of another name; name them",
@@ -91,7 +91,7 @@ def _about_missing_orders(shop: Shop, findings: Findings) -> Advice:
     return Advice("no table of orders; load one", _cva(shop, "load orders FILE"))
 
 
-def _about_statuses(shop: Shop, findings: Findings, orders: Table) -> Iterator[Advice]:
+def _about_statuses(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:
     if not findings.doubtful_statuses:
         return
     named = [f"{status!r} ({n:,})" for status, n in findings.doubtful_statuses.items()]
@@ -111,7 +111,7 @@ def _dollars(text: str) -> str:
     return literal(text) if "$" in text else f"$${text}$$"
 
 
-def _about_outliers(shop: Shop, findings: Findings, orders: Table) -> Iterator[Advice]:
+def _about_outliers(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:
     outliers = findings.outliers
     if outliers is None or not outliers.count:
         return
@@ -125,7 +125,7 @@ def _about_outliers(shop: Shop, findings: Findings, orders: Table) -> Iterator[A
     )
 
 
-def _about_rejects(shop: Shop, findings: Findings) -> Iterator[Advice]:
+def _about_rejects(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
     for table in findings.tables:
         count = sum((table.rejects or {}).values())
         if count <= MANY_REJECTS * table.rows:
@@ -140,7 +140,7 @@ def _about_rejects(shop: Shop, findings: Findings) -> Iterator[Advice]:
             yield Advice(text, _query(shop, f"from {table.relation} limit 20"))
 
 
-def _about_late_tables(shop: Shop, findings: Findings) -> Iterator[Advice]:
+def _about_late_tables(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
     late = [table for table in findings.tables if table.is_late]
     if late:
         named = ", ".join(f"{table.name} ({table.age_days} days)" for table in late)
@@ -150,7 +150,7 @@ def _about_late_tables(shop: Shop, findings: Findings) -> Iterator[Advice]:
         )
 
 
-def _about_model(shop: Shop, model: ValueState, newest: str | None) -> Iterator[Advice]:
+def _about_model(shop: ResolvedShop, model: ValueState, newest: str | None) -> Iterator[Advice]:
     if model.problem or newest is None:
         return
     if model.trained_as_of is None:
@@ -171,7 +171,7 @@ def _about_model(shop: Shop, model: ValueState, newest: str | None) -> Iterator[
 
 
 def _about_build(
-    shop: Shop, model: ValueState, findings: Findings, newest: str | None
+    shop: ResolvedShop, model: ValueState, findings: Findings, newest: str | None
 ) -> Iterator[Advice]:
     build = findings.build
     if build is None:

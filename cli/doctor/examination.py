@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.doctor.advice import Advice
     from cva_sql.cli.doctor.machine import EncoderState, Machine, ValueState
     from cva_sql.cli.doctor.tables import Findings
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Report:
     findings: Findings | None
 
 
-def examine(shop: Shop) -> Report:
+def examine(shop: ResolvedShop) -> Report:
     """Everything there is to say of the shop."""
     from cva_sql.cli.doctor.advice import advise
     from cva_sql.cli.doctor.machine import (
@@ -65,7 +65,7 @@ def examine(shop: Shop) -> Report:
     )
 
 
-def _look_at_database(shop: Shop) -> tuple[Findings | None, str | None]:
+def _look_at_database(shop: ResolvedShop) -> tuple[Findings | None, str | None]:
     import duckdb
 
     from cva_sql.cli.doctor.tables import look_at_database

@@ -14,7 +14,7 @@ from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.dbt_runner import reason_of_dbt, run_dbt
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.progress import step
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import column_names, literal, quoted
 from cva_sql.udfs.errors import CvaError
 
@@ -55,7 +55,7 @@ class Staging:
 
 
 @contextmanager
-def staged(con: DuckDBPyConnection, shop: Shop) -> Iterator[Staging]:
+def staged(con: DuckDBPyConnection, shop: ResolvedShop) -> Iterator[Staging]:
     """The staging of the last build where it is what a build would make now, else made for now.
 
     `con` is a connection to the shop's database, of which nothing is changed.
@@ -79,7 +79,7 @@ def staged(con: DuckDBPyConnection, shop: Shop) -> Iterator[Staging]:
             con.execute(f"detach {quoted(db.stem)}")
 
 
-def _last_build(con: DuckDBPyConnection, shop: Shop) -> Staging | None:
+def _last_build(con: DuckDBPyConnection, shop: ResolvedShop) -> Staging | None:
     """None where nothing was built, where it does not fit the raw tables, or with other vars."""
     schema = f"{shop.schema}_cva"
     if dict(shop.vars) != dict(shop.project.vars if shop.project else {}):
@@ -93,7 +93,7 @@ def _last_build(con: DuckDBPyConnection, shop: Shop) -> Staging | None:
     return found if is_whole else None
 
 
-def _stage(shop: Shop, db: Path, name: str) -> tuple[dict[str, str], str | None]:
+def _stage(shop: ResolvedShop, db: Path, name: str) -> tuple[dict[str, str], str | None]:
     """Lets dbt stage the raw tables into `db`; what is wrong by table, and with the whole."""
     aside = replace(
         shop,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import canonical_tables
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, column_names, literal, one_line, quoted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Findings:
     problem: str | None = None
 
 
-def look_at_database(con: DuckDBPyConnection, shop: Shop) -> Findings:
+def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
     """Looks at every canonical table and at what was built."""
     tables = [_look_at_table(con, shop, name) for name in canonical_tables()]
     foreign = _count_foreign_tables(con, shop, tables)
@@ -125,7 +125,7 @@ def look_at_database(con: DuckDBPyConnection, shop: Shop) -> Findings:
         )
 
 
-def _look_at_table(con: DuckDBPyConnection, shop: Shop, name: str) -> Table:
+def _look_at_table(con: DuckDBPyConnection, shop: ResolvedShop, name: str) -> Table:
     """The user's table as it is, before anything is made of it."""
     import duckdb
 
@@ -146,7 +146,9 @@ def _look_at_table(con: DuckDBPyConnection, shop: Shop, name: str) -> Table:
     return replace(table, rows=rows, columns=columns, missing=tuple(missing))
 
 
-def _add_staging(con: DuckDBPyConnection, shop: Shop, staging: Staging, table: Table) -> Table:
+def _add_staging(
+    con: DuckDBPyConnection, shop: ResolvedShop, staging: Staging, table: Table
+) -> Table:
     """The table with the span of its facts, and with what dbt says is wrong with it."""
     import duckdb
 
@@ -167,7 +169,7 @@ def _add_staging(con: DuckDBPyConnection, shop: Shop, staging: Staging, table: T
 
 
 def _add_times(
-    con: DuckDBPyConnection, shop: Shop, relation: str, table: Table, column: str
+    con: DuckDBPyConnection, shop: ResolvedShop, relation: str, table: Table, column: str
 ) -> Table:
     wall_clock = f"timezone({literal(str(shop.var('cva_timezone')))}, now())"
     fixed = shop.var("cva_now")
@@ -232,7 +234,7 @@ def _find_doubtful_statuses(con: DuckDBPyConnection, staging: Staging) -> dict[s
     return dict(rows)
 
 
-def _read_build(con: DuckDBPyConnection, shop: Shop) -> Build | None:
+def _read_build(con: DuckDBPyConnection, shop: ResolvedShop) -> Build | None:
     """None where customer_value was not built."""
     import duckdb
 
@@ -266,7 +268,7 @@ def _read_build(con: DuckDBPyConnection, shop: Shop) -> Build | None:
     )
 
 
-def _count_foreign_tables(con: DuckDBPyConnection, shop: Shop, tables: list[Table]) -> int:
+def _count_foreign_tables(con: DuckDBPyConnection, shop: ResolvedShop, tables: list[Table]) -> int:
     """Tables of the database that are neither canonical nor of our making."""
     known = [str(table.relation) for table in tables if table.relation]
     rows = con.execute(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.embed.texts import Agreement
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 BATCH = 1024  # texts to a commit
@@ -35,7 +35,7 @@ class Embedded:
     sentiment: Agreement | None
 
 
-def embed_shop(shop: Shop) -> Embedded:
+def embed_shop(shop: ResolvedShop) -> Embedded:
     """Lets dbt find the texts, then reads the new ones and projects them all."""
     import duckdb
 
@@ -103,7 +103,7 @@ def _read_new_texts(con: DuckDBPyConnection, texts: str, table: str) -> int:
     return int(con.execute("select cva_texts_stored()").fetchall()[0][0])
 
 
-def _project_texts(con: DuckDBPyConnection, shop: Shop, table: str) -> None:
+def _project_texts(con: DuckDBPyConnection, shop: ResolvedShop, table: str) -> None:
     """The table that the dbt model of the projection would make."""
     from cva_sql.cli.embed.texts import COMPONENTS
     from cva_sql.udfs.projection import MAX_COMPONENTS

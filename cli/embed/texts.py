@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.encoder import EncoderManifest
 
 VECTORS = "int_cva__text_vectors"
@@ -32,32 +32,32 @@ class Agreement:
     negative_texts: int
 
 
-def vectors_table(shop: Shop) -> str:
+def vectors_table(shop: ResolvedShop) -> str:
     """The table's name in SQL."""
     return f"{shop.schema}_cva.{VECTORS}"
 
 
-def shop_encoder(shop: Shop) -> EncoderManifest:
+def shop_encoder(shop: ResolvedShop) -> EncoderManifest:
     """The manifest of the encoder that reads this shop's texts."""
     from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
 
     return read_encoder_manifest(encoder_folder(shop.models_dir))
 
 
-def count_texts(shop: Shop) -> int:
+def count_texts(shop: ResolvedShop) -> int:
     """Texts in the table that the shop's encoder read; 0 where there is no table."""
     key = shop_encoder(shop).key
     rows = _rows(shop, f"select count(*) from {vectors_table(shop)} where encoder_key = '{key}'")
     return int(rows[0][0]) if rows else 0
 
 
-def status_counts(shop: Shop) -> dict[str, int]:
+def status_counts(shop: ResolvedShop) -> dict[str, int]:
     """Reviews by the status of their text, '' is fine; empty where no review is known."""
     table = f"{shop.schema}_cva.cva_text_statuses"
     return dict(_rows(shop, f"select status, review_count from {table} order by status"))
 
 
-def _rows(shop: Shop, query: str) -> list[tuple[Any, ...]]:
+def _rows(shop: ResolvedShop, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query; none where its table does not exist."""
     import duckdb
 
@@ -72,7 +72,7 @@ def _rows(shop: Shop, query: str) -> list[tuple[Any, ...]]:
         con.close()
 
 
-def sentiment_against_rating(con: DuckDBPyConnection, shop: Shop) -> Agreement | None:
+def sentiment_against_rating(con: DuckDBPyConnection, shop: ResolvedShop) -> Agreement | None:
     """How well sentiment tells good ratings from bad ones, each text once with its mean rating.
 
     None where there are too few of either, or where ratings are on another scale than 1 to 5.

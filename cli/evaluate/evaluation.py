@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.models_onnx.value.backtesting.backtest import Backtest
 
 
@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def evaluate_shop(
-    shop: Shop, dates: list[date], replicates: int, *, is_ablated: bool = False
+    shop: ResolvedShop, dates: list[date], replicates: int, *, is_ablated: bool = False
 ) -> Backtest:
     """Back-tests at these dates, or at the newest ones that leave a whole horizon to look at."""
     from cva_sql.cli.shop.progress import say, step
@@ -163,7 +163,7 @@ def decile_rows(result: Backtest) -> list[dict[str, Any]]:
     ]
 
 
-def write_evaluation(shop: Shop, result: Backtest) -> Evaluation:
+def write_evaluation(shop: ResolvedShop, result: Backtest) -> Evaluation:
     """Writes the figures to cva_model_metrics and cva_model_deciles, and says what they are."""
     found = Evaluation(
         metric_rows(result),
@@ -176,7 +176,10 @@ def write_evaluation(shop: Shop, result: Backtest) -> Evaluation:
 
 
 def write_table(
-    shop: Shop, name: str, columns: Mapping[str, tuple[str, str]], rows: list[dict[str, Any]]
+    shop: ResolvedShop,
+    name: str,
+    columns: Mapping[str, tuple[str, str]],
+    rows: list[dict[str, Any]],
 ) -> None:
     """Replaces a table of the target schema; `columns` are name -> (type, comment)."""
     import pyarrow as pa

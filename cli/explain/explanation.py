@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.explain.sentences import Sentences
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
     from cva_sql.udfs.sessions import ValueModel
 
@@ -95,7 +95,7 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Explained:
+def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str]) -> Explained:
     """One customer by the deployed model; raises CvaError where the tables lack the customer."""
     from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
@@ -128,7 +128,7 @@ def explain_customer(shop: Shop, customer: str, changes: dict[str, str]) -> Expl
     )
 
 
-def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
+def _read_features(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) -> Any:
     """The customer's row as an Arrow struct of one."""
     import duckdb
 
@@ -149,7 +149,7 @@ def _read_features(con: DuckDBPyConnection, shop: Shop, customer: str) -> Any:
 
 
 def _read_told(
-    con: DuckDBPyConnection, shop: Shop, customer: str, manifest: Manifest
+    con: DuckDBPyConnection, shop: ResolvedShop, customer: str, manifest: Manifest
 ) -> tuple[float | None, tuple[str, ...]]:
     """Score and reasons as customer_value has them, if the deployed model wrote them."""
     import duckdb
@@ -209,7 +209,7 @@ def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float)
     )
 
 
-def fill_explanations(shop: Shop, *, as_json: bool) -> None:
+def fill_explanations(shop: ResolvedShop, *, as_json: bool) -> None:
     """Writes the table of explanations; raises CvaError where there are no features."""
     from cva_sql.cli.score.filling import fill_table
     from cva_sql.cli.shop.expressions import check_expression

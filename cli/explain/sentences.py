@@ -11,7 +11,7 @@ from cva_sql.cli.shop.package import macro_value
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 MACROS = "reasons.sql"
 
@@ -75,7 +75,7 @@ def _form(value: str | None, text: str) -> str:
     return "one" if value == "1" or text == "1" else "sentence"
 
 
-def read_sentences(con: DuckDBPyConnection, shop: Shop, *, is_baseline: bool) -> Sentences:
+def read_sentences(con: DuckDBPyConnection, shop: ResolvedShop, *, is_baseline: bool) -> Sentences:
     """The catalogue's sentences in the shop's language; empty where it has not been built."""
     import duckdb
 

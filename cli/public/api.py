@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
     from cva_sql.cli.shop.resolver import Need
-    from cva_sql.cli.shop.shop import Shop as ResolvedShop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.training import Trained
 
 AnyPath = str | PathLike[str]

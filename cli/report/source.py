@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError, ModelError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Source:
     """
 
     con: DuckDBPyConnection
-    shop: Shop
+    shop: ResolvedShop
     unit: str
     as_of: date | None
     explains: bool
@@ -85,7 +85,7 @@ def find_table(
 
 
 @contextmanager
-def opened(shop: Shop) -> Iterator[Source]:
+def opened(shop: ResolvedShop) -> Iterator[Source]:
     """The shop, read-only, as of the newest date of customer_value.
 
     Raises CvaError where that table is not there, or where a query fails.
@@ -108,7 +108,7 @@ def opened(shop: Shop) -> Iterator[Source]:
         con.close()
 
 
-def _looked_at(con: DuckDBPyConnection, shop: Shop) -> Source:
+def _looked_at(con: DuckDBPyConnection, shop: ResolvedShop) -> Source:
     value = find_table(con, shop.schema, "customer_value", NEEDED)
     if value is None:
         is_there = find_table(con, shop.schema, "customer_value", ())
@@ -131,7 +131,7 @@ def _looked_at(con: DuckDBPyConnection, shop: Shop) -> Source:
     return Source(con, shop, _currency(con, shop), as_of, explains, _deployed(shop))
 
 
-def _deployed(shop: Shop) -> Manifest | None:
+def _deployed(shop: ResolvedShop) -> Manifest | None:
     from cva_sql.udfs.manifest import read_manifest
     from cva_sql.udfs.sessions import DEPLOYED_FILE, deployed_folder
 
@@ -143,7 +143,7 @@ def _deployed(shop: Shop) -> Manifest | None:
         return None
 
 
-def _currency(con: DuckDBPyConnection, shop: Shop) -> str:
+def _currency(con: DuckDBPyConnection, shop: ResolvedShop) -> str:
     """The shop's currency: that of the var, else the one that most orders have, else a word."""
     from cva_sql.cli.report.wording import plain
     from cva_sql.cli.shop.sql_text import quoted

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.report.page import Section
     from cva_sql.cli.report.sections.overview import Overview
     from cva_sql.cli.report.source import Source
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Written:
     sections: tuple[SectionState, ...]
 
 
-def write_report(shop: Shop, out: Path) -> Written:
+def write_report(shop: ResolvedShop, out: Path) -> Written:
     """Writes the file, whole or not at all; raises CvaError where there is nothing to report."""
     from cva_sql.cli.shop.model_store import write_files
 

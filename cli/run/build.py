@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
 
 
@@ -31,7 +31,7 @@ class Run:
     published: str
 
 
-def run_shop(shop: Shop) -> Run:
+def run_shop(shop: ResolvedShop) -> Run:
     """Builds, checks and publishes; raises CvaError with nothing published."""
     from datetime import UTC, datetime
 
@@ -69,7 +69,7 @@ def run_shop(shop: Shop) -> Run:
     )
 
 
-def _check_database(shop: Shop, manifest: Manifest) -> None:
+def _check_database(shop: ResolvedShop, manifest: Manifest) -> None:
     trained_on = manifest.training.get("database")
     if trained_on is not None and trained_on != shop.db.name:
         raise CvaError(
@@ -78,7 +78,7 @@ def _check_database(shop: Shop, manifest: Manifest) -> None:
         )
 
 
-def _summary(shop: Shop) -> tuple[str | None, dict[str, int], list[dict[str, Any]]]:
+def _summary(shop: ResolvedShop) -> tuple[str | None, dict[str, int], list[dict[str, Any]]]:
     from cva_sql.cli.shop.connection import connect
 
     con = connect(shop.db)

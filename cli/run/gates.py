@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.connection import connect
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 TOLERANCE = 1e-4  # relative; the file and the table come from the same graph, so this is generous
@@ -31,7 +31,7 @@ class Gate:
     model_version: str
 
 
-def check_scores(shop: Shop, model_folder: Path) -> Gate:
+def check_scores(shop: ResolvedShop, model_folder: Path) -> Gate:
     """Runs the deployed file by a session of its own over customer_features and compares with the
     table.
 
@@ -68,7 +68,7 @@ def check_scores(shop: Shop, model_folder: Path) -> Gate:
     return Gate(rows, worst, model.manifest.version)
 
 
-def _read(shop: Shop) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+def _read(shop: ResolvedShop) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """A sample of customer_features as Arrow columns and the same customers' scores."""
     con = connect(shop.db)
     try:

@@ -14,7 +14,7 @@ from cva_sql.udfs.errors import CvaError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Mart:
         return f"{self.schema}.{self.name}"
 
 
-def find_marts(shop: Shop, con: DuckDBPyConnection) -> list[Mart]:
+def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
     """What the last dbt build published, the package's first, each by name.
 
     Raises CvaError where a table of the package does not exist, or two would have one name. One of
@@ -55,7 +55,7 @@ def find_marts(shop: Shop, con: DuckDBPyConnection) -> list[Mart]:
     return list(found.values())
 
 
-def _declared_marts(shop: Shop) -> Iterator[Mart]:
+def _declared_marts(shop: ResolvedShop) -> Iterator[Mart]:
     """The nodes of dbt's manifest whose meta says `cva: {published: true}`."""
     path = shop.work_dir / "target" / "manifest.json"
     try:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cva_sql.cli.run.marts import find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
-from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, Shop
+from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
 UNFINISHED = ".unfinished-"
 
 
-def publish(shop: Shop, run_id: str) -> Path:
+def publish(shop: ResolvedShop, run_id: str) -> Path:
     """Copies the tables into `published/<run_id>` and points `published/current` at it.
 
     The folder gets its name only when it is complete and on disk, and the link is replaced by a
@@ -43,7 +43,7 @@ def publish(shop: Shop, run_id: str) -> Path:
     return final
 
 
-def _copy_tables(shop: Shop, folder: Path) -> None:
+def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
     import duckdb
 
     con = connect(shop.db)

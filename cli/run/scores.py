@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 TABLE = "customer_value"
 
 
-def read_scores(shop: Shop, columns: Sequence[str] | None, is_published: bool) -> Any:
+def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published: bool) -> Any:
     """The rows of customer_value as a pyarrow Table, in order of customer_id.
 
     Raises CvaError where there are none yet, UsageError for a column that is not there.

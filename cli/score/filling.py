@@ -12,18 +12,18 @@ from cva_sql.udfs.errors import CvaError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 TABLE = "int_cva__customer_scores"
 
 
 def fill_table(
-    shop: Shop,
+    shop: ResolvedShop,
     table: str,
     function: str,
     chosen: str = "true",
-    before: Callable[[DuckDBPyConnection, Shop], None] | None = None,
+    before: Callable[[DuckDBPyConnection, ResolvedShop], None] | None = None,
 ) -> tuple[str, int]:
     """Writes what a SQL function says of each row of customer_features; the table's name, and of
     how many rows it said something.
@@ -66,7 +66,7 @@ def fill_table(
             con.close()
 
 
-def check_projection(con: DuckDBPyConnection, shop: Shop) -> None:
+def check_projection(con: DuckDBPyConnection, shop: ResolvedShop) -> None:
     """Raises CvaError where the texts were projected for another model than the deployed one."""
     import duckdb
 

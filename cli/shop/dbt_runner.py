@@ -15,7 +15,7 @@ from typing import Any
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
@@ -24,7 +24,7 @@ OUR_PROGRESS = "cva: "  # what a SQL function that takes long writes to stderr s
 
 
 def run_dbt(
-    shop: Shop,
+    shop: ResolvedShop,
     command: str,
     *,
     select: Sequence[str] = (),
@@ -71,7 +71,7 @@ def run_dbt(
     _execute(shop, call, environment or {})
 
 
-def _execute(shop: Shop, call: Sequence[str], environment: Mapping[str, str]) -> None:
+def _execute(shop: ResolvedShop, call: Sequence[str], environment: Mapping[str, str]) -> None:
     work = shop.work_dir
     settings = {
         **os.environ,
@@ -96,7 +96,7 @@ def _execute(shop: Shop, call: Sequence[str], environment: Mapping[str, str]) ->
         raise CvaError(reason_of_dbt(errors) + f" (dbt's log: {work / 'logs' / 'dbt.log'})")
 
 
-def _write_profile(shop: Shop, schema: str, attached: Mapping[str, Path]) -> None:
+def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]) -> None:
     """The profile that points at the shop; JSON is YAML."""
     if shop.project:
         profile = shop.project.profile_for(schema, shop.models_dir, shop.db)

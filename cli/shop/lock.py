@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cva_sql.cli.shop.connection import check_not_open_here
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 
 @contextmanager
-def exclusive(shop: Shop) -> Iterator[None]:
+def exclusive(shop: ResolvedShop) -> Iterator[None]:
     """Keeps other `cva` commands that write off the shop, also between dbt's turns.
 
     The system lets go of it when the process ends, however it ends. Raises CvaError where another

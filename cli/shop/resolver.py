@@ -18,7 +18,7 @@ from cva_sql.cli.shop.own_project import (
     read_project,
 )
 from cva_sql.cli.shop.progress import say
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
@@ -47,7 +47,7 @@ def open_shop(
     as_of: str | None = None,
     horizon_days: int | None = None,
     need: Need = Need.ORDERS,
-) -> Shop:
+) -> ResolvedShop:
     """The shop that the options describe; raises UsageError where one cannot be taken.
 
     Without `db` it is that of the dbt project in `project`, by default the current folder.
@@ -60,12 +60,12 @@ def open_shop(
         settings["cva_horizon_days"] = horizon_days
     db = own.db if own else db or DEFAULT_DB
     models = models_dir or (own.models_dir if own else models_beside(db))
-    shop = Shop(db, models, settings, own.schema if own else DEFAULT_SCHEMA, own)
+    shop = ResolvedShop(db, models, settings, own.schema if own else DEFAULT_SCHEMA, own)
     require(shop, need)
     return shop
 
 
-def require(shop: Shop, need: Need) -> None:
+def require(shop: ResolvedShop, need: Need) -> None:
     """Raises UsageError or CvaError, with the command that helps, where the shop lacks `need`."""
     if need is not Need.NOTHING and not shop.db.is_file():
         raise UsageError(
@@ -139,7 +139,7 @@ def _read_vars(text: str) -> Any:
         raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
 
 
-def _require_orders(shop: Shop) -> None:
+def _require_orders(shop: ResolvedShop) -> None:
     schema, table = shop.raw_table("orders")
     if has_table(shop.db, schema, table):
         return

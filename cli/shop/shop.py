@@ -17,7 +17,7 @@ PUBLISHED_FILE = "cva.duckdb"
 
 
 @dataclass(frozen=True)
-class Shop:
+class ResolvedShop:
     """A database and what belongs beside it. `schema` is the target schema of the marts.
 
     `project` is the user's dbt project to run, None for the packaged one. `vars` are those that

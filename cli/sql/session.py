@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import connect, reason_of
 from cva_sql.cli.shop.lock import exclusive
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(shop: Shop, *, read_only: bool) -> Iterator[DuckDBPyConnection]:
+def opened(shop: ResolvedShop, *, read_only: bool) -> Iterator[DuckDBPyConnection]:
     """A connection with the functions registered; one that may write keeps other commands off."""
     from cva_sql.udfs.register import register, unregister
 
@@ -59,7 +59,7 @@ def one_line_errors() -> Iterator[None]:
         raise CvaError(reason_of(error)) from None
 
 
-def query_shop(shop: Shop, text: str) -> Any:
+def query_shop(shop: ResolvedShop, text: str) -> Any:
     """Runs the statements of a text; what the last of them gives, as a pyarrow Table.
 
     One that gives none, such as DROP, gives a table without rows.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class History:
     as_of: date
 
 
-def read_history(shop: Shop, schema: str) -> History:
+def read_history(shop: ResolvedShop, schema: str) -> History:
     """Builds what is needed to know it, then looks."""
     run_dbt(
         shop,
@@ -83,7 +83,7 @@ class TrainingSet:
 
 
 def read_training_set(
-    shop: Shop, history: History, horizon_days: int, *, max_rows: int = MAX_ROWS
+    shop: ResolvedShop, history: History, horizon_days: int, *, max_rows: int = MAX_ROWS
 ) -> TrainingSet | None:
     """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
     from cva_sql.cli.shop.progress import step
@@ -103,7 +103,7 @@ def read_training_set(
     return TrainingSet(history.first_order, plan, texts, data)
 
 
-def read_texts(shop: Shop, before: date) -> Texts:
+def read_texts(shop: ResolvedShop, before: date) -> Texts:
     """Reads the review texts that are new, and fits the projection on those older than `before`.
 
     They are read in the shop's own schema, so that scoring finds them there.
@@ -135,7 +135,7 @@ def read_texts(shop: Shop, before: date) -> Texts:
     return Texts(f"{shop.schema}_cva.int_cva__text_vectors", projection)
 
 
-def _has_reviews(shop: Shop) -> bool:
+def _has_reviews(shop: ResolvedShop) -> bool:
     if "reviews" in (shop.var("cva_families_off") or []):
         return False
     return has_table(shop.db, *shop.raw_table("reviews"))
@@ -160,7 +160,7 @@ def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray
 
 
 def build_examples(
-    shop: Shop,
+    shop: ResolvedShop,
     dates: Iterable[tuple[date, int]],
     schema: str,
     *,
@@ -208,7 +208,7 @@ def build_examples(
 
 
 @contextmanager
-def dropped_after(shop: Shop, schema: str) -> Iterator[None]:
+def dropped_after(shop: ResolvedShop, schema: str) -> Iterator[None]:
     """Drops the schema and those that begin with it and `_` once the block is left."""
     try:
         yield

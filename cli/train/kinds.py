@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 if TYPE_CHECKING:
     from cva_sql.cli.train.examples import TrainingSet
@@ -25,7 +25,7 @@ class TrainedOther:
 
 
 @contextmanager
-def open_past(shop: Shop, found: TrainingSet) -> Iterator[Past]:
+def open_past(shop: ResolvedShop, found: TrainingSet) -> Iterator[Past]:
     """What kinds learn from; they read the database and do not write it."""
     from cva_sql.cli.shop.connection import connect
     from cva_sql.cli.shop.progress import say
@@ -48,14 +48,14 @@ def open_past(shop: Shop, found: TrainingSet) -> Iterator[Past]:
         con.close()
 
 
-def train_others(shop: Shop, found: TrainingSet) -> tuple[TrainedOther, ...]:
+def train_others(shop: ResolvedShop, found: TrainingSet) -> tuple[TrainedOther, ...]:
     """Every kind but the value model, one after the other; one that fails stops nobody."""
     from cva_sql.models_onnx.kinds.registry import other_kinds
 
     return tuple(_train(shop, found, kind) for kind in other_kinds())
 
 
-def leave_untrained(shop: Shop, reason: str) -> tuple[TrainedOther, ...]:
+def leave_untrained(shop: ResolvedShop, reason: str) -> tuple[TrainedOther, ...]:
     """Withdraws every kind but the value model: with so little history none can be judged."""
     from cva_sql.cli.shop.model_store import withdraw
     from cva_sql.models_onnx.kinds.registry import other_kinds
@@ -66,7 +66,7 @@ def leave_untrained(shop: Shop, reason: str) -> tuple[TrainedOther, ...]:
     return tuple(TrainedOther(kind, None, False, reason) for kind in kinds)
 
 
-def _train(shop: Shop, found: TrainingSet, kind: Kind) -> TrainedOther:
+def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind) -> TrainedOther:
     """What is not better than its rules is withdrawn; a fault leaves what was deployed."""
     from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
     from cva_sql.cli.shop.progress import step

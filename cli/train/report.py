@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.train.training import Trained
 
 if TYPE_CHECKING:
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
 
 
 COLUMNS = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
@@ -51,7 +51,7 @@ def describe_total(forecast: dict[str, Any]) -> str:
     return text
 
 
-def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: Shop) -> str:
+def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: ResolvedShop) -> str:
     """Who was left out of learning, and where to look."""
     named = ", ".join(f"{o['customer_id']} ({o['spend']:,.2f})" for o in outliers[:3])
     more = f" and {len(outliers) - 3} more" if len(outliers) > 3 else ""

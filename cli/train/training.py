@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cva_sql.cli.shop.shop import Shop
+    from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.examples import TrainingSet
     from cva_sql.cli.train.kinds import TrainedOther
     from cva_sql.models_onnx.value.data.cutoffs import Plan
@@ -40,7 +40,7 @@ class Trained:
         return found if self.others else {k: v for k, v in found.items() if k != "others"}
 
 
-def train_shop(shop: Shop) -> Trained:
+def train_shop(shop: ResolvedShop) -> Trained:
     """Trains the value model, then every other kind; what is better than its rules is deployed.
 
     Another kind's fault or defeat changes nothing of the value model's deployment.
@@ -64,7 +64,7 @@ def train_shop(shop: Shop) -> Trained:
     return replace(trained, others=train_others(shop, found))
 
 
-def _train_value(shop: Shop, found: TrainingSet) -> Trained:
+def _train_value(shop: ResolvedShop, found: TrainingSet) -> Trained:
     """Fits, validates, exports, checks parity and deploys."""
     from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
     from cva_sql.cli.shop.progress import step
@@ -105,7 +105,7 @@ def _train_value(shop: Shop, found: TrainingSet) -> Trained:
     )
 
 
-def _record(shop: Shop, plan: Plan, choice: Choice, manifest: Manifest | None) -> None:
+def _record(shop: ResolvedShop, plan: Plan, choice: Choice, manifest: Manifest | None) -> None:
     """Adds the training to table cva_training_runs."""
     from cva_sql.cli.shop.connection import connect
     from cva_sql.models_onnx.value.training.runs import (

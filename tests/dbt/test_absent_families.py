@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 # Returns of one customer of two; no reviews, no items, no customers.
 RAW = """
@@ -27,7 +27,7 @@ insert into raw.returns values ('o1', '2024-01-03', 5);
 @pytest.fixture(scope="module")
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     folder = tmp_path_factory.mktemp("absent")
-    shop = Shop(folder / "shop.duckdb", folder / "models", {})
+    shop = ResolvedShop(folder / "shop.duckdb", folder / "models", {})
     with duckdb.connect(str(shop.db)) as con:
         con.execute(RAW)
     run_dbt(shop, "run", select=["+customer_features"])

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 VARS: dict[str, Any] = {
@@ -69,17 +69,17 @@ insert into raw.reviews values
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> ResolvedShop:
     folder = tmp_path_factory.mktemp("staging")
     with duckdb.connect(str(folder / "shop.duckdb")) as con:
         con.execute(RAW)
-    shop = Shop(folder / "shop.duckdb", folder / "models", VARS)
+    shop = ResolvedShop(folder / "shop.duckdb", folder / "models", VARS)
     run_dbt(shop, "run", select=["stg_cva__*"])
     return shop
 
 
 @pytest.fixture(scope="module")
-def con(shop: Shop) -> Iterator[duckdb.DuckDBPyConnection]:
+def con(shop: ResolvedShop) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(shop.db), read_only=True) as con:
         con.execute("use main_cva")
         yield con
@@ -184,4 +184,4 @@ def test_a_required_column_that_is_absent_is_named(tmp_path: Path) -> None:
     with duckdb.connect(str(db)) as con:
         con.execute("create schema raw; create table raw.orders (order_id int, amount int)")
     with pytest.raises(CvaError, match="has no column `customer_id`"):
-        run_dbt(Shop(db, tmp_path / "models"), "run", select=["stg_cva__orders"])
+        run_dbt(ResolvedShop(db, tmp_path / "models"), "run", select=["stg_cva__orders"])

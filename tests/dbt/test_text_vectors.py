@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 ORDERS = """
 create schema raw;
@@ -44,21 +44,21 @@ def read_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("read")
     with duckdb.connect(str(folder / "shop.duckdb")) as con:
         con.execute(ORDERS + REVIEWS)
-    run_dbt(Shop(folder / "shop.duckdb", folder / "models"), "run", select=ALL)
+    run_dbt(ResolvedShop(folder / "shop.duckdb", folder / "models"), "run", select=ALL)
     return folder
 
 
 @pytest.fixture
-def shop(read_shop: Path, tmp_path: Path) -> Shop:
+def shop(read_shop: Path, tmp_path: Path) -> ResolvedShop:
     """A copy of it, without dbt's log."""
     shutil.copytree(
         read_shop, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dbt.log")
     )
-    return Shop(tmp_path / "shop.duckdb", tmp_path / "models")
+    return ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models")
 
 
 @pytest.fixture
-def sql(shop: Shop) -> Sql:
+def sql(shop: ResolvedShop) -> Sql:
     def execute(*statements: str) -> list[tuple[Any, ...]]:
         """The rows of the last of them."""
         with duckdb.connect(str(shop.db)) as con:
@@ -73,7 +73,7 @@ def read_and_marked(sql: Sql) -> tuple[int, int]:
     return found[0][0], found[0][1]
 
 
-def logged(shop: Shop) -> str:
+def logged(shop: ResolvedShop) -> str:
     return (shop.work_dir / "logs" / "dbt.log").read_text(encoding="utf-8")
 
 
@@ -82,7 +82,7 @@ def test_the_same_words_twice_are_one_text(sql: Sql) -> None:
     assert sql("from main_cva.cva_text_statuses order by status") == [("", 3, 2), ("empty", 1, 0)]
 
 
-def test_a_text_is_read_once_until_the_encoder_changes(shop: Shop, sql: Sql) -> None:
+def test_a_text_is_read_once_until_the_encoder_changes(shop: ResolvedShop, sql: Sql) -> None:
     sql(
         f"update {STORED} set sentiment = {MARK}",
         "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
@@ -99,7 +99,7 @@ def test_a_text_is_read_once_until_the_encoder_changes(shop: Shop, sql: Sql) -> 
     assert sql(f"select count(distinct encoder_key) from {STORED}") == [(1,)]
 
 
-def test_without_python_new_texts_wait_and_old_ones_stay(shop: Shop, sql: Sql) -> None:
+def test_without_python_new_texts_wait_and_old_ones_stay(shop: ResolvedShop, sql: Sql) -> None:
     sql(
         f"update {STORED} set sentiment = {MARK}, encoder_key = 'another one'",
         "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
@@ -113,7 +113,7 @@ def test_without_python_new_texts_wait_and_old_ones_stay(shop: Shop, sql: Sql) -
     ]
 
 
-def test_with_the_family_off_no_text_is_read(shop: Shop, sql: Sql) -> None:
+def test_with_the_family_off_no_text_is_read(shop: ResolvedShop, sql: Sql) -> None:
     sql(
         f"update {STORED} set sentiment = {MARK}, encoder_key = 'another one'",
         "insert into raw.reviews values (5, 'c2', '2024-01-05', 4, 'Good value.')",
@@ -123,7 +123,7 @@ def test_with_the_family_off_no_text_is_read(shop: Shop, sql: Sql) -> None:
 
 
 def test_reviews_may_come_later(tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "shop.duckdb", tmp_path / "models")
+    shop = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models")
     query = "select customer_id, reviews_count, rating_mean from main_cva.feat_cva__reviews"
     counts = []
     for tables in (ORDERS, REVIEWS):
@@ -139,7 +139,7 @@ def test_reviews_may_come_later(tmp_path: Path) -> None:
     assert found == [("c0", 1, 5.0), ("c1", 2, 3.0), ("c2", 1, 3.0)]
 
 
-def test_training_reads_the_vectors_that_are_there(shop: Shop, sql: Sql) -> None:
+def test_training_reads_the_vectors_that_are_there(shop: ResolvedShop, sql: Sql) -> None:
     sql(f"update {STORED} set sentiment = {MARK}")
     training = {
         "cva_spine": "training",

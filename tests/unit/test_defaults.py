@@ -9,13 +9,13 @@ from pathlib import Path
 from cva_sql.cli.load.command import load
 from cva_sql.cli.shop.defaults import default_vars, internal_vars
 from cva_sql.cli.shop.options import HorizonDays
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_shop_has_the_vars_that_were_set_and_else_the_packages() -> None:
-    shop = Shop(
+    shop = ResolvedShop(
         Path("x.duckdb"), Path("m"), {"cva_raw_schema": "erp", "cva_orders_identifier": "o"}
     )
     assert shop.var("cva_raw_schema") == "erp"

@@ -11,7 +11,7 @@ import pytest
 
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.run.publish import publish
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 
@@ -25,8 +25,8 @@ def node(name: str, schema: str = "main", package: str = "cva", meta: Any = None
     }
 
 
-def shop_with(folder: Path, nodes: list[dict[str, Any]], tables: str) -> Shop:
-    shop = Shop(folder / "shop.duckdb", folder / "models")
+def shop_with(folder: Path, nodes: list[dict[str, Any]], tables: str) -> ResolvedShop:
+    shop = ResolvedShop(folder / "shop.duckdb", folder / "models")
     (shop.work_dir / "target").mkdir(parents=True)
     manifest = {"nodes": {f"model.{place}": node for place, node in enumerate(nodes)}}
     (shop.work_dir / "target" / "manifest.json").write_text(json.dumps(manifest))
@@ -35,7 +35,7 @@ def shop_with(folder: Path, nodes: list[dict[str, Any]], tables: str) -> Shop:
     return shop
 
 
-def marts_of(shop: Shop) -> list[Mart]:
+def marts_of(shop: ResolvedShop) -> list[Mart]:
     with duckdb.connect(str(shop.db)) as con:
         return find_marts(shop, con)
 
@@ -94,6 +94,6 @@ def test_two_tables_under_one_name_and_one_that_cannot_be_read_are_refused(tmp_p
 
 
 def test_without_a_manifest_the_next_step_is_said(tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "shop.duckdb", tmp_path)
+    shop = ResolvedShop(tmp_path / "shop.duckdb", tmp_path)
     with pytest.raises(CvaError, match=r"manifest.json cannot be read; build again with: cva run"):
         marts_of(shop)

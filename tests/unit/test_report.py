@@ -29,7 +29,7 @@ from cva_sql.cli.report.sections.waterfalls import waterfalls
 from cva_sql.cli.report.source import Source, opened
 from cva_sql.cli.report.wording import amount, fitted, money, percent, plain, signed, tick_labels
 from cva_sql.cli.report.writing import SectionState, Written, make_page, write_report
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.manifest import Manifest
 
@@ -155,15 +155,15 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "shop.duckdb", tmp_path / "cva_models")
+def shop(tmp_path: Path) -> ResolvedShop:
+    return ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "cva_models")
 
 
 @pytest.fixture
-def build(shop: Shop) -> Build:
+def build(shop: ResolvedShop) -> Build:
     """Makes a shop with these tables and statements, by default with all tables."""
 
-    def call(*statements: str, tables: str = VALUE + EXPLAIN + BACKTEST + OTHERS) -> Shop:
+    def call(*statements: str, tables: str = VALUE + EXPLAIN + BACKTEST + OTHERS) -> ResolvedShop:
         with duckdb.connect(str(shop.db)) as con:
             for statement in (tables, *statements):
                 con.execute(statement)
@@ -178,10 +178,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     db = tmp_path_factory.mktemp("whole") / "shop.duckdb"
     with duckdb.connect(str(db)) as con:
         con.execute(VALUE + EXPLAIN + BACKTEST + OTHERS)
-    return make_page(Shop(db, db.parent / "cva_models"))[0]
+    return make_page(ResolvedShop(db, db.parent / "cva_models"))[0]
 
 
-def section(shop: Shop, make: Callable[[Source, Overview, Catalog], Section]) -> Section:
+def section(shop: ResolvedShop, make: Callable[[Source, Overview, Catalog], Section]) -> Section:
     with opened(shop) as source:
         return make(source, read_overview(source), read_catalog(source))
 
@@ -441,13 +441,15 @@ def test_waterfall_ends_at_the_prediction(page: str) -> None:
     assert steps[1] == amount(float(np.exp(40 / 7)))
 
 
-def test_no_customer_value_says_what_to_run(shop: Shop) -> None:
+def test_no_customer_value_says_what_to_run(shop: ResolvedShop) -> None:
     duckdb.connect(str(shop.db)).close()
     with pytest.raises(CvaError, match=r"no table main\.customer_value; make it with: cva run"):
         make_page(shop)
 
 
-def test_database_that_is_written_to_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_that_is_written_to_says_so(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise duckdb.IOException("IO Error: Could not set lock on file: Conflicting lock is held")
 
@@ -488,7 +490,7 @@ def test_published_file_has_its_rejects(build: Build) -> None:
         assert rejects(source).left_out is None
 
 
-def test_folder_as_out_is_refused(shop: Shop, tmp_path: Path) -> None:
+def test_folder_as_out_is_refused(shop: ResolvedShop, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         write_report(shop, tmp_path)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cva_sql.cli.shop.shop import Shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train import examples as training_data
 from cva_sql.cli.train.examples import NO_TEXTS, Texts, build_examples, read_texts
 from cva_sql.models_onnx.value.data.dataset import Dataset
@@ -190,7 +190,7 @@ DbtCalls = list[tuple[list[str], dict[str, Any]]]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path) -> ResolvedShop:
     """A shop whose texts are read: one review each, two days a review, newest texts last."""
     db = tmp_path / "shop.duckdb"
     with duckdb.connect(str(db)) as con:
@@ -211,7 +211,7 @@ def shop(tmp_path: Path) -> Shop:
             "+ cast(text_hash as integer) // 2 as review_date from main_cva.int_cva__text_vectors "
             "union all select '0000', date '2024-01-03'"  # a text that two reviews share
         )
-    return Shop(db, tmp_path / "cva_models")
+    return ResolvedShop(db, tmp_path / "cva_models")
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def dbt_calls(monkeypatch: pytest.MonkeyPatch) -> DbtCalls:
     """What dbt was asked to do, without doing it."""
     calls: DbtCalls = []
 
-    def run_dbt(shop: Shop, command: str, **options: Any) -> None:
+    def run_dbt(shop: ResolvedShop, command: str, **options: Any) -> None:
         calls.append((list(options["select"]), options))
 
     monkeypatch.setattr(training_data, "run_dbt", run_dbt)
@@ -227,7 +227,7 @@ def dbt_calls(monkeypatch: pytest.MonkeyPatch) -> DbtCalls:
 
 
 def test_projection_is_fitted_on_texts_before_the_first_date_alone(
-    shop: Shop, dbt_calls: DbtCalls
+    shop: ResolvedShop, dbt_calls: DbtCalls
 ) -> None:
     found = read_texts(shop, before=date(2024, 5, 10))
     assert found.vectors == "main_cva.int_cva__text_vectors"
@@ -242,7 +242,7 @@ def test_projection_is_fitted_on_texts_before_the_first_date_alone(
 
 
 def test_too_few_texts_before_the_first_date_give_vectors_without_projection(
-    shop: Shop, dbt_calls: DbtCalls
+    shop: ResolvedShop, dbt_calls: DbtCalls
 ) -> None:
     found = read_texts(shop, before=date(2024, 2, 1))
     assert found == Texts("main_cva.int_cva__text_vectors", None)
@@ -252,7 +252,7 @@ def test_too_few_texts_before_the_first_date_give_vectors_without_projection(
     "variables", [{"cva_families_off": ["reviews"]}, {"cva_reviews_identifier": "opinions"}]
 )
 def test_shop_without_reviews_reads_nothing(
-    shop: Shop, dbt_calls: DbtCalls, variables: dict[str, Any]
+    shop: ResolvedShop, dbt_calls: DbtCalls, variables: dict[str, Any]
 ) -> None:
     assert read_texts(replace(shop, vars=variables), before=date(2025, 1, 1)) is NO_TEXTS
     assert dbt_calls == []
@@ -260,7 +260,7 @@ def test_shop_without_reviews_reads_nothing(
 
 @pytest.mark.parametrize("make", [lambda: NO_TEXTS, lambda: Texts("main_cva.t", fitted())])
 def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
-    shop: Shop,
+    shop: ResolvedShop,
     dbt_calls: DbtCalls,
     monkeypatch: pytest.MonkeyPatch,
     make: Callable[[], Texts],
