@@ -50,7 +50,7 @@ def write_report(shop: ResolvedShop, out: Path) -> Written:
     return Written(str(out), len(data), states)
 
 
-def make_page(shop: Shop) -> tuple[str, list[Section]]:
+def make_page(shop: ResolvedShop) -> tuple[str, list[Section]]:
     """The page and its sections; the same bytes for the same tables and deployed model."""
     from cva_sql.cli.report.page import render
     from cva_sql.cli.report.sections.overview import head, read_overview

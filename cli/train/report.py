@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COLUMNS = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
 
 
-def describe(trained: Trained, shop: Shop) -> str:
+def describe(trained: Trained, shop: ResolvedShop) -> str:
     """The result for a person."""
     lines = []
     if trained.scores:

@@ -114,7 +114,7 @@ SCORES = {
     "last_window": {"ngini": 0.6, "d2_shape": -1.33, "mae": 38.8, "bias": None},
     "unranked": {"ngini": None},
 }
-Build = Callable[..., Shop]
+Build = Callable[..., ResolvedShop]
 
 
 class Reader(HTMLParser):
@@ -291,7 +291,7 @@ def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
         assert "best tenth was predicted" in quality(source).sentence
 
 
-def deploy(shop: Shop, **evaluation: Any) -> None:
+def deploy(shop: ResolvedShop, **evaluation: Any) -> None:
     """Lets a model without a file score, whose manifest has this evaluation."""
     manifest = Manifest(
         "value", "model-1", "0" * 64, (), 90, False, 17, {"kind": "ensemble"}, evaluation
