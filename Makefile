@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench generate clean
+.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -67,6 +67,14 @@ bench: setup-dev setup-encoder
 # What repeats the registries: yml of features, exposures, docs/reference, README's table of marts.
 generate: setup-dev
 	$(BIN)/python docs/generate.py
+
+# The pages as a site in build/site; a broken link fails.
+docs: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# What the quality pages say of real shops: make figures DATA=folder
+figures: setup-dev
+	$(BIN)/python benchmarks/figures.py $(DATA)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -20,6 +20,7 @@ import yaml
 from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
 from cva_sql.cli.shop import package
+from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.models_onnx.value.judging import training_runs
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,6 @@ PROJECT = ROOT / "dbt_project"
 MODELS = PROJECT / "models"
 MARK = "      # The catalogue's, by `make generate`:\n"
 FEATURE_TABLES = ("features/customer_features.yml", "training/cva_training_examples.yml")
-INTERNAL = "set by cva's commands"  # what the comment on a var says that a page leaves out
 WRITTEN = "<!-- Written by `make generate`. -->\n"
 WIDTH = 100  # of a line of yml
 SCHEMAS = {"staging": "main_cva.", "intermediate": "main_cva.", "training": "cva_train."}
@@ -222,7 +222,7 @@ def vars_page() -> str:
         ("`cva_<table>_identifier`", "the table's name", "what your table is called"),
         ("`cva_<table>_columns`", "`{}`", "column of a [raw table](tables.md): SQL over yours"),
     ]
-    rows += [(f"`{n}`", f"`{value}`", what) for n, value, what in lines if INTERNAL not in what]
+    rows += [(f"`{n}`", f"`{value}`", what) for n, value, what in lines if n not in internal_vars()]
     intro = "Under `vars: {cva: {…}}` in your dbt_project.yml, or `--vars` of a command.\n"
     return page("Vars", intro, table(("var", "default", "what it is"), rows))
 

@@ -1,0 +1,156 @@
+-- Example questions for each published table. A test runs them all on the sample shop.
+--     duckdb -readonly cva_demo/published/current/cva.duckdb < examples/queries.sql
+
+
+-- # customer_value: what is each customer expected to spend, how sure is that, who is leaving
+
+-- Who are the hundred customers to look after first?
+select customer_id, predicted_value, predicted_value_p10, predicted_value_p90, reason_1
+from customer_value
+where score_status = 'ok'
+order by predicted_value desc, customer_id
+limit 100;
+
+-- How much will all spend together, and which share of it comes from each tier?
+select
+    value_tier,
+    count(*) as customers_count,
+    round(sum(predicted_value), 2) as predicted_value,
+    round(sum(predicted_value) / sum(sum(predicted_value)) over (), 3) as share
+from customer_value
+group by value_tier
+order by value_tier;
+
+-- Who was worth much, and is leaving?
+select customer_id, historic_value, churn_probability, reason_1
+from customer_value
+where churn_risk = 'high'
+order by historic_value desc, customer_id
+limit 20;
+
+-- Who is overdue against the own rhythm, and still likely to come back?
+select customer_id, purchase_probability, predicted_value_if_purchase
+from customer_value
+where is_overdue and purchase_probability > 0.3
+order by predicted_value_if_purchase desc, customer_id
+limit 20;
+
+-- Whose spend is hardest to foresee? The interval is wide beside the mean.
+select customer_id, predicted_value, predicted_value_p90 - predicted_value_p10 as width
+from customer_value
+where predicted_value > 10
+order by width / predicted_value desc, customer_id
+limit 20;
+
+-- How many customers are scored, and why are the others not?
+select score_status, count(*) as customers_count
+from customer_value
+group by score_status
+order by customers_count desc;
+
+-- Which file scored, and when?
+select distinct model_version, model_hash, as_of_date, horizon_days from customer_value;
+
+
+-- # customer_value_explain: why
+
+-- What adds to, and takes from, the prediction of the best customer, in money?
+select family, feature, value, reference_value, round(attribution, 2) as attribution
+from customer_value_explain
+where customer_id = (
+    select customer_id from customer_value order by predicted_value desc, customer_id limit 1
+)
+order by rank;
+
+-- Which family moves the prediction of most customers most?
+with families as (
+    select distinct customer_id, family, family_attribution from customer_value_explain
+),
+
+strongest as (
+    select
+        customer_id,
+        family,
+        row_number() over (
+            partition by customer_id order by abs(family_attribution) desc, family
+        ) as place
+    from families
+)
+
+select family, count(*) as customers_count
+from strongest
+where place = 1
+group by family
+order by customers_count desc;
+
+
+-- # cva_feature_importance: what moves predictions most
+
+-- Which families matter, and how sure is that?
+select
+    family,
+    round(mean_absolute_attribution, 2) as mean_absolute_attribution,
+    round(mean_absolute_attribution_lower, 2) as lower_bound,
+    round(mean_absolute_attribution_upper, 2) as upper_bound
+from cva_feature_importance
+where level = 'family'
+order by rank;
+
+-- Which ten features matter, in words?
+select importance.feature, catalog.label, round(importance.mean_absolute_attribution, 2) as money
+from cva_feature_importance as importance
+inner join cva_feature_catalog as catalog on catalog.feature = importance.feature
+where importance.level = 'feature'
+order by importance.rank
+limit 10;
+
+
+-- # customer_features: what is known of each customer
+
+-- How do the tiers differ?
+select
+    value.value_tier,
+    round(avg(features.orders_count), 1) as orders_mean,
+    round(avg(features.days_since_last_order), 0) as days_since_last_order_mean,
+    round(avg(features.order_mean_amount), 2) as order_amount_mean
+from customer_features as features
+inner join customer_value as value on value.customer_id = features.customer_id
+group by value.value_tier
+order by value.value_tier;
+
+-- Who wrote a harsh review and is worth keeping?
+select features.customer_id, features.sentiment_min, value.predicted_value
+from customer_features as features
+inner join customer_value as value on value.customer_id = features.customer_id
+where features.sentiment_min < 0
+order by value.predicted_value desc, features.customer_id
+limit 20;
+
+
+-- # cva_feature_catalog: what each feature means
+
+-- What does the model learn from, and what is kept for auditing alone?
+select reason_family, count(*) filter (where is_model_input) as learned, count(*) as all_features
+from cva_feature_catalog
+group by reason_family
+order by reason_family;
+
+
+-- # cva_rejects: which rows were not used
+
+-- Which share of each table was not used, and why?
+select table_name, reason, row_count, round(row_count / raw_row_count, 4) as share
+from cva_rejects
+where row_count > 0
+order by row_count desc, table_name, reason;
+
+
+-- # cva_text_statuses: how the reviews could be read
+
+-- How many reviews say something that could be read?
+select
+    case status when '' then 'fine' else status end as status,
+    review_count,
+    text_count
+from cva_text_statuses
+order by review_count desc;
