@@ -21,7 +21,7 @@ from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
 from cva_sql.cli.shop import package
 from cva_sql.cli.shop.defaults import internal_vars
-from cva_sql.models_onnx.value.judging import training_runs
+from cva_sql.models_onnx.value.training import runs as training_runs
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "dbt_project"
