@@ -1,24 +1,28 @@
-# `make demo` and `make test` need Python 3.11 and make; each sets up what it needs. Bytecode is written when
-# it is used: all of it would be a fifth of the environment.
+# `make demo`, `make test` and `make test-all` need Python 3.11 and make; each sets up what it needs. uv only
+# makes that quicker: pip does as well.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder demo test lint types unit fuzz encoder bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder demo test test-all lint types unit fuzz encoder bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
 setup-dev: $(VENV)/.installed-dev
 
+# Bytecode is written when it is used: all of it would be a fifth of the environment.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
 	touch $@
 
+# The tests start hundreds of processes, some of them where bytecode cannot be written.
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	touch $@
 
 # torch comes first: what depends on it would else bring a build for a GPU.
@@ -33,7 +37,17 @@ $(ENCODER_VENV)/.installed: pyproject.toml
 demo: setup
 	$(BIN)/cva demo
 
-test: lint types unit encoder
+# What each part took is said, and a part that fails ends it.
+timed = @start=$$(date +%s); $(MAKE) --no-print-directory $(1) && echo "make $(1): $$(($$(date +%s) - start)) s"
+
+test: setup-dev
+	$(call timed,lint)
+	$(call timed,types)
+	$(call timed,unit)
+
+# And what needs an environment of its own.
+test-all: test
+	$(call timed,encoder)
 
 lint: setup-dev
 	$(BIN)/ruff check .
