@@ -188,8 +188,8 @@
      'label': "share of orders in the coming season", 'label_zh': "即将到来季节的订单占比",
      'description': "Share of orders that fell into the season of the coming horizon, in any year (0 to 1); "
          "null without an order.",
-     'sentence': "{value} of past orders fell in the season ahead",
-     'zero': "never ordered in the season ahead", 'one': "always ordered in the season ahead",
+     'sentence': "{value} of past orders fell in the coming season of the year",
+     'zero': "never ordered in the coming season of the year", 'one': "always ordered in the coming season of the year",
      'sentence_zh': "{value} 的订单落在即将到来的季节", 'zero_zh': "从未在即将到来的季节下单", 'one_zh': "总是在即将到来的季节下单"},
     {'name': 'weekend_orders_rate', 'family': 'purchases', 'reason_family': 'frequency', 'unit': 'rate',
      'label': "share of orders at a weekend", 'label_zh': "周末订单占比",
