@@ -79,7 +79,6 @@ def _execute(shop: ResolvedShop, call: Sequence[str], environment: Mapping[str, 
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     process = subprocess.Popen(
         call,
