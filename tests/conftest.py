@@ -1,15 +1,17 @@
-"""One sample shop, made, trained and run once a session; tests work on copies of its files."""
+"""One sample shop, made, trained and run once for all processes of a test run."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +57,25 @@ class SampleShop:
 
 @pytest.fixture(scope="session")
 def sample_shop(tmp_path_factory: pytest.TempPathFactory) -> SampleShop:
-    files = tmp_path_factory.mktemp("files")
-    db = tmp_path_factory.mktemp("shop") / "shop.duckdb"
+    """Built by the first process of a test run that asks; each process has a copy of its own."""
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    with (shared / "sample_shop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        facts = shared / "sample_shop.pickle"
+        if not facts.exists():
+            built = build_sample_shop(tmp_path_factory.mktemp("files"), shared / "sample_shop")
+            facts.write_bytes(pickle.dumps(built))
+    built = pickle.loads(facts.read_bytes())
+    folder = tmp_path_factory.mktemp("shop")
+    db = built.copy_to(folder)
+    published = folder / Path(built.run.published).relative_to(built.db.parent)
+    return replace(built, db=db, run=replace(built.run, published=str(published)))
+
+
+def build_sample_shop(files: Path, folder: Path) -> SampleShop:
+    folder.mkdir()
+    db = folder / "shop.duckdb"
     write_shop(files, customers=CUSTOMERS)
     for table in TABLES:
         load_table(table, [files / f"{table}.csv"], db=db)
