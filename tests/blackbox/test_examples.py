@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,8 @@ import duckdb
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOK = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
+CELLS = ["".join(c["source"]) for c in NOTEBOOK["cells"] if c["cell_type"] == "code"]
 SQL = (EXAMPLES / "queries.sql").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^-- (.+)\n([a-z][^;]*);$", SQL, re.MULTILINE))
 
@@ -38,3 +44,28 @@ def test_each_published_table_has_a_question(published: Path) -> None:
             name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()
         }
     assert tables == set(re.findall(r"^-- # (\w+):", SQL, re.MULTILINE))
+
+
+def test_the_notebook_is_stored_without_outputs() -> None:
+    code = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+    assert [cell for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    assert len({cell["id"] for cell in NOTEBOOK["cells"]}) == len(NOTEBOOK["cells"])
+
+
+def test_the_cells_of_the_notebook_run_in_order(sample_shop: Any, tmp_path: Path) -> None:
+    """In a process of its own, as plain Python: a kernel would be one more thing to install."""
+    sample_shop.copy_to(tmp_path / "cva_demo")
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(CELLS)],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "ensemble explains more deviance" in done.stdout
+    assert re.search(r"^800 customers as of 2026-01-01", done.stdout, re.MULTILINE)
+    assert "with one more order in 90 days the model would say" in done.stdout
+    assert "over the dates" in done.stdout or "cva ranks" in done.stdout
