@@ -11,13 +11,12 @@ ROOT = Path(__file__).parents[2]
 LIST = re.compile(r"^### (.+?)\n(?:(?!^###).)*?^```files\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LISTS = dict(LIST.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
 MOST = {
-    "A feature": 3,
+    "A feature": 2,
     "A raw table with its family": 6,
     "A member of the value model": 2,
     "A mart": 2,
     "A mart with a model of its own": 4,
 }
-PLANNED = {"dbt_project/macros/raw_tables.sql", "models_onnx/kinds/X.py"}
 
 
 def test_each_kind_of_addition_has_a_short_list() -> None:
@@ -28,7 +27,4 @@ def test_each_kind_of_addition_has_a_short_list() -> None:
 @pytest.mark.parametrize("name", MOST)
 def test_a_listed_file_is_there_or_others_of_its_kind_are(name: str) -> None:
     paths = LISTS[name].split()
-    missing = {path for path in paths if not any(ROOT.glob(path.replace("X", "*")))}
-    if missing and missing <= PLANNED:
-        pytest.xfail(f"not there yet: {missing}")
-    assert missing == set()
+    assert [path for path in paths if not any(ROOT.glob(path.replace("X", "*")))] == []
