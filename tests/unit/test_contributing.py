@@ -1,4 +1,4 @@
-"""The lists of files in CONTRIBUTING: each names what is there, or what has an example there."""
+"""CONTRIBUTING and the hooks before a commit: what they name is there, and needs no network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 LIST = re.compile(r"^### (.+?)\n(?:(?!^###).)*?^```files\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -28,3 +29,20 @@ def test_each_kind_of_addition_has_a_short_list() -> None:
 def test_a_listed_file_is_there_or_others_of_its_kind_are(name: str) -> None:
     paths = LISTS[name].split()
     assert [path for path in paths if not any(ROOT.glob(path.replace("X", "*")))] == []
+
+
+def test_hooks_before_a_commit_are_local_and_call_what_is_there() -> None:
+    """A hook of another repository would be downloaded."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    assert {hook["id"] for hook in hooks} == {"ruff-check", "ruff-format", "generated"}
+    assert {hook["language"] for hook in hooks} == {"system"}
+    named = [word for hook in hooks for word in hook["entry"].split() if word.endswith(".py")]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_every_target_that_contributing_names_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets
