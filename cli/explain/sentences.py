@@ -79,7 +79,7 @@ def read_sentences(con: DuckDBPyConnection, shop: ResolvedShop, *, is_baseline: 
     """The catalogue's sentences in the shop's language; empty where it has not been built."""
     import duckdb
 
-    language = str(shop.vars.get("cva_language", "en"))
+    language = str(shop.var("cva_language"))
     words = macro_value(MACROS, "default__reason_words")
     cases = macro_value(MACROS, "reason_cases")
     columns = [macro_value(MACROS, "template_column", language, case) for case in cases]

@@ -300,7 +300,7 @@ def test_the_pages_tell_of_all_of_them(copy: Copy) -> None:
     readme = (copy.root / "README.md").read_text(encoding="utf-8")
     assert "| `tier_sizes` | how many customers each tier has |" in readme
     pages = copy.root / "docs" / "reference"
-    for page, word in (("tables", "tickets"), ("features", "tickets_count"), ("marts", "`toy`")):
+    for page, word in (("tables", "tickets"), ("features", "tickets_count"), ("marts", "## toy")):
         assert word in (pages / f"{page}.md").read_text(encoding="utf-8")
     features = (copy.root / MODELS / "features" / "customer_features.yml").read_text()
     assert "Tickets before as_of_date; 0 where there is none." in features
