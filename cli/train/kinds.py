@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.shop.sql_text import one_line
+from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     from cva_sql.cli.train.examples import TrainingSet
@@ -88,5 +90,6 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind) -> TrainedOther:
                 withdraw(shop.models_dir, kind.name)
         return TrainedOther(kind.name, version, trained.is_better, trained.verdict)
     except Exception as error:  # noqa: BLE001 - whatever it is, the value model is deployed
-        lines = str(error).splitlines() or [type(error).__name__]
-        return TrainedOther(kind.name, None, False, f"failed, nothing was changed: {lines[0]}")
+        what = "" if isinstance(error, CvaError) else f"{type(error).__name__}: "
+        reason = f"failed, nothing was changed: {what}{one_line(error)}"
+        return TrainedOther(kind.name, None, False, reason)
