@@ -32,8 +32,13 @@ def load(
     ),
     where: str | None = typer.Option(None, help="Take only the rows of the file that satisfy it."),
     lines: bool = typer.Option(False, "--lines", help="One row per order line: sum into orders."),
+    amount_per: str | None = typer.Option(
+        None, help="Where orders are on several rows, whose the amount is: order or line."
+    ),
     replace: bool = typer.Option(False, "--replace", help="Replace the table if it exists."),
-    append: bool = typer.Option(False, "--append", help="Add to the table if it exists."),
+    append: bool = typer.Option(
+        False, "--append", help="Bring into the table what is new or has changed."
+    ),
     schema: str = typer.Option("raw", help="Schema of the table."),
     timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
@@ -49,6 +54,7 @@ def load(
             columns=_named_expressions(column),
             where=where,
             lines=lines,
+            amount_per=amount_per,
             replace=replace,
             append=append,
             schema=schema,

@@ -33,12 +33,32 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Lines:
-    """Order lines that were summed into orders, and those that were not (no order_id)."""
+    """Order lines that became orders, and those that did not (no order_id).
+
+    `cancelled` lines took off themselves. `amount_per` is "line" where the orders' amounts are the
+    sums of theirs, "order" where each line repeats its order's or leaves it blank.
+    """
 
     taken: int
     without_order_id: int
     without_amount: int
-    orders_with_several_customers: int
+    cancelled: int
+    amount_per: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a load did to the table, in rows of the load.
+
+    `older` rows have an updated_at before that of the row that is there, which stays.
+    `moved` counts the orders that belong to another customer now.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+    older: int
+    moved: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,9 @@ class LoadReport:
     """One load; `loaded` is what it brought, `table_now` the whole table after it.
 
     rows_read = rows_left_out_by_where + loaded.rows, or with --lines + lines taken + lines without
-    order_id. `missing` counts loaded rows with a NULL, by required column; `repeated_keys` the
+    order_id, plus `superseded`, the rows of which another has a later updated_at. `changes` are
+    those of an --append. `missing` counts loaded rows with a NULL, by required column,
+    `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
     values of `key` that the table now holds more than once.
     """
 
@@ -57,9 +79,12 @@ class LoadReport:
     rows_read: int
     rows_left_out_by_where: int
     lines: Lines | None
+    superseded: int
+    changes: Changes | None
     unreadable: tuple[Unreadable, ...]
     missing: dict[str, int]
-    key: str | None
+    several_customers: int
+    key: tuple[str, ...]
     repeated_keys: int
     loaded: Totals
     table_now: Totals
@@ -76,6 +101,9 @@ class LoadReport:
         said = [took + self._details(self.loaded)]
         if self.rows_left_out_by_where:
             said.append(f"left out: {_count(self.rows_left_out_by_where, 'rows')} by --where")
+        if self.superseded:
+            older = _count(self.superseded, "rows")
+            said.append(f"left out: {older} with an updated_at before that of another row")
         if self.lines and self.lines.without_order_id:
             said.append(
                 f"left out: {_count(self.lines.without_order_id, 'lines')} without order_id"
@@ -89,6 +117,8 @@ class LoadReport:
         for missing, rows in self.missing.items():
             said.append(f"without {missing}: {_count(rows, noun)}")
         said += self._doubts()
+        if self.changes:
+            said.append(self._changes(self.changes))
         if self.appended:
             now = _count(self.table_now.rows, noun) + self._details(self.table_now)
             said.append(f"{name} now: {now}")
@@ -109,20 +139,31 @@ class LoadReport:
             said.append(
                 f"summed as nothing: {_count(self.lines.without_amount, 'lines')} without amount"
             )
-        if self.lines and self.lines.orders_with_several_customers:
-            orders = _count(self.lines.orders_with_several_customers, "orders")
-            said.append(
-                f"several customers: {orders}; the customer_id first in sort order was taken"
-            )
+        if self.lines and self.lines.cancelled:
+            lines = _count(self.lines.cancelled, "lines")
+            said.append(f"cancelled, and taken off their orders: {lines}")
+        if self.lines and self.lines.amount_per == "order":
+            said.append("amount: the order's, so it was not summed over its lines")
+        if self.several_customers:
+            ids = _count(self.several_customers, "order_ids")
+            store = "" if "store" in self.columns else "; two stores? name them: --column store=…"
+            said.append(f"of several customers, and an order for each: {ids}{store}")
         if self.repeated_keys:
             values = _count(self.repeated_keys, "values")
-            advice = "; one row per line? then add --lines" if self._may_be_lines else ""
-            said.append(f"{self.key} on more than one row: {values}{advice}")
+            said.append(f"{self.key[0]} on more than one row: {values}; one of each is used")
         return said
 
-    @property
-    def _may_be_lines(self) -> bool:
-        return self.table == "orders" and not self.lines and not self.appended
+        return said
+
+    def _changes(self, changes: Changes) -> str:
+        """What became of the table's rows; older and moved ones only where there are any."""
+        said = f"{changes.inserted:,} inserted, {changes.updated:,} updated"
+        said += f", {changes.unchanged:,} unchanged"
+        if changes.older:
+            said += f", {changes.older:,} older than what is there"
+        if changes.moved:
+            said += f"; {_count(changes.moved, 'orders')} now of another customer"
+        return said
 
     def _details(self, totals: Totals) -> str:
         said = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.load.files import WHITE_SPACE
-from cva_sql.cli.load.report import Lines, Totals, Unreadable
+from cva_sql.cli.load.report import Totals, Unreadable
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import RawTable, macro_value
 from cva_sql.cli.shop.sql_text import (
@@ -67,9 +67,8 @@ def pick_columns(
     import duckdb
 
     names = column_names(con, f"from {SOURCE}")
-    same = {name.lower(): quoted(name) for name in names}
-    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
-    absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
+    chosen = expressions_of(con, kinds, expressions)
+    absent = [name for name, (_, required) in kinds.items() if required and name not in chosen]
     if absent:
         raise UsageError(
             f"{source} has no column {' or '.join(absent)}; add"
@@ -80,12 +79,21 @@ def pick_columns(
         bind(con, f"--column {name}={shortened(expression)}", select, names)
     condition = f"where (\n{where}\n)" if where is not None else ""
     bind(con, f"--where {shortened(where or '')}", f"select 1 from {SOURCE} {condition}", names)
-    values = ", ".join(f"(\n{value}\n) as {name}" for name, value in chosen.items() if value)
+    values = ", ".join(f"(\n{value}\n) as {name}" for name, value in chosen.items())
     try:
         con.execute(f"create temp table cva_picked as select {values} from {SOURCE} {condition}")
     except duckdb.Error as error:
         raise CvaError(f"{source}: {one_line(error)}; try_cast gives NULL instead") from error
     return count_rows(con, SOURCE)
+
+
+def expressions_of(
+    con: DuckDBPyConnection, kinds: Kinds, expressions: Mapping[str, str]
+) -> dict[str, str]:
+    """Canonical column -> SQL over SOURCE: what was given for it, else its column of that name."""
+    same = {name.lower(): quoted(name) for name in column_names(con, f"from {SOURCE}")}
+    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
+    return {name: value for name, value in chosen.items() if value}
 
 
 def read_values(con: DuckDBPyConnection, kinds: Kinds, timezone: str) -> tuple[Unreadable, ...]:
@@ -123,31 +131,6 @@ def _cast(column: str, from_type: str, kind: str, timezone: str) -> str:
     return f"case when isfinite({value}) then {value} end" if kind == "time" else str(value)
 
 
-def sum_lines(con: DuckDBPyConnection) -> Lines:
-    """What became of the order lines of READ; makes SUMMED, one row per order."""
-    money = {"amount", "discount_amount"}  # a total that overflows is NULL, and counted as missing
-    values = ", ".join(
-        f"try_cast(sum({name}) as {sql_type('money')}) as {name}"
-        if name in money
-        else f"min({name}) as {name}"
-        for name in column_names(con, f"from {READ}")
-        if name != "order_id"
-    )
-    with_id = f"from {READ} where order_id is not null"
-    con.execute(
-        f"create temp table cva_summed as select order_id, {values} {with_id}"
-        " group by order_id order by order_id"
-    )
-    taken, without_id, without_amount = first_row(
-        con,
-        "select count(order_id), count(*) filter (order_id is null),"
-        f" count(*) filter (order_id is not null and amount is null) from {READ}",
-    )
-    differing = "group by order_id having min(customer_id) <> max(customer_id)"
-    several = count_rows(con, f"(select order_id {with_id} {differing})")
-    return Lines(taken, without_id, without_amount, several)
-
-
 def totals(con: DuckDBPyConnection, relation: str, table: RawTable) -> Totals:
     """Rows, customers, span of the date or first time, and sum of the required amount."""
     names = column_names(con, f"from {relation}")
@@ -170,9 +153,19 @@ def missing_values(con: DuckDBPyConnection, relation: str, kinds: Kinds) -> dict
     return {name: count for name, count in found if count}
 
 
-def repeated_keys(con: DuckDBPyConnection, relation: str, key: str | None) -> int:
-    """How many values of `key` are on more than one row."""
-    if key is None:
+def repeated_keys(con: DuckDBPyConnection, relation: str, key: Sequence[str]) -> int:
+    """How many values of `key`, the first of which is not NULL, are on more than one row."""
+    names = column_names(con, f"from {relation}")
+    by = [name for name in key if name in names]
+    if not by:
         return 0
-    grouped = f"select {key} from {relation} where {key} is not null group by {key}"
+    grouped = f"select 1 from {relation} where {by[0]} is not null group by {', '.join(by)}"
     return count_rows(con, f"({grouped} having count(*) > 1)")
+
+
+def ids_of_several_customers(con: DuckDBPyConnection, relation: str) -> int:
+    """How many ids of orders, of one store where that is known, several customers have."""
+    names = column_names(con, f"from {relation}")
+    by = ", ".join(name for name in ("order_id", "store") if name in names)
+    grouped = f"select 1 from {relation} where order_id is not null group by {by}"
+    return count_rows(con, f"({grouped} having min(customer_id) <> max(customer_id))")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.files import read_files
+from cva_sql.cli.load.lines import Source, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.upsert import newest_versions, upsert
 from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.package import RawTable, raw_tables
 from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
@@ -29,6 +31,7 @@ def load_table(
     columns: Mapping[str, str] | None = None,
     where: str | None = None,
     lines: bool = False,
+    amount_per: str | None = None,
     replace: bool = False,
     append: bool = False,
     schema: str = "raw",
@@ -45,6 +48,7 @@ def load_table(
     if replace and append:
         raise UsageError("--replace and --append exclude each other; give one of them")
     _check_expressions(columns or {}, where)
+    refuse_amount_per(table, amount_per)
     source = "the query" if query is not None else str(files[0])
     with _connected(db) as con:
         _set_zone(con, timezone)
@@ -56,18 +60,29 @@ def load_table(
         rows_read = rows.pick_columns(con, kinds, columns or {}, where, source)
         unreadable = rows.read_values(con, kinds, timezone)
         rows_kept = rows.count_rows(con, rows.READ)
-        summed = rows.sum_lines(con) if lines else None
-        relation = rows.SUMMED if lines else rows.READ
+        superseded = newest_versions(con, line)
+        summed = None
+        if table == "orders":
+            picked = Source(rows.expressions_of(con, kinds, columns or {}), where)
+            summed = orders_from_rows(con, picked, lines=lines, amount_per=amount_per)
+        relation = rows.SUMMED if summed else rows.READ
         loaded = rows.totals(con, relation, line)
         if not loaded.rows and not append:
             raise CvaError(f"{source}: none of {rows_read:,} rows is left; check --where, order_id")
         missing = rows.missing_values(con, relation, kinds)
+        several = rows.ids_of_several_customers(con, relation) if table == "orders" else 0
         names = tuple(column_names(con, f"from {relation}"))
         target = f"{quoted(schema)}.{quoted(table)}"
         with _transaction(con):
-            _write(con, schema, target, relation, kinds, append and exists)
+            changes = None
+            if append and exists:
+                _add_columns(con, target, relation, kinds)
+                changes = upsert(con, target, relation, line, timezone)
+            else:
+                con.execute(f"create schema if not exists {quoted(schema)}")
+                con.execute(f"create or replace table {target} as from {relation}")
             table_now = rows.totals(con, target, line)
-            repeated = rows.repeated_keys(con, target, line.unique_key)
+            repeated = rows.repeated_keys(con, target, line.key)
     return LoadReport(
         table=table,
         schema=schema,
@@ -76,9 +91,12 @@ def load_table(
         rows_read=rows_read,
         rows_left_out_by_where=rows_read - rows_kept,
         lines=summed,
+        superseded=superseded,
+        changes=changes,
         unreadable=unreadable,
         missing=missing,
-        key=line.unique_key,
+        several_customers=several,
+        key=line.key,
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
@@ -185,18 +203,8 @@ def _target_exists(con: DuckDBPyConnection, schema: str, table: str, allowed: bo
     return bool(found)
 
 
-def _write(
-    con: DuckDBPyConnection,
-    schema: str,
-    target: str,
-    relation: str,
-    kinds: rows.Kinds,
-    append: bool,
-) -> None:
-    con.execute(f"create schema if not exists {quoted(schema)}")
-    if not append:
-        con.execute(f"create or replace table {target} as from {relation}")
-        return
+def _add_columns(con: DuckDBPyConnection, target: str, relation: str, kinds: rows.Kinds) -> None:
+    """Adds columns of the load that the table has not; a UsageError where types differ."""
     described = con.execute(f"describe {target}").fetchall()
     types = {name.lower(): sql_type.lower().replace(" ", "") for name, sql_type, *_ in described}
     for name in column_names(con, f"from {relation}"):
@@ -208,4 +216,3 @@ def _write(
             raise UsageError(
                 f"{target} has {name} as {found}, expected {expected}; load all with --replace"
             )
-    con.execute(f"insert into {target} by name from {relation}")

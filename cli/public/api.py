@@ -90,14 +90,17 @@ class Shop:
         columns: Mapping[str, str] | None = None,
         where: str | None = None,
         lines: bool = False,
+        amount_per: str | None = None,
         replace: bool = False,
         append: bool = False,
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
-        `lines`: a row is an order line, to be summed into orders. The database is made where
-        there is none; the table changes in one transaction, or not at all.
+        `lines`: a row is an order line, to be summed into orders; `amount_per` ("order" or
+        "line") says whose the amount is where the rows do not. `append` brings in what is new or
+        has changed. The database is made where there is none; the table changes in one
+        transaction, or not at all.
         """
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
@@ -113,6 +116,7 @@ class Shop:
                 columns=columns,
                 where=where,
                 lines=lines,
+                amount_per=amount_per,
                 replace=replace,
                 append=append,
                 schema=str(shop.var("cva_raw_schema")),

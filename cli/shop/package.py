@@ -41,6 +41,7 @@ class RawTable:
     of: str | None
     since: tuple[str, ...]
     key: tuple[str, ...]
+    replaces: tuple[str, ...]
     tells: frozenset[str]
     columns: dict[str, tuple[str, bool]]  # (kind, required)
     column_names: dict[str, str]  # what the shop may call each
@@ -51,11 +52,6 @@ class RawTable:
     def times(self) -> tuple[str, ...]:
         """Its columns that are times, in its order."""
         return tuple(name for name, (kind, _) in self.columns.items() if kind == "time")
-
-    @property
-    def unique_key(self) -> str | None:
-        """The one column that no two rows should share, None where it takes several or none."""
-        return self.key[0] if len(self.key) == 1 else None
 
 
 @cache
@@ -68,6 +64,7 @@ def raw_tables() -> dict[str, RawTable]:
             of=line.get("of"),
             since=tuple(line.get("since", ())),
             key=tuple(line["key"]),
+            replaces=tuple(line.get("replaces", line["key"])),
             tells=frozenset(line.get("tells", ())),
             columns={name: (kind, needed) for name, (kind, needed, _) in line["columns"].items()},
             column_names={name: names for name, (_, _, names) in line["columns"].items()},

@@ -42,6 +42,12 @@ def column_names(con: DuckDBPyConnection, select: str) -> list[str]:
     return [row[0] for row in con.execute(f"describe {select}").fetchall()]
 
 
+def has_name(expression: str, name: str) -> bool:
+    """Whether the SQL mentions a column of that name, quoted or not."""
+    plain = rf'(?<![\w"]){re.escape(name)}(?![\w"])'
+    return re.search(f"{plain}|{re.escape(quoted(name))}", expression, re.IGNORECASE) is not None
+
+
 def has_columns(names: Sequence[str]) -> str:
     """The columns of the file, for the end of an error message."""
     return f"the columns are: {listed(names)}"

@@ -9,13 +9,16 @@
     newest   the time whose newest value `cva_as_of` may follow; left out: the date
     key      the columns that two copies of a row have in common; [] where no row is a copy
     kept     of the copies, the first in this order of staging's columns is used
+    replaces of a later `cva load --append`: the columns by which its rows take the place of those that are
+             there, all rows of one value together; left out: the key. Where the first is NULL, whole rows
+             are compared
     valid    where staging does not have the last word: the model of the usable rows, and the reason of
              the others
     family   the family that alone reads the table, so that with it off the table is left alone
     columns  name -> [kind, required, what the shop may call it], the last as `concept concept=how sure`
     tells    columns of which a table has to have one to be taken for this one
     name     the concepts of the table's own name
-    words    words for concepts, beside those that scan/names.py has for columns of any table
+    words    words for concepts, beside those that cli/shop/column_meanings.py has for columns of any table
 
     Kinds: id (text; a whole DOUBLE goes through BIGINT), money (DECIMAL(18,4)), time (TIMESTAMP in
     cva_timezone), number, integer, text, flag. -#}
@@ -25,8 +28,9 @@
         "role": "facts",
         "date": "ordered_at",
         "states": {"status_changed_at": ["status", "status_changed_at"]},
-        "key": ["order_id"],
-        "kept": ["ordered_at", "customer_id", "amount", "cancelled_at", "discount_amount", "channel"],
+        "key": ["order_id", "store", "customer_id"],
+        "kept": ["updated_at desc nulls last", "ordered_at", "amount", "cancelled_at", "discount_amount", "channel"],
+        "replaces": ["order_id", "store"],
         "valid": ["int_cva__orders_valid", "duplicate_order_id"],
         "columns": {
             "order_id": ["id", true, "order id=1, order=.75, id=.75"],
@@ -38,6 +42,10 @@
             "discount_amount": ["money", false, "discount amount=1, discount=.85"],
             "currency": ["text", false, "currency=1"],
             "channel": ["text", false, "channel=.9, order channel=1"],
+            "tax_amount": ["money", false, "tax amount=1, tax=.9"],
+            "shipping_amount": ["money", false, "shipping amount=1, shipping=.8, shipping cost=.9, shipping price=.9"],
+            "store": ["id", false, "store=.9, store id=1, store name=.8"],
+            "updated_at": ["time", false, "changed time=.9, changed=.8"],
         },
         "name": "order",
         "words": {
@@ -48,11 +56,14 @@
         "role": "facts",
         "of": "orders",
         "key": [],
+        "replaces": ["order_id", "store"],
         "columns": {
             "order_id": ["id", true, "order id=1, order=.8"],
             "product_id": ["id", true, "product id=1, product=.8"],
             "quantity": ["number", false, "quantity=1"],
             "unit_price": ["money", false, "unit price=1, price=.9, product price=.9"],
+            "line_id": ["id", false, "line id=1"],
+            "store": ["id", false, "store=.9, store id=1, store name=.8"],
         },
         "name": "order line",
         "words": {
@@ -102,8 +113,9 @@
     "returns": {
         "role": "facts",
         "date": "returned_at",
-        "key": ["return_id"],
-        "kept": ["returned_at", "order_id", "customer_id", "refund_amount"],
+        "key": ["return_id", "store"],
+        "replaces": ["return_id"],
+        "kept": ["updated_at desc nulls last", "returned_at", "order_id", "customer_id", "refund_amount"],
         "valid": ["int_cva__returns_valid", "customer_unknown"],
         "columns": {
             "return_id": ["id", false, "return id=1, return=.75, id=.75"],
@@ -111,6 +123,8 @@
             "customer_id": ["id", false, "customer id=1, customer=.8"],
             "returned_at": ["time", true, "return time=1, time=.9, created time=.8, created=.65"],
             "refund_amount": ["money", true, "return amount=1, amount=.9"],
+            "store": ["id", false, "store=.9, store id=1, store name=.8"],
+            "updated_at": ["time", false, "changed time=.9, changed=.8"],
         },
         "name": "return",
         "words": {
@@ -120,8 +134,9 @@
     "reviews": {
         "role": "facts",
         "date": "reviewed_at",
-        "key": ["review_id"],
-        "kept": ["reviewed_at", "customer_id", "rating", "body", "product_id", "order_id"],
+        "key": ["review_id", "store"],
+        "replaces": ["review_id"],
+        "kept": ["updated_at desc nulls last", "reviewed_at", "customer_id", "rating", "body", "product_id", "order_id"],
         "valid": ["int_cva__reviews_valid", "duplicate_review_id"],
         "family": "reviews",
         "columns": {
@@ -132,6 +147,8 @@
             "reviewed_at": ["time", true, "review time=1, time=.9, created time=.85, created=.65"],
             "rating": ["number", false, "rating=1"],
             "body": ["text", false, "review body=1, body=.95, review=.7"],
+            "store": ["id", false, "store=.9, store id=1, store name=.8"],
+            "updated_at": ["time", false, "changed time=.9, changed=.8"],
         },
         "tells": ["rating", "body"],
         "name": "review",

@@ -372,18 +372,20 @@ def test_lines_are_filtered_then_summed_into_orders(db: Path, tmp_path: Path) ->
     assert rows(db) == [
         ("1", "a", datetime(2024, 1, 2, 9), Decimal("0.3000"), Decimal("0.3000")),
         ("2", "b", datetime(2024, 2, 3), Decimal("15.0000"), Decimal("5.0000")),
-        ("4", "e", datetime(2024, 2, 6), Decimal("2.0000"), Decimal("2.0000")),
+        ("4", "e", datetime(2024, 2, 6), Decimal("1.0000"), Decimal("1.0000")),
+        ("4", "f", datetime(2024, 2, 6), Decimal("1.0000"), Decimal("1.0000")),
     ]
     assert report.lines is not None
     assert (report.lines.taken, report.lines.without_order_id) == (5, 1)
-    assert report.lines.orders_with_several_customers == 1
+    assert report.several_customers == 1
     assert report.rows_left_out_by_where == 1
     assert report.rows_read == 7
     assert report.as_text().splitlines() == [
-        "raw.orders: 3 orders from 5 lines (3 customers, 2024-01-02 .. 2024-02-06, amount 17.30)",
+        "raw.orders: 4 orders from 5 lines (4 customers, 2024-01-02 .. 2024-02-06, amount 17.30)",
         "left out: 1 row by --where",
         "left out: 1 line without order_id",
-        "several customers: 1 order; the customer_id first in sort order was taken",
+        "of several customers, and an order for each: 1 order_id; two stores? name them: "
+        "--column store=…",
     ]
 
 
@@ -392,16 +394,16 @@ def test_sums_of_lines_are_exact(db: Path) -> None:
         db,
         "select 1 as order_id, 1 as customer_id, date '2024-01-01' as ordered_at, 0.1::double as"
         " amount from range(100000)",
-        lines=True,
+        amount_per="line",
     )
     assert report.loaded.amount == Decimal("10000")
 
 
 def test_lines_loaded_as_orders_are_pointed_out(db: Path, tmp_path: Path) -> None:
     file = write(tmp_path, "l.csv", LINES)
-    report = load_table("orders", [file], db=db, columns=LINE_COLUMNS)
-    assert report.repeated_keys == 2
-    assert "then add --lines" in report.as_text()
+    with pytest.raises(UsageError, match=r"1 orders? .* order lines\? add --lines \(12.30 in all"):
+        load_table("orders", [file], db=db, columns=LINE_COLUMNS)
+    assert not db.exists()
 
 
 # --- the table that was there before ----------------------------------------------------------
@@ -414,7 +416,7 @@ def test_an_existing_table_needs_replace_or_append(db: Path, tmp_path: Path) -> 
         load_table("orders", [file], db=db)
     assert load_table("orders", [file], db=db, replace=True).table_now.rows == 2
     report = load_table("orders", [file], db=db, append=True)
-    assert (report.table_now.rows, report.repeated_keys) == (4, 2)
+    assert (report.table_now.rows, report.repeated_keys) == (2, 0)
 
 
 def test_append_adds_columns_and_keeps_those_it_does_not_bring(db: Path, tmp_path: Path) -> None:
@@ -566,7 +568,7 @@ def test_the_command_prints_the_report(db: Path, tmp_path: Path) -> None:
     options = [f"--column={name}={value}" for name, value in LINE_COLUMNS.items()]
     result = run(["orders", file, "--db", db, "--lines", "--where", "quantity > 0", *options])
     assert result.exit_code == 0
-    assert result.stdout.startswith("raw.orders: 3 orders from 5 lines (3 customers, ")
+    assert result.stdout.startswith("raw.orders: 4 orders from 5 lines (4 customers, ")
 
 
 def test_the_command_prints_json(db: Path, tmp_path: Path) -> None:

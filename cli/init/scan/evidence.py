@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_of, parents
-from cva_sql.cli.init.scan.names import table_score
 from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
+from cva_sql.cli.shop.column_meanings import table_score
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import canonical_tables, macro_value, raw_tables
 from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, listed, quoted

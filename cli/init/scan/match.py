@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from cva_sql.cli.init.scan import names
 from cva_sql.cli.init.scan.tables import DATE_FORMATS, READABLE, Column, Table
+from cva_sql.cli.shop import column_meanings as names
 from cva_sql.cli.shop.package import raw_tables
 
 SURE = 0.7  # below it a table or column is left to the user, as a comment

@@ -19,8 +19,8 @@ from cva_sql.cli.init.scan.match import (
     parents,
     read_as,
 )
-from cva_sql.cli.init.scan.names import table_score
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
+from cva_sql.cli.shop.column_meanings import table_score
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.sql_text import one_line

@@ -32,6 +32,7 @@ WORDS = {
     "zhekou youhui 折扣 优惠",
     "currency": "currency ccy wahrung devise monnaie moneda divisa bizhong huobi 币种 货币",
     "channel": "channel platform source kanal vertriebskanal canal quelle qudao 渠道",
+    "store": "store shop filiale mandant magasin boutique tienda dianpu mendian 店铺 门店",
     "acquisition": "acquisition acquired referral utm akquise akquisition gewinnung herkunft "
     "adquisicion captacion huoke 获客",
     "signup": "signup signed registered registration joined registriert registrierung anmeldung "
