@@ -1,4 +1,4 @@
-"""Orders that stand on several rows: lines become one row per order, no repeated total is summed."""
+"""Orders on several rows: lines become one row per order, and no repeated total is summed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ def _is_line_total(con: DuckDBPyConnection, source: Source) -> bool:
     where = f"where (\n{source.where}\n)" if source.where is not None else ""
     told = (
         f"select (\n{source.expressions['order_id']}\n) as id,"
-        f" abs(try_cast((\n{amount}\n) as double) - {total}) <= 0.005 + 0.0005 * abs({total}) as is_total from {rows.SOURCE} {where}"
+        f" abs(try_cast((\n{amount}\n) as double) - {total})"
+        f" <= 0.005 + 0.0005 * abs({total}) as is_total from {rows.SOURCE} {where}"
     )
     share = rows.first_row(
         con,
@@ -215,7 +216,8 @@ def _live_lines(con: DuckDBPyConnection, names: list[str], by: str) -> tuple[str
         f"create temp table cva_lines as with judged as (select *, {is_cancelled} as is_off"
         f" from {rows.READ}), counted as (select *, not is_off or bool_and(is_off) over"
         f" (partition by {by}) as counts from judged), told as (select *,"
-        f" count(status) filter (counts) over (partition by {by}, status) as lines_alike from counted)"
+        f" count(status) filter (counts) over (partition by {by}, status) as lines_alike"
+        f" from counted)"
         f" select *, lines_alike = max(lines_alike) over (partition by {by}) as is_usual from told"
     )
     off = rows.count_rows(con, "(from temp.cva_lines where not counts)")

@@ -141,7 +141,7 @@
         "family": "reviews",
         "columns": {
             "review_id": ["id", false, "review id=1, review=.75, id=.75"],
-            "customer_id": ["id", true, "customer id=1, customer=.8"],
+            "customer_id": ["id", false, "customer id=1, customer=.8"],
             "product_id": ["id", false, "product id=1, product=.8"],
             "order_id": ["id", false, "order id=1, order=.8"],
             "reviewed_at": ["time", true, "review time=1, time=.9, created time=.85, created=.65"],

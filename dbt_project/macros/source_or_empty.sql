@@ -12,6 +12,50 @@
 {% endmacro %}
 
 
+{#- Orders as `source_or_empty` gives them, their amount being what `cva_spend` says. Parts that a row has
+    not count as 0 in it; an order without an amount stays without. -#}
+{% macro orders_with_spend() %}
+{%- if var('cva_spend') | string | trim == 'amount' -%}
+{{ cva.source_or_empty('orders') }}
+{%- else -%}
+{%- set spend = cva.checked_expression(var('cva_spend'), 'cva_spend') -%}
+{%- set columns = cva.raw_tables().orders.columns -%}
+select
+    {%- for name, spec in columns.items() %}
+    {%- if name != 'amount' %}
+    {{ name }},
+    {%- endif %}
+    {%- if spec[1] %}
+    is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+    {%- endif %}
+    {%- endfor %}
+    cast((
+        {{ spend }}
+    ) as decimal(18, 4)) as amount
+from (
+    select
+        {%- for name, spec in columns.items() %}
+        {{ 'coalesce(' ~ name ~ ', 0) as ' ~ name if spec[0] == 'money' and not spec[1] else name }},
+        {%- if spec[1] %}
+        is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+        {%- endif %}
+        {%- endfor %}
+        1 as one
+    from ({{ cva.source_or_empty('orders') }}) as given
+) as counted
+{%- endif -%}
+{% endmacro %}
+
+
+{#- Whether the user's table has a canonical column; taken as yes where nobody can be asked. -#}
+{% macro has_source_column(table, name) %}
+{% if not execute %}{{ return(true) }}{% endif %}
+{% set relation = cva.source_relation(table) %}
+{% if relation is none %}{{ return(false) }}{% endif %}
+{{ return(name in cva.raw_expressions(table, relation)) }}
+{% endmacro %}
+
+
 {#- Whether an id is NULL or blank, from the raw text: to trim all of them first takes five times as long. -#}
 {% macro is_id_missing(expression, from_type) -%}
 {%- if from_type | upper in ('VARCHAR', 'STRING') -%}

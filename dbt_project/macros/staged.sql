@@ -93,6 +93,27 @@ row_number() over (
 {%- endmacro %}
 
 
+{#- Whether a row of another table is of this order. An order_id that stayed twice says so of none, unless
+    the store tells them apart; a row or an order without a store goes by its order_id alone. -#}
+{% macro is_of_order(rows, orders='orders') -%}
+{{ rows }}.order_id = {{ orders }}.order_id
+            and (
+                (
+                    ({{ rows }}.store is null or {{ orders }}.store is null)
+                    and {{ orders }}.orders_of_id = 1
+                )
+                or ({{ rows }}.store = {{ orders }}.store and {{ orders }}.orders_of_store_id = 1)
+            )
+{%- endmacro %}
+
+
+{#- Whether a table finds the customer of a row that names none by the row's order. -#}
+{% macro is_named_by_order(table) %}
+{% set line = cva.raw_tables()[table] %}
+{{ return('valid' in line and 'order_id' in line.columns and not line.columns.customer_id[1]) }}
+{% endmacro %}
+
+
 {#- The usable rows of a table, as a relation. -#}
 {% macro usable(table) %}
 {%- set line = cva.raw_tables()[table] -%}

@@ -18,6 +18,7 @@ bought as (
         spine.customer_id,
         spine.as_of_date,
         items.order_id,
+        orders.store,
         items.product_id,
         products.category,
         cast(coalesce(items.quantity, 1) as decimal(19, 4)) as quantity,
@@ -25,7 +26,7 @@ bought as (
         products.unit_cost
     from spine
     inner join orders on spine.customer_id = orders.customer_id
-    inner join items on orders.order_id = items.order_id
+    inner join items on {{ cva.is_of_order('items') }}
     left join products on items.product_id = products.product_id
     where
         orders.order_date < spine.as_of_date
@@ -37,7 +38,9 @@ totals as (
         customer_id,
         as_of_date,
         count(*) as item_rows,
-        count(distinct order_id) as orders_count,
+        count(
+            distinct case when store is null then order_id else concat(order_id, '#', store) end
+        ) as orders_count,
         count(distinct product_id) as products_count,
         sum(quantity) as quantity,
         sum(cast(quantity * unit_price as decimal(28, 4))) as list_amount,

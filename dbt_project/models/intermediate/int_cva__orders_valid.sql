@@ -14,7 +14,10 @@ final as (
         orders.amount,
         orders.cancelled_at,
         orders.discount_amount,
-        orders.channel
+        orders.channel,
+        orders.store,
+        cast(1 as bigint) as orders_of_id,
+        cast(1 as bigint) as orders_of_store_id
     from orders
     -- Not `not in`: with no duplicates at all that costs three times the scan.
     left join duplicates on orders.order_id = duplicates.order_id
@@ -28,7 +31,10 @@ final as (
         amount,
         cancelled_at,
         discount_amount,
-        channel
+        channel,
+        store,
+        orders_of_id,
+        orders_of_store_id
     from duplicates
 )
 

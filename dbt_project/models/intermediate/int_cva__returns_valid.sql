@@ -15,7 +15,9 @@ final as (
         returns.refund_amount
     from returns
     left join orders
-        on returns.order_id = orders.order_id and orders.order_date <= returns.return_date
+        on
+            {{ cva.is_of_order('returns') }}
+            and orders.order_date <= returns.return_date
     where coalesce(returns.customer_id, orders.customer_id) is not null
 )
 

@@ -7,9 +7,33 @@
 with dates as (select max(as_of_date) as as_of_date from {{ ref('cva', 'int_cva__as_of_dates') }}),
 
 kept_orders as (
-    select orders.order_id, orders.order_date, orders.cancelled_at
+    select
+        orders.order_id,
+        orders.store,
+        orders.order_date,
+        orders.cancelled_at,
+        orders.orders_of_id,
+        orders.orders_of_store_id
     from {{ ref('cva', 'int_cva__orders_valid') }} as orders
 ),
+
+ambiguous as (select order_id from kept_orders where orders_of_id > 1 group by order_id),
+
+{#- Usable rows of nobody: they name no customer, and no order does. #}
+{%- for table, line in tables.items() if cva.is_named_by_order(table) %}
+
+nameless_{{ table }} as (
+    select
+        case when ambiguous.order_id is null then 'customer_unknown' else 'order_ambiguous' end as reason
+    from {{ ref('cva', 'stg_cva__' ~ table) }} as facts
+    left join ambiguous on facts.order_id = ambiguous.order_id
+    left join kept_orders as orders
+        on
+            {{ cva.is_of_order('facts') }}
+            and orders.order_date <= cast(facts.{{ line.date }} as date)
+    where facts.reject_reason is null and facts.customer_id is null and orders.order_id is null
+),
+{%- endfor %}
 
 {#- The date alone: what is read twice is written out, texts included. #}
 {%- for table, line in tables.items() if line.get('date') and table != 'orders' %}
@@ -25,7 +49,17 @@ reasons as (
     group by reject_reason
     union all
     {%- if 'valid' in line %}
-    select '{{ table }}', '{{ line.valid[1] }}', count(*) - (select count(*) from kept_{{ table }})
+    {%- if cva.is_named_by_order(table) %}
+    select '{{ table }}', reason, count(*) from nameless_{{ table }} group by reason
+    union all
+    {%- endif %}
+    select
+        '{{ table }}',
+        '{{ line.valid[1] }}',
+        count(*) - (select count(*) from kept_{{ table }})
+        {%- if cva.is_named_by_order(table) %}
+        - (select count(*) from nameless_{{ table }})
+        {%- endif %}
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is null
     union all
@@ -70,6 +104,7 @@ reasons as (
         '{{ table }}',
         case
             when items.reject_reason is not null then items.reject_reason
+            when kept_orders.order_id is null and ambiguous.order_id is not null then 'order_ambiguous'
             when kept_orders.order_id is null then 'order_not_valid'
             when kept_orders.order_date >= dates.as_of_date then 'on_or_after_as_of'
             else 'order_not_valid'
@@ -77,7 +112,8 @@ reasons as (
         count(*)
     from {{ ref('cva', 'stg_cva__' ~ table) }} as items
     cross join dates
-    left join kept_orders on items.order_id = kept_orders.order_id
+    left join ambiguous on items.order_id = ambiguous.order_id
+    left join kept_orders on {{ cva.is_of_order('items', 'kept_orders') }}
     where
         items.reject_reason is not null
         or kept_orders.order_id is null

@@ -7,6 +7,8 @@ final as (
         product_id,
         quantity,
         unit_price,
+        line_id,
+        store,
         case
             {{ cva.reject_cases('order_items') }}
             when coalesce(quantity, 1) <= 0 then 'quantity_not_positive'

@@ -1,6 +1,6 @@
 -- One row per raw order row; `reject_reason` says why a row cannot be used (duplicates are found
 -- later). An order cancelled at a known time stays usable until then.
-with source as ({{ cva.source_or_empty('orders') }}),
+with source as ({{ cva.orders_with_spend() }}),
 
 final as (
     select
@@ -13,6 +13,8 @@ final as (
         case when {{ cva.is_cancelled() }} then status_changed_at end as cancelled_at,
         greatest(coalesce(discount_amount, 0), 0) as discount_amount,
         channel,
+        store,
+        updated_at,
         {{ cva.order_reject_reason() }} as reject_reason
     from source
 )

@@ -27,6 +27,8 @@ final as (
         returned_at,
         cast(returned_at as date) as return_date,
         refund_amount,
+        store,
+        updated_at,
         case
             when problem is not null then problem
             when return_id is not null and occurrence > 1 then 'duplicate_return_id'

@@ -1,5 +1,6 @@
 -- One row per raw review row; `reject_reason` says why a row cannot be used (duplicates are found
--- later). The body may be missing: a rating alone is a review too.
+-- later). The body may be missing: a rating alone is a review too; so may the customer, whom then its
+-- order tells.
 with source as ({{ cva.source_or_empty('reviews') }}),
 
 final as (
@@ -13,6 +14,8 @@ final as (
         -- No scale goes up to a million; sums of what a slip of the keyboard gives would overflow.
         case when abs(rating) <= 1e6 then rating end as rating,
         body,
+        store,
+        updated_at,
         case
             {{ cva.reject_cases('reviews') }}
         end as reject_reason
