@@ -75,7 +75,7 @@
         {% endif %}
     {% endfor %}
 {% endfor %}
-{% if columns | length == names | length %}
+{% if columns and columns | length == names | length %}
     {% do run_query(
         'update ' ~ relation ~ ' set ' ~ columns | join(', ') ~ ' where ' ~ is_later) %}
 {% endif %}

@@ -27,7 +27,7 @@
     "orders": {
         "role": "facts",
         "date": "ordered_at",
-        "states": {"status_changed_at": ["status", "status_changed_at"]},
+        "states": {"status_changed_at": ["status", "status_changed_at"], "updated_at": []},
         "key": ["order_id", "store", "customer_id"],
         "kept": ["updated_at desc nulls last", "ordered_at", "amount", "cancelled_at", "discount_amount", "channel"],
         "replaces": ["order_id", "store"],
@@ -113,6 +113,7 @@
     "returns": {
         "role": "facts",
         "date": "returned_at",
+        "states": {"updated_at": []},
         "key": ["return_id", "store"],
         "replaces": ["return_id"],
         "kept": ["updated_at desc nulls last", "returned_at", "order_id", "customer_id", "refund_amount"],
@@ -134,6 +135,7 @@
     "reviews": {
         "role": "facts",
         "date": "reviewed_at",
+        "states": {"updated_at": []},
         "key": ["review_id", "store"],
         "replaces": ["review_id"],
         "kept": ["updated_at desc nulls last", "reviewed_at", "customer_id", "rating", "body", "product_id", "order_id"],

@@ -6,7 +6,13 @@ with dates as (select * from {{ ref('cva', 'int_cva__as_of_dates') }}),
 orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
 
 valid as (
-    select count(*) as order_count, count(distinct row(orders.order_id, orders.store, orders.customer_id)) as order_id_count
+    select
+        count(*) as order_count,
+        count(
+            distinct concat(
+                orders.order_id, '#', coalesce(orders.store, ''), '#', orders.customer_id
+            )
+        ) as order_id_count
     from orders
     inner join dates on orders.order_date < dates.as_of_date
     where

@@ -332,13 +332,20 @@ CASES: dict[str, tuple[str, str, list[Row], dict[int, str | None]]] = {
     "an id of white space other than spaces is missing": (
         "text",
         "order_items",
-        [("\t", "1", "1", "1"), ("1", " \r\n", "1", "1"), ("\t1 ", "1", "1", "1")],
+        [
+            ("\t", "1", "1", "1", None, None),
+            ("1", " \r\n", "1", "1", None, None),
+            ("\t1 ", "1", "1", "1", None, None),
+        ],
         {0: "order_id_missing", 1: "product_id_missing", 2: None},
     ),
     "a return that cannot be used does not push out its usable copy": (
         "natural",
         "returns",
-        [("1", "1", "1", "2024-01-01", None), ("1", "1", "1", "2024-01-02", "5")],
+        [
+            ("1", "1", "1", "2024-01-01", None, None, None),
+            ("1", "1", "1", "2024-01-02", "5", None, None),
+        ],
         {0: "refund_amount_missing", 1: None},
     ),
 }
