@@ -69,7 +69,8 @@ class LoadReport:
     order_id, plus `superseded`, the rows of which another has a later updated_at. `changes` are
     those of an --append. `missing` counts loaded rows with a NULL, by required column,
     `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
-    values of `key` that the table now holds more than once.
+    values of `key` that the table now holds more than once. `doubts` are lines on the ids of the
+    table's customers.
     """
 
     table: str
@@ -88,6 +89,7 @@ class LoadReport:
     repeated_keys: int
     loaded: Totals
     table_now: Totals
+    doubts: tuple[str, ...]
 
     def as_json(self) -> str:
         """The report as one JSON object; money as text, so that no cent is rounded."""
@@ -153,7 +155,7 @@ class LoadReport:
             said.append(f"{self.key[0]} on more than one row: {values}; one of each is used")
         return said
 
-        return said
+        return [*said, *self.doubts]
 
     def _changes(self, changes: Changes) -> str:
         """What became of the table's rows; older and moved ones only where there are any."""

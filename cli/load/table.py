@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.doubts import doubts_about_customers
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.lines import Source, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.report import LoadReport
@@ -83,6 +84,7 @@ def load_table(
                 con.execute(f"create or replace table {target} as from {relation}")
             table_now = rows.totals(con, target, line)
             repeated = rows.repeated_keys(con, target, line.key)
+            doubts = doubts_about_customers(con, target, table)
     return LoadReport(
         table=table,
         schema=schema,
@@ -100,6 +102,7 @@ def load_table(
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
+        doubts=doubts,
     )
 
 
