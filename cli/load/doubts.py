@@ -32,8 +32,8 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
     ids, alike, example = rows.first_row(
         con,
         f"select coalesce(sum(n), 0), count(*), min(ids) from (select count(*) as n,"
-        f" string_agg(quoted, ' and ' order by quoted) as ids from (select distinct {plain} as plain,"
-        f" concat('''', customer_id, '''') as quoted from {relation} where customer_id is not null)"
+        f" string_agg(quoted, ' and ' order by quoted) as ids from (select distinct"
+        f" {plain} as plain, concat('''', customer_id, '''') as quoted from {relation} where customer_id is not null)"
         " group by plain having count(*) > 1)",
     )
     if not alike:

@@ -153,8 +153,6 @@ class LoadReport:
         if self.repeated_keys:
             values = _count(self.repeated_keys, "values")
             said.append(f"{self.key[0]} on more than one row: {values}; one of each is used")
-        return said
-
         return [*said, *self.doubts]
 
     def _changes(self, changes: Changes) -> str:

@@ -11,7 +11,9 @@ def said(folder: Path, customers: list[str]) -> tuple[str, ...]:
     lines = [f"{n},{name},2024-01-02,10" for n, name in enumerate(customers)]
     file = folder / "orders.csv"
     file.write_text("\n".join(["order_id,customer_id,ordered_at,amount", *lines]), encoding="utf-8")
-    return load_table("orders", [file], db=folder / "shop.duckdb").doubts
+    report = load_table("orders", [file], db=folder / "shop.duckdb")
+    assert report.as_text().splitlines()[1:] == list(report.doubts)
+    return report.doubts
 
 
 def test_ids_that_differ_in_case_or_blanks_alone_are_said(tmp_path: Path) -> None:
