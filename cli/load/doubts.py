@@ -33,7 +33,8 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
         con,
         f"select coalesce(sum(n), 0), count(*), min(ids) from (select count(*) as n,"
         f" string_agg(quoted, ' and ' order by quoted) as ids from (select distinct"
-        f" {plain} as plain, concat('''', customer_id, '''') as quoted from {relation} where customer_id is not null)"
+        f" {plain} as plain, concat('''', customer_id, '''') as quoted from {relation}"
+        " where customer_id is not null)"
         " group by plain having count(*) > 1)",
     )
     if not alike:
@@ -45,22 +46,32 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
 
 
 def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:
-    """One id of very many orders, or as many ids as orders."""
-    by_id = f"select customer_id, count(customer_id) as n from {relation} group by 1 having n > 0"
-    customers, orders, most = rows.first_row(
-        con, f"select count(*), coalesce(sum(n), 0), max(n) from ({by_id})"
+    """Ids of very many orders or very much money, or as many ids as orders."""
+    by_id = (
+        "select customer_id, count(customer_id) as n, coalesce(sum(amount), 0) as spend"
+        f" from {relation} group by 1 having n > 0"
     )
+    orders, most = rows.first_row(con, f"select coalesce(sum(n), 0), max(n) from ({by_id})")
     if orders >= ENOUGH_ORDERS and most == 1:
         return [
             "customer_id: each has one order; is it an id of the order? Then no one is seen to come"
             " back: --column customer_id=… of the person"
         ]
-    limit = max(ABSURD_SHARE * float(orders), ABSURD_TIMES * float(orders) / max(customers, 1))
+    return [*_say_largest(con, by_id, "n", "orders"), *_say_largest(con, by_id, "spend", "spend")]
+
+
+def _say_largest(con: DuckDBPyConnection, by_id: str, value: str, noun: str) -> list[str]:
+    """The ids that have so much of all orders, or of all spend, that they are hardly one person."""
     found = con.execute(
-        f"from ({by_id}) where n > ? and n > 1 order by n desc, customer_id", [limit]
+        f"select customer_id, {value}::double / total from (select *, sum({value}) over () as total,"
+        f" count(*) over () as ids from ({by_id})) where {value} > {ABSURD_SHARE} * total"
+        f" and {value} > {ABSURD_TIMES} * total / ids order by {value} desc, customer_id"
     ).fetchall()
+    if not found:
+        return []
+    named = ", ".join(f"{shortened(name)} {share:.1%}" for name, share in found[:MOST_NAMED])
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return [
-        f"customer_id {shortened(name)}: {n:,} of {orders:,} orders ({n / float(orders):.1%});"
-        " a reseller or a placeholder? --where leaves it out"
-        for name, n in found[:MOST_NAMED]
+        f"customer_id: so much of all {noun} has {named}{more}; a reseller, a placeholder?"
+        " --where leaves it out"
     ]
