@@ -63,7 +63,8 @@ def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:
 def _say_largest(con: DuckDBPyConnection, by_id: str, value: str, noun: str) -> list[str]:
     """The ids that have so much of all orders, or of all spend, that they are hardly one person."""
     found = con.execute(
-        f"select customer_id, {value}::double / total from (select *, sum({value}) over () as total,"
+        f"select customer_id, {value}::double / total from (select *, sum({value}) over ()"
+        f" as total,"
         f" count(*) over () as ids from ({by_id})) where {value} > {ABSURD_SHARE} * total"
         f" and {value} > {ABSURD_TIMES} * total / ids order by {value} desc, customer_id"
     ).fetchall()
