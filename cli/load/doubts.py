@@ -1,4 +1,4 @@
-"""What the ids of a raw table's customers make doubtful, in a line each."""
+"""What the ids of customers and the refunds of orders make doubtful, in a line each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.sql_text import column_names
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ABSURD_SHARE = 0.01  # of all orders,
 ABSURD_TIMES = 100  # and so many times the mean: hardly one person
 MOST_NAMED = 3
+PARTLY_REFUNDED = "regexp_matches(lower(status), 'part.*(refund|return)|(refund|return).*part')"
 ENOUGH_ORDERS = 100  # below it, customers with one order each are no surprise
 
 
@@ -25,6 +27,41 @@ def doubts_about_customers(con: DuckDBPyConnection, relation: str, table: str) -
     if table == "orders":
         said += _say_shares(con, relation)
     return tuple(said)
+
+
+def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
+    """Lines on what of `relation`, the orders of a load, staging counts as returns or cannot."""
+    names = column_names(con, f"from {relation}")
+    negative, back = rows.first_row(
+        con, f"select count(*), -sum(amount) from {relation} where amount < 0"
+    )
+    said = (
+        [f"below 0, and counted as returns: {_orders(negative)} of {back:,.2f}"] if negative else []
+    )
+    if "status" not in names:
+        return tuple(said)
+    amount = "refunded_amount" if "refunded_amount" in names else "null"
+    refunded = macro_value("rules.sql", "default__is_refunded")
+    whole, partial = rows.first_row(
+        con,
+        f"select count(*) filter ({refunded}), count(*) filter ({PARTLY_REFUNDED})"
+        f" from {relation} where {amount} is null",
+    )
+    if whole:
+        dated = "updated_at" if "updated_at" in names else "the order's own date"
+        said.append(
+            f"refunded by their status, and counted as returns on {dated}: {_orders(whole)}"
+        )
+    if partial:
+        said.append(
+            f"refunded in part, of which nothing is known: {_orders(partial)}; load what went back:"
+            " --column refunded_amount=…, or a table returns"
+        )
+    return tuple(said)
+
+
+def _orders(number: int) -> str:
+    return f"{number:,} order{'' if number == 1 else 's'}"
 
 
 def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:

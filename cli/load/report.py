@@ -69,8 +69,8 @@ class LoadReport:
     order_id, plus `superseded`, the rows of which another has a later updated_at. `changes` are
     those of an --append. `missing` counts loaded rows with a NULL, by required column,
     `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
-    values of `key` that the table now holds more than once. `doubts` are lines on the ids of the
-    table's customers.
+    values of `key` that the table now holds more than once. `doubts` are lines on refunds
+    and on the ids of the table's customers.
     """
 
     table: str

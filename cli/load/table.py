@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
-from cva_sql.cli.load.doubts import doubts_about_customers
+from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.lines import Source, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.report import LoadReport
@@ -71,7 +71,10 @@ def load_table(
         if not loaded.rows and not append:
             raise CvaError(f"{source}: none of {rows_read:,} rows is left; check --where, order_id")
         missing = rows.missing_values(con, relation, kinds)
-        several = rows.ids_of_several_customers(con, relation) if table == "orders" else 0
+        several, refunds = 0, tuple[str, ...]()
+        if table == "orders":
+            several = rows.ids_of_several_customers(con, relation)
+            refunds = said_of_refunds(con, relation)
         names = tuple(column_names(con, f"from {relation}"))
         target = f"{quoted(schema)}.{quoted(table)}"
         with _transaction(con):
@@ -102,7 +105,7 @@ def load_table(
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
-        doubts=doubts,
+        doubts=(*refunds, *doubts),
     )
 
 

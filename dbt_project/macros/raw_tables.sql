@@ -44,6 +44,7 @@
             "channel": ["text", false, "channel=.9, order channel=1"],
             "tax_amount": ["money", false, "tax amount=1, tax=.9"],
             "shipping_amount": ["money", false, "shipping amount=1, shipping=.8, shipping cost=.9, shipping price=.9"],
+            "refunded_amount": ["money", false, "return amount=1, return=.7"],
             "store": ["id", false, "store=.9, store id=1, store name=.8"],
             "updated_at": ["time", false, "changed time=.9, changed=.8"],
         },

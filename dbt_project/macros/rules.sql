@@ -13,6 +13,16 @@ coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 
 {%- endmacro %}
 
 
+{#- Over orders.status: all of the order's money went back, and the order itself stays a sale. -#}
+{% macro is_refunded() %}{{ return(adapter.dispatch('is_refunded', 'cva')()) }}{% endmacro %}
+{% macro default__is_refunded() -%}
+coalesce(lower(status) in (
+            'refunded', 'fully refunded', 'fully_refunded', 'returned', 'erstattet', 'remboursé', 'reembolsado', 'rimborsato',
+            'terugbetaald', 'zwrócone', 'iade edildi', '已退款', '返金済み'
+        ), false)
+{%- endmacro %}
+
+
 {#- Over the canonical columns of orders and what `source_or_empty` says of them: why a row cannot be used,
     NULL where it can. -#}
 {% macro order_reject_reason() %}
@@ -21,14 +31,15 @@ coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 
 {% macro default__order_reject_reason() -%}
 case
             {{ cva.reject_cases('orders') }}
-            when amount <= 0 then 'amount_not_positive'
-            when amount > 1e12 then 'amount_too_large'
+            when amount = 0 or amount < 0 and {{ cva.is_cancelled() }} then 'amount_not_positive'
+            when abs(amount) > 1e12 then 'amount_too_large'
             {%- set currency = cva.shop_currency() %}
             {%- if currency is not none %}
             when currency <> '{{ currency | replace("'", "''") }}' then 'other_currency'
             {%- endif %}
             when {{ cva.is_test_order() }} then 'test_order'
             when {{ cva.is_cancelled() }} and status_changed_at is null then 'cancelled'
+            when amount < 0 then 'counted_as_return'
         end
 {%- endmacro %}
 

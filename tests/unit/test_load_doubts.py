@@ -38,3 +38,18 @@ def test_a_customer_per_order_is_said(tmp_path: Path) -> None:
 
 def test_an_ordinary_shop_is_no_doubt(tmp_path: Path) -> None:
     assert said(tmp_path, [f"c{n % 40}" for n in range(200)]) == ()
+
+
+def test_refunds_in_orders_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "order_id,customer_id,ordered_at,amount,status\n1,a,2024-01-02,10,paid\n"
+        "2,a,2024-01-03,-4,paid\n3,b,2024-01-03,20,Refunded\n4,b,2024-01-04,20,partially_refunded\n",
+        encoding="utf-8",
+    )
+    assert load_table("orders", [file], db=tmp_path / "shop.duckdb").doubts == (
+        "below 0, and counted as returns: 1 order of 4.00",
+        "refunded by their status, and counted as returns on the order's own date: 1 order",
+        "refunded in part, of which nothing is known: 1 order; load what went back:"
+        " --column refunded_amount=…, or a table returns",
+    )

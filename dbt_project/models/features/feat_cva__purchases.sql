@@ -66,7 +66,7 @@ returns as (
     select
         *,
         cast({{ cva.days_between('return_date', 'as_of_date') }} as integer) as age_days
-    from ({{ cva.at_each_date(ref('cva', 'int_cva__returns_valid'), 'return_date') }})
+    from ({{ cva.at_each_date(ref('cva', 'int_cva__refunds'), 'return_date') }})
 ),
 
 refunds as (

@@ -3,7 +3,7 @@
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
-returns as (select * from {{ ref('cva', 'int_cva__returns_valid') }}),
+returns as (select * from {{ ref('cva', 'int_cva__refunds') }}),
 
 final as (
     select

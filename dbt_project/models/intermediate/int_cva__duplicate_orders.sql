@@ -47,6 +47,8 @@ final as (
         coalesce(latest.cancelled_at, ended.ended_at) as cancelled_at,
         latest.discount_amount,
         latest.channel,
+        latest.refunded_amount,
+        latest.updated_at,
         latest.store,
         count(*) over (partition by latest.order_id) as orders_of_id,
         count(*) over (partition by latest.order_id, latest.store) as orders_of_store_id

@@ -15,6 +15,8 @@ final as (
         orders.cancelled_at,
         orders.discount_amount,
         orders.channel,
+        orders.refunded_amount,
+        orders.updated_at,
         orders.store,
         cast(1 as bigint) as orders_of_id,
         cast(1 as bigint) as orders_of_store_id
@@ -32,6 +34,8 @@ final as (
         cancelled_at,
         discount_amount,
         channel,
+        refunded_amount,
+        updated_at,
         store,
         orders_of_id,
         orders_of_store_id

@@ -13,6 +13,10 @@ final as (
         case when {{ cva.is_cancelled() }} then status_changed_at end as cancelled_at,
         greatest(coalesce(discount_amount, 0), 0) as discount_amount,
         channel,
+        case
+            when refunded_amount > 0 then least(refunded_amount, amount)
+            when {{ cva.is_refunded() }} then amount
+        end as refunded_amount,
         store,
         updated_at,
         {{ cva.order_reject_reason() }} as reject_reason

@@ -15,7 +15,7 @@ entries as (
     {%- if cva.setting('cva_value') == 'net' %}
     union all
     select customer_id, return_date, null, -refund_amount, 0
-    from {{ ref('cva', 'int_cva__returns_valid') }}
+    from {{ ref('cva', 'int_cva__refunds') }}
     {%- endif %}
 ),
 
