@@ -47,7 +47,7 @@ class LoadReport:
 
     rows_read = rows_left_out_by_where + loaded.rows, or with --lines + lines taken + lines without
     order_id. `missing` counts loaded rows with a NULL, by required column; `repeated_keys` the
-    values of `key` that the table now holds more than once.
+    values of `key` that the table now holds more than once; `said` what was decided from the data.
     """
 
     table: str
@@ -63,6 +63,7 @@ class LoadReport:
     repeated_keys: int
     loaded: Totals
     table_now: Totals
+    said: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         """The report as one JSON object; money as text, so that no cent is rounded."""
@@ -73,7 +74,7 @@ class LoadReport:
         name, noun = f"{self.schema}.{self.table}", self._noun
         took = f"{name}: {_count(self.loaded.rows, noun)}"
         took += f" from {_count(self.lines.taken, 'lines')}" if self.lines else ""
-        said = [took + self._details(self.loaded)]
+        said = [took + self._details(self.loaded), *self.said]
         if self.rows_left_out_by_where:
             said.append(f"left out: {_count(self.rows_left_out_by_where, 'rows')} by --where")
         if self.lines and self.lines.without_order_id:

@@ -33,18 +33,23 @@ def load_table(
     append: bool = False,
     schema: str = "raw",
     timezone: str = "UTC",
+    decimal: str | None = None,
+    dates: str | None = None,
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
     `columns` maps canonical names to SQL expressions over the source's columns; a canonical column
-    that is not in it is taken from the source's column of that name. Values that cannot be read
-    become NULL. The table changes in one transaction, or not at all (CvaError, UsageError).
+    that is not in it is taken from the source's column of that name. `decimal` (point, comma) and
+    `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell. Values that
+    cannot be read become NULL. The table changes in one transaction, or not at all (CvaError,
+    UsageError).
     """
     line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
     kinds = line.columns
     if replace and append:
         raise UsageError("--replace and --append exclude each other; give one of them")
     _check_expressions(columns or {}, where)
+    asked = rows.asked_for(decimal, dates)
     source = "the query" if query is not None else str(files[0])
     with _connected(db) as con:
         _set_zone(con, timezone)
@@ -53,8 +58,9 @@ def load_table(
             read_files(con, files)
         else:
             rows.run_query(con, query)
-        rows_read = rows.pick_columns(con, kinds, columns or {}, where, source)
-        unreadable = rows.read_values(con, kinds, timezone)
+        picked = rows.pick_columns(con, kinds, columns or {}, where, source, asked)
+        rows_read = picked.rows
+        read = rows.read_values(con, kinds, timezone, picked, asked)
         rows_kept = rows.count_rows(con, rows.READ)
         summed = rows.sum_lines(con) if lines else None
         relation = rows.SUMMED if lines else rows.READ
@@ -76,12 +82,13 @@ def load_table(
         rows_read=rows_read,
         rows_left_out_by_where=rows_read - rows_kept,
         lines=summed,
-        unreadable=unreadable,
+        unreadable=read.unreadable,
         missing=missing,
         key=line.unique_key,
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
+        said=read.said,
     )
 
 

@@ -12,9 +12,12 @@
 {% endmacro %}
 
 
-{#- Whether an id is NULL or blank, from the raw text: to trim all of them first takes five times as long. -#}
-{% macro is_id_missing(expression, from_type) -%}
-{%- if from_type | upper in ('VARCHAR', 'STRING') -%}
+{#- Whether an id is NULL or blank, or a person's nobody. Blank from the raw text: to trim all of them first
+    takes five times as long. -#}
+{% macro is_id_missing(expression, kind, from_type) -%}
+{%- if kind == 'person' -%}
+({{ cva.cast_kind(expression, kind, from_type) }}) is null
+{%- elif from_type | upper in ('VARCHAR', 'STRING') -%}
 ({{ expression }} is null or ({{ expression }} <= '!' and {{ cva.trimmed(expression) }} = ''))
 {%- else -%}
 ({{ cva.cast_kind(expression, 'id', from_type) }}) is null
@@ -43,7 +46,7 @@ select
     {%- for name, spec in columns.items() %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
     {%- if spec[1] %}
-    false as is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+    false as is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
     {%- endif %}
     {%- endfor %}
     '{{ table }}' as table_name
@@ -79,8 +82,8 @@ select
     {%- if name in expressions %}
     {%- set value = cva.cast_kind('(' ~ expressions[name] ~ ')', spec[0], types[name]) %}
     {{ value }} as {{ name }},
-    {%- if spec[1] and spec[0] == 'id' %}
-    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', types[name]) }} as is_{{ name }}_missing,
+    {%- if spec[1] and spec[0] in ('id', 'person') %}
+    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', spec[0], types[name]) }} as is_{{ name }}_missing,
     {%- elif spec[1] %}
     ({{ expressions[name] }}) is not null and ({{ value }}) is null as is_{{ name }}_unreadable,
     {%- endif %}

@@ -11,7 +11,7 @@ from cva_sql.cli.shop.package import macro_value, project_dir, raw_tables
 ENTRIES: dict[str, dict[str, Any]] = macro_value("raw_tables.sql", "raw_tables")
 NEEDED = {"role", "key", "columns", "name", "words"}
 KNOWN = NEEDED | {"date", "of", "since", "states", "newest", "kept", "valid", "family", "tells"}
-KINDS = {"id", "text", "money", "time", "number", "integer", "flag"}
+KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
 
 
 @pytest.mark.parametrize("table", ENTRIES)

@@ -172,7 +172,7 @@ def read_as(table: Table, column: Column, kind: str) -> tuple[str, float, str] |
     """The SQL that reads the column as a kind, how well, and a doubt; None where it is another."""
     sql, shares = table.sql(column), column.shares
     is_empty = column.null_share == 1
-    if kind == "id":
+    if kind in ("id", "person"):
         is_whole = shares.get("whole", 1) >= READABLE
         fits = column.is_text or column.type == "UUID" or (column.is_number and is_whole)
         return (sql, 1, "") if fits else None
