@@ -11,13 +11,14 @@ from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.readings.numbers import Numbers, decide_number, look_at_numbers
 from cva_sql.cli.readings.times import Times, decide_time, look_at_times
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, quoted
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NUMBERS = ("money", "number", "integer")
+RARE = ("%d%m%Y", "%m%d%Y", "%y%m%d", "%Y-%d-%m", "%Y/%d/%m", "%Y%j")
 MOST = 0.5  # more values than this count alike: it is a way to count times
 Kinds = Mapping[str, tuple[str, bool]]
 
@@ -62,7 +63,8 @@ def decide_columns(
             else:
                 order = others("dates") if name in found else None
                 found[name] = decide_time(times[name], text, asked.dates, order, zone)
-    found |= _several_currencies(numbers, kinds)
+    if "currency" not in column_names(con, f"from {relation}"):
+        found |= _several_currencies(numbers, kinds)
     refuse_unclear(found, sources)
     return {name: reading for name, reading in found.items() if isinstance(reading, Reading)}
 
@@ -103,10 +105,16 @@ def refuse_unclear(found: Mapping[str, Any], sources: Mapping[str, str]) -> None
         return
     said = "; ".join(f"{name}: {why.why}" for name, why in unclear.items())
     options = {
-        why.option.format(column=name, source=sources.get(name, name)): None
+        why.option.format(column=name, source=_in_shell(sources.get(name, name))): None
         for name, why in unclear.items()
     }
     raise UsageError(f"{said}; add {' '.join(options)}")
+
+
+def _in_shell(expression: str) -> str:
+    """An expression within the double quotes of a command; a plain name stays plain."""
+    plain = expression.strip('"')
+    return plain if plain.isidentifier() else expression.replace('"', '\\"')
 
 
 def say_reading(con: DuckDBPyConnection, name: str, reading: Reading, cast: str) -> str:
@@ -116,6 +124,17 @@ def say_reading(con: DuckDBPyConnection, name: str, reading: Reading, cast: str)
     ).fetchone()
     value = "" if row is None or row[0] is None else f", {shortened(reading.example)} is {row[0]}"
     return f"{name}: {reading.said}{value}"
+
+
+def advise_format(con: DuckDBPyConnection, name: str, value: str, source: str) -> str:
+    """The option that reads a time of a form that is not looked for; "" if none is known."""
+    formats = ", ".join(f"try_strptime($1, {literal(form)}) is not null" for form in RARE)
+    row = con.execute(f"select {formats}", [value]).fetchone() or ()
+    fitting = [form for form, fits in zip(RARE, row, strict=True) if fits]
+    options = [
+        f"--column \"{name}=try_strptime({_in_shell(source)}, '{form}')\"" for form in fitting
+    ]
+    return f"give its format: {' or '.join(options)}" if options else ""
 
 
 def _counted_time(con: DuckDBPyConnection, relation: str, name: str, zone: str) -> Reading | None:
@@ -137,7 +156,7 @@ def _several_currencies(numbers: Mapping[str, Numbers], kinds: Kinds) -> dict[st
         units = sorted(found.units)
         if kinds[name][0] == "money" and len(units) > 1:
             option = (
-                "--column currency=EXPR, or one with --where"
+                "--column currency=EXPR, or take one of them by --where"
                 if "currency" in kinds
                 else f"--where \"{{source}} like '%{units[0]}%'\""
             )

@@ -29,6 +29,7 @@ class Unreadable:
     column: str
     values: int
     example: str
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class LoadReport:
             )
         for column in self.unreadable:
             values = _count(column.values, "values")
-            advice = self._time_advice(column)
+            advice = f"; {column.advice}" if column.advice else ""
             said.append(
                 f"could not be read: {column.column} {values}, e.g. {column.example!r}{advice}"
             )
@@ -98,11 +99,6 @@ class LoadReport:
     @property
     def _noun(self) -> str:
         return self.table.replace("_", " ")
-
-    def _time_advice(self, column: Unreadable) -> str:
-        if not column.column.endswith("_at") or 2 * column.values <= self.loaded.rows:
-            return ""  # a few wrong values, not a format of its own
-        return f"; give its format: --column {column.column}=\"strptime(…, '%d/%m/%Y %H:%M')\""
 
     def _doubts(self) -> list[str]:
         said = []

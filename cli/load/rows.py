@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.load.reading import decide_columns, say_reading, text_of
+from cva_sql.cli.load.reading import advise_format, decide_columns, say_reading, text_of
 from cva_sql.cli.load.report import Lines, Totals, Unreadable
 from cva_sql.cli.load.source import has_texts, make_source, plain_column, written
 from cva_sql.cli.readings.column import NOTHING_ASKED, Asked, Reading
@@ -162,7 +162,14 @@ def read_values(
     counts = ", ".join(f"count(*) {f}, min({name}::varchar) {f}" for name, f in lost.items())
     found = first_row(con, f"select {counts} from {PICKED}")
     unreadable = tuple(
-        Unreadable(name, found[2 * i], found[2 * i + 1][:EXAMPLE_CHARACTERS])
+        Unreadable(
+            name,
+            found[2 * i],
+            found[2 * i + 1][:EXAMPLE_CHARACTERS],
+            advise_format(con, name, found[2 * i + 1], picked.sources[name])
+            if kinds[name][0] == "time"
+            else "",
+        )
         for i, name in enumerate(lost)
         if found[2 * i]
     )

@@ -60,9 +60,11 @@ def type_columns(
     """The types of the text columns that the expressions are over."""
     over = [n for n in names if any(n in u.columns for u in used)]
     types = infer_types(con, {name: trimmed(quoted(name)) for name in over})
-    source = Source(
-        {n: f"try_cast({trimmed(quoted(n))} as {t})" for n, t in types.items() if t != "double"}
-    )
+    source = Source()
+    for name, kind in types.items():
+        typed = f"try_cast({trimmed(quoted(name))} as {kind})"
+        if kind != "double" and _binds(con, names, source, name, typed, used):
+            source.typed[name] = typed
     for name in over:
         if types.get(name, "double") != "double":
             continue
@@ -73,7 +75,9 @@ def type_columns(
                 source.typed[name] = f"try_cast({value} as double)"
             continue
         numbers = look_at_numbers(con, TEXT, value)
-        if not _is_number(numbers) or not _binds(con, names, source, name, used):
+        if not _is_number(numbers) or not _binds(
+            con, names, source, name, f"try_cast({value} as double)", used
+        ):
             continue
         decided = decide_number(numbers, value, asked.decimal, others)
         if isinstance(decided, Unclear):
@@ -98,12 +102,17 @@ def _keeps_its_text(con: DuckDBPyConnection, value: str) -> bool:
 
 
 def _binds(
-    con: DuckDBPyConnection, names: list[str], source: Source, name: str, used: list[Used]
+    con: DuckDBPyConnection,
+    names: list[str],
+    source: Source,
+    name: str,
+    value: str,
+    used: list[Used],
 ) -> bool:
-    """Whether the expressions take the column as a number; else they read the text themselves."""
+    """Whether the expressions take the column so typed; else they read the text themselves."""
     import duckdb
 
-    typed = Source({**source.typed, name: f"try_cast({quoted(name)} as double)"})
+    typed = Source({**source.typed, name: value})
     for use in used:
         if name not in use.columns:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.readings import words
@@ -91,7 +92,10 @@ def look_at_times(con: DuckDBPyConnection, relation: str, value: str) -> Times:
 def _count_orders(
     con: DuckDBPyConnection, relation: str, has_short: bool
 ) -> tuple[int, dict[str, int]]:
-    """How many dates there are whose order matters, and how many each order can read."""
+    """How many dates there are whose order matters, and how many each order can read.
+
+    Of two digits a year is one from 1970 to the next year.
+    """
     parts = f"regexp_extract(value, {literal(THREE)}, ['a', 'sep', 'b', 'c'])"
     number = "try_cast(part.{0} as integer) as {0}".format
     grouped = f"select value, count(*) as n from {relation} group by 1"
@@ -100,14 +104,16 @@ def _count_orders(
         f" {number('c')}, sum(n)::bigint as n from (select {parts} as part, n from ({grouped}))"
         " where part.a <> '' group by 1, 2, 3"
     )
+    soon = date.today().year % 100 + 1
+    a_year, c_year = (f"{name} not between {soon + 1} and 69" for name in ("a", "c"))
     row = con.execute(
-        "select coalesce(sum(n), 0), coalesce(sum(n) filter (a <= 31 and b <= 12), 0),"
-        " coalesce(sum(n) filter (a <= 12 and b <= 31), 0),"
-        " coalesce(sum(n) filter (b <= 12 and c <= 31), 0),"
+        f"select sum(n), sum(n) filter (a <= 31 and b <= 12 and {c_year}),"
+        f" sum(n) filter (a <= 12 and b <= 31 and {c_year}),"
+        f" sum(n) filter (b <= 12 and c <= 31 and {a_year}),"
         " count(distinct a), count(distinct c) from cva_dates"
     ).fetchone()
     con.execute("drop table cva_dates")
-    total, day, month, year, first, last = map(int, row or (0,) * 6)
+    total, day, month, year, first, last = (int(count or 0) for count in row or (0,) * 6)
     orders = {"dmy": day, "mdy": month, **({"ymd": year} if has_short else {})}
     # 28/12/24 reads year first as well, but a year has few numbers and a day has many.
     if last <= FEW and first > MANY:
@@ -130,7 +136,7 @@ def decide_time(
         example = next(s.example for s in times.shapes if zone_word in s.text)
         return Unclear(
             f"{example!r}: {zone_word} is more than one zone",
-            f"--column {{column}}=\"replace({{source}}, '{zone_word}', '{offset}')\"",
+            f"--column \"{{column}}=replace({{source}}, '{zone_word}', '{offset}')\"",
         )
     order, why = _choose_order(times, asked, others)
     if times.ordered and order is None:
@@ -154,7 +160,8 @@ def decide_time(
         default=times.shapes[0],
     )
     expression = parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
-    return Reading(expression, "TIMESTAMP", ", ".join(said) or "dates", shown.example)
+    said += [f"{zone} is {offset}" for zone, offset in words.zones_in(shown.text).items()]
+    return Reading(expression, "TIMESTAMP", ", ".join(said) or "read as times", shown.example)
 
 
 def _is_read(shape: Shape, times: Times) -> bool:

@@ -96,6 +96,12 @@ def plain_sql(value: str, steps: Sequence[tuple[str, str]]) -> str:
     return value
 
 
+def zones_in(shape: str) -> dict[str, str]:
+    """The abbreviated zones of a shape with a clock, and their offsets."""
+    found = {word: {**SEVERAL_ZONES, **ZONES}.get(word) for word in re.findall(WORD, shape)}
+    return {w: offset for w, offset in found.items() if offset and ":" in shape and len(w) > 1}
+
+
 def unclear_zone(shapes: Sequence[str]) -> str | None:
     """An abbreviation in the shapes that several zones share and no other one explains."""
     words = {word for shape in shapes for word in re.findall(WORD, shape) if ":" in shape}
