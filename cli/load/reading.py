@@ -40,13 +40,15 @@ def decide_columns(
     numbers: dict[str, Numbers] = {}
     times: dict[str, Times] = {}
     found: dict[str, Reading | Unclear | None] = {}
-    texts: dict[str, str] = {}
+    texts: list[str] = []
     for name, given, *_ in con.execute(f"describe {relation}").fetchall():
-        text, kind = text_of(name, given), kinds[name][0]
-        if text is not None and kind in NUMBERS:
-            texts[name], numbers[name] = text, look_at_numbers(con, relation, text)
-        elif text is not None and kind == "time":
-            texts[name], times[name] = text, look_at_times(con, relation, text)
+        is_text, kind = given == "VARCHAR", kinds[name][0]
+        if is_text and kind in NUMBERS:
+            texts.append(name)
+            numbers[name] = look_at_numbers(con, relation, name)
+        elif is_text and kind == "time":
+            texts.append(name)
+            times[name] = look_at_times(con, relation, name)
         elif kind == "time" and given.endswith(("INT", "INTEGER", "DOUBLE", "FLOAT", ")")):
             found[name] = _counted_time(con, relation, name, zone)
     look = {
@@ -54,15 +56,15 @@ def decide_columns(
         "dates": _Others(con, look_at_times, times, spare),
     }
     for others in (lambda _: None, lambda which: look[which].proved()):
-        for name, text in texts.items():
+        for name in texts:
             if name in found and not isinstance(found[name], Unclear):
                 continue
             if name in numbers:
                 mark = others("decimal") if name in found else None
-                found[name] = decide_number(numbers[name], text, asked.decimal, mark)
+                found[name] = decide_number(numbers[name], name, asked.decimal, mark)
             else:
                 order = others("dates") if name in found else None
-                found[name] = decide_time(times[name], text, asked.dates, order, zone)
+                found[name] = decide_time(times[name], name, asked.dates, order, zone)
     if "currency" not in column_names(con, f"from {relation}"):
         found |= _several_currencies(numbers, kinds)
     refuse_unclear(found, sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +97,8 @@ def pick_columns(
 ) -> Picked:
     """Makes PICKED of the rows of SOURCE that satisfy `where`.
 
-    A column of texts that is taken as it is stays text; expressions see those that are numbers or
-    times as such.
+    A column of texts that is taken as it is stays text, without white space around it, NULL where
+    blank; expressions see those that are numbers or times as such.
     """
     import duckdb
 
@@ -129,8 +129,11 @@ def pick_columns(
         f"{written(column)} as {name}" if is_text and column else f"(\n{chosen[name]}\n) as {name}"
         for name, column in plain.items()
     )
+    select = f"select {values} from {relation} {condition}"
     try:
-        con.execute(f"create temp table cva_picked as select {values} from {relation} {condition}")
+        kept = {n: text_of(n, t) or n for n, t, *_ in con.execute(f"describe {select}").fetchall()}
+        shown = ", ".join(f"{value} as {name}" for name, value in kept.items())
+        con.execute(f"create temp table cva_picked as select {shown} from ({select})")
     except duckdb.Error as error:
         raise CvaError(f"{source}: {one_line(error)}; try_cast gives NULL instead") from error
     spare = tuple(n for n in names if n not in plain.values()) if is_text else ()
@@ -154,27 +157,36 @@ def read_values(
     casts = {n: _cast(n, t, kinds[n][0], timezone, readings.get(n)) for n, t, *_ in rows}
     values = ", ".join(f"{cast} as {name}" for name, cast in casts.items())
     con.execute(f"create temp table cva_read as select {values} from {PICKED}")
-    lost = {
-        name: f"filter ({name} is not null and trim({name}::varchar) <> '' and ({cast}) is null"
-        f" and not {_is_nobody(name, kinds[name][0])})"
+    before, after = (_count_values(con, relation, casts) for relation in (PICKED, READ))
+    lost = (
+        _lost_values(con, name, cast, kinds[name][0], picked.sources[name])
         for name, cast in casts.items()
-    }
-    counts = ", ".join(f"count(*) {f}, min({name}::varchar) {f}" for name, f in lost.items())
-    found = first_row(con, f"select {counts} from {PICKED}")
-    unreadable = tuple(
-        Unreadable(
-            name,
-            found[2 * i],
-            found[2 * i + 1][:EXAMPLE_CHARACTERS],
-            advise_format(con, name, found[2 * i + 1], picked.sources[name])
-            if kinds[name][0] == "time"
-            else "",
-        )
-        for i, name in enumerate(lost)
-        if found[2 * i]
+        if before[name] != after[name]
     )
+    unreadable = tuple(column for column in lost if column.values)
     said = (say_reading(con, n, reading, casts[n]) for n, reading in readings.items())
     return Read(unreadable, (*picked.said, *said))
+
+
+def _count_values(con: DuckDBPyConnection, relation: str, names: Iterable[str]) -> dict[str, int]:
+    counts = ", ".join(f"count({name})" for name in names)
+    return dict(zip(names, first_row(con, f"select {counts} from {relation}"), strict=True))
+
+
+def _lost_values(
+    con: DuckDBPyConnection, name: str, cast: str, kind: str, source: str
+) -> Unreadable:
+    """The values of a column of PICKED that its cast loses; nobody is no value."""
+    where = f"{name} is not null and ({cast}) is null"
+    if kind == "person":
+        nobody = macro_value("casts.sql", "is_nobody", f"{name}::varchar")
+        where += f" and not {nobody}"
+    count, example = first_row(
+        con, f"select count(*), min({name}::varchar) from {PICKED} where {where}"
+    )
+    is_format = kind == "time" and example is not None
+    advice = advise_format(con, name, example, source) if is_format else ""
+    return Unreadable(name, count, (example or "")[:EXAMPLE_CHARACTERS], advice)
 
 
 def sql_type(kind: str) -> str:
@@ -184,22 +196,12 @@ def sql_type(kind: str) -> str:
 
 
 def _cast(column: str, from_type: str, kind: str, timezone: str, reading: Reading | None) -> str:
-    """SQL: `column` as staging would read it, without the white space and infinities of files."""
-    text = text_of(column, from_type)
+    """SQL: `column` of PICKED as staging would read it, without the infinities of files."""
     if reading is not None:
         column, from_type = reading.expression, reading.type
-    elif text is not None:
-        column, from_type = text, "VARCHAR"
     zone = {"cva_timezone": timezone}
     value = macro_value("casts.sql", "cast_kind", f"({column})", kind, from_type, settings=zone)
     return f"case when isfinite({value}) then {value} end" if kind == "time" else str(value)
-
-
-def _is_nobody(column: str, kind: str) -> str:
-    """SQL: whether the id says that there is no person; such a value is not lost."""
-    if kind != "person":
-        return "false"
-    return f"coalesce({macro_value('casts.sql', 'is_nobody', f'{column}::varchar')}, false)"
 
 
 def sum_lines(con: DuckDBPyConnection) -> Lines:
