@@ -41,6 +41,12 @@ def load(
     ),
     schema: str = typer.Option("raw", help="Schema of the table."),
     timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
+    decimal: str | None = typer.Option(
+        None, metavar="point|comma", help="Decimal mark, where the numbers do not tell."
+    ),
+    dates: str | None = typer.Option(
+        None, metavar="dmy|mdy|ymd", help="Order of day and month, where the dates do not tell."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
@@ -59,6 +65,8 @@ def load(
             append=append,
             schema=schema,
             timezone=timezone,
+            decimal=decimal,
+            dates=dates,
         )
     print(report.as_json() if as_json else report.as_text())
 

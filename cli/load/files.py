@@ -1,14 +1,14 @@
-"""The files that `cva load` takes, as one relation with a type for every column."""
+"""The files that `cva load` takes, as one relation."""
 
 from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.readings.column import WHITE_SPACE
 from cva_sql.cli.shop.sql_text import column_names, listed, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 CSV, TSV, TXT, JSON, PARQUET = "csv", "tsv", "txt", "json", "parquet"
 FORMATS = {".csv": CSV, ".tsv": TSV, ".txt": TXT, ".json": JSON, ".jsonl": JSON, ".ndjson": JSON}
-WHITE_SPACE = " \t\r\n\f\v\u00a0\u3000"  # DuckDB's own trim leaves tabs and line ends
 
 
 def read_files(con: DuckDBPyConnection, files: Sequence[Path]) -> None:
-    """Makes the temporary relation `cva_source` of `files`, which have the same columns."""
+    """Makes a temporary relation of `files`, which have the same columns.
+
+    It is `cva_text`, whose every column is text, or `cva_source` where the files have types.
+    """
     import duckdb
 
     selects: dict[Path, str] = {}
@@ -48,7 +50,6 @@ def read_files(con: DuckDBPyConnection, files: Sequence[Path]) -> None:
             con.execute(f"create temp view cva_source as {union}")
         else:
             con.execute(f"create temp table cva_text as {union}")
-            _infer_types(con)
     except duckdb.Error as error:
         raise CvaError(_unreadable(files[0] if len(files) == 1 else None, error)) from error
 
@@ -123,55 +124,3 @@ def _select_columns_in_lines(con: DuckDBPyConnection, file: Path, path: str) -> 
         )
     values = ", ".join(f"parts[{i}] as {quoted(name)}" for i, name in enumerate(header, 1))
     return f"select {values} from {split}"
-
-
-def _text_types() -> dict[str, str]:
-    """What a text column is, in the order tried, with a check of one value `@`.
-
-    A column takes a type only if every value passes. Numbers with leading zeros and integers that
-    a DOUBLE would round stay text, as ids are written that way.
-    """
-    like = macro_value("casts.sql", "time_patterns")
-    return {
-        "bigint": r"regexp_full_match(@, '-?(0|[1-9]\d{0,17})')",
-        "double": r"regexp_full_match(@, '[+-]?(0|[1-9]\d{0,14})?([.]\d*)?([eE][+-]\d{1,3})?')"
-        " and try_cast(@ as double) is not null",
-        "timestamp": f"regexp_full_match(@, '{like['date']}({like['clock']})?')"
-        " and try_cast(@ as timestamp) is not null",
-        "timestamptz": f"regexp_full_match(@, '{like['date']}{like['clock']}{like['zone']}')"
-        " and try_cast(@ as timestamptz) is not null",
-        "boolean": "lower(@) in ('true', 'false')",
-    }
-
-
-def _infer_types(con: DuckDBPyConnection) -> None:
-    left = {
-        row[0]: f"trim({quoted(row[0])})"
-        for row in con.execute("describe temp.cva_text").fetchall()
-        if row[1] == "VARCHAR"
-    }
-    types: dict[str, str] = {}
-    for sql_type, check in _text_types().items():
-        fits = left
-        for rows in ("(from temp.cva_text limit 1000)", "temp.cva_text"):  # most fail early
-            fits = _columns_passing(con, rows, fits, check)
-        types.update(dict.fromkeys(fits, sql_type))
-        left = {name: value for name, value in left.items() if name not in types}
-    casts = "".join(
-        f", try_cast(trim({quoted(n)}) as {t}) as {quoted(n)}" for n, t in types.items()
-    )
-    replaced = f"* replace ({casts[2:]})" if casts else "*"
-    con.execute(f"create temp view cva_source as select {replaced} from temp.cva_text")
-
-
-def _columns_passing(
-    con: DuckDBPyConnection, rows: str, columns: Mapping[str, str], check: str
-) -> dict[str, str]:
-    if not columns:
-        return {}
-    tests = ", ".join(
-        f"coalesce(bool_and({check.replace('@', value)}) filter (where {value} <> ''), false)"
-        for value in columns.values()
-    )
-    passed = con.execute(f"select {tests} from {rows}").fetchone() or ()
-    return {name: columns[name] for name, ok in zip(columns, passed, strict=True) if ok}

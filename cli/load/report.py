@@ -29,6 +29,7 @@ class Unreadable:
     column: str
     values: int
     example: str
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class LoadReport:
     order_id, plus `superseded`, the rows of which another has a later updated_at. `changes` are
     those of an --append. `missing` counts loaded rows with a NULL, by required column,
     `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
-    values of `key` that the table now holds more than once. `doubts` are lines on refunds
-    and on the ids of the table's customers.
+    values of `key` that the table now holds more than once. `said` is what was decided from the
+    data, `doubts` are lines on refunds and on the ids of the table's customers.
     """
 
     table: str
@@ -89,6 +90,7 @@ class LoadReport:
     repeated_keys: int
     loaded: Totals
     table_now: Totals
+    said: tuple[str, ...]
     doubts: tuple[str, ...]
 
     def as_json(self) -> str:
@@ -100,7 +102,7 @@ class LoadReport:
         name, noun = f"{self.schema}.{self.table}", self._noun
         took = f"{name}: {_count(self.loaded.rows, noun)}"
         took += f" from {_count(self.lines.taken, 'lines')}" if self.lines else ""
-        said = [took + self._details(self.loaded)]
+        said = [took + self._details(self.loaded), *self.said]
         if self.rows_left_out_by_where:
             said.append(f"left out: {_count(self.rows_left_out_by_where, 'rows')} by --where")
         if self.superseded:
@@ -112,7 +114,7 @@ class LoadReport:
             )
         for column in self.unreadable:
             values = _count(column.values, "values")
-            advice = self._time_advice(column)
+            advice = f"; {column.advice}" if column.advice else ""
             said.append(
                 f"could not be read: {column.column} {values}, e.g. {column.example!r}{advice}"
             )
@@ -129,11 +131,6 @@ class LoadReport:
     @property
     def _noun(self) -> str:
         return self.table.replace("_", " ")
-
-    def _time_advice(self, column: Unreadable) -> str:
-        if not column.column.endswith("_at") or 2 * column.values <= self.loaded.rows:
-            return ""  # a few wrong values, not a format of its own
-        return f"; give its format: --column {column.column}=\"strptime(…, '%d/%m/%Y %H:%M')\""
 
     def _doubts(self) -> list[str]:
         said = []

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.load.files import WHITE_SPACE
+from cva_sql.cli.load.reading import advise_format, decide_columns, say_reading, text_of
 from cva_sql.cli.load.report import Totals, Unreadable
+from cva_sql.cli.load.source import has_texts, make_source, plain_column, written
+from cva_sql.cli.readings.column import NOTHING_ASKED, Asked, Reading
+from cva_sql.cli.readings.inference import TEXT
+from cva_sql.cli.readings.numbers import MARKS
+from cva_sql.cli.readings.times import ORDERS
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import RawTable, macro_value
 from cva_sql.cli.shop.sql_text import (
     bind,
     column_names,
     has_columns,
-    literal,
     one_line,
     quoted,
 )
@@ -56,63 +61,132 @@ def run_query(con: DuckDBPyConnection, query: str) -> None:
         raise UsageError(f"--query: {one_line(error)}") from error
 
 
+def asked_for(decimal: str | None, dates: str | None) -> Asked:
+    """The options that say how a file is written; raises UsageError for what is none of them."""
+    for option, given, known in (("--decimal", decimal, MARKS), ("--dates", dates, ORDERS)):
+        if given is not None and given not in known:
+            raise UsageError(f"{option} {shortened(given)} is none; expected {' or '.join(known)}")
+    return Asked(decimal, dates)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What PICKED was made of: rows of SOURCE, SQL per column, columns not picked, what to say."""
+
+    rows: int
+    sources: Mapping[str, str]
+    spare: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What became of the values: those that were lost, and how the columns were read."""
+
+    unreadable: tuple[Unreadable, ...]
+    said: tuple[str, ...]
+
+
 def pick_columns(
     con: DuckDBPyConnection,
     kinds: Kinds,
     expressions: Mapping[str, str],
     where: str | None,
     source: str,
-) -> int:
-    """The number of rows of SOURCE; makes PICKED of those that satisfy `where`."""
+    asked: Asked = NOTHING_ASKED,
+) -> Picked:
+    """Makes PICKED of the rows of SOURCE that satisfy `where`.
+
+    A column of texts that is taken as it is stays text, without white space around it, NULL where
+    blank; expressions see those that are numbers or times as such.
+    """
     import duckdb
 
-    names = column_names(con, f"from {SOURCE}")
-    chosen = expressions_of(con, kinds, expressions)
-    absent = [name for name, (_, required) in kinds.items() if required and name not in chosen]
+    is_text = has_texts(con)
+    names = column_names(con, f"from {TEXT if is_text else SOURCE}")
+    same = {name.lower(): quoted(name) for name in names}
+    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
+    absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
     if absent:
         raise UsageError(
             f"{source} has no column {' or '.join(absent)}; add"
             f" {' '.join(f'--column {name}=…' for name in absent)}; {has_columns(names)}"
         )
+    plain = {name: plain_column(text, names) for name, text in chosen.items() if text}
+    relation, said = SOURCE, tuple[str, ...]()
+    if is_text:
+        over = {f"--column {n}": (text, kinds[n][0]) for n, text in expressions.items()}
+        over = {o: pair for o, pair in over.items() if not plain[o.removeprefix("--column ")]}
+        over |= {"--where": (where, "number")} if where is not None else {}
+        made = make_source(con, names, over, asked)
+        relation, said = made.with_texts(n for n in plain.values() if n), made.said
     for name, expression in expressions.items():
         select = f"select (\n{expression}\n) from {SOURCE}"
         bind(con, f"--column {name}={shortened(expression)}", select, names)
     condition = f"where (\n{where}\n)" if where is not None else ""
     bind(con, f"--where {shortened(where or '')}", f"select 1 from {SOURCE} {condition}", names)
-    values = ", ".join(f"(\n{value}\n) as {name}" for name, value in chosen.items())
+    values = ", ".join(
+        f"{written(column)} as {name}" if is_text and column else f"(\n{chosen[name]}\n) as {name}"
+        for name, column in plain.items()
+    )
+    select = f"select {values} from {relation} {condition}"
     try:
-        con.execute(f"create temp table cva_picked as select {values} from {SOURCE} {condition}")
+        kept = {n: text_of(n, t) or n for n, t, *_ in con.execute(f"describe {select}").fetchall()}
+        shown = ", ".join(f"{value} as {name}" for name, value in kept.items())
+        con.execute(f"create temp table cva_picked as select {shown} from ({select})")
     except duckdb.Error as error:
         raise CvaError(f"{source}: {one_line(error)}; try_cast gives NULL instead") from error
-    return count_rows(con, SOURCE)
+    spare = tuple(n for n in names if n not in plain.values()) if is_text else ()
+    sources = {name: text for name, text in chosen.items() if text}
+    return Picked(count_rows(con, SOURCE), sources, spare, said)
 
 
-def expressions_of(
-    con: DuckDBPyConnection, kinds: Kinds, expressions: Mapping[str, str]
-) -> dict[str, str]:
-    """Canonical column -> SQL over SOURCE: what was given for it, else its column of that name."""
-    same = {name.lower(): quoted(name) for name in column_names(con, f"from {SOURCE}")}
-    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
-    return {name: value for name, value in chosen.items() if value}
+def read_values(
+    con: DuckDBPyConnection,
+    kinds: Kinds,
+    timezone: str,
+    picked: Picked,
+    asked: Asked = NOTHING_ASKED,
+) -> Read:
+    """The values of PICKED that cannot be read; makes READ, where they are NULL.
 
-
-def read_values(con: DuckDBPyConnection, kinds: Kinds, timezone: str) -> tuple[Unreadable, ...]:
-    """The values of PICKED that cannot be read; makes READ, where they are NULL."""
+    Raises UsageError where a column can be read in two ways.
+    """
+    readings = decide_columns(con, PICKED, kinds, asked, timezone, picked.spare, picked.sources)
     rows = con.execute(f"describe {PICKED}").fetchall()
-    casts = {name: _cast(name, given, kinds[name][0], timezone) for name, given, *_ in rows}
+    casts = {n: _cast(n, t, kinds[n][0], timezone, readings.get(n)) for n, t, *_ in rows}
     values = ", ".join(f"{cast} as {name}" for name, cast in casts.items())
     con.execute(f"create temp table cva_read as select {values} from {PICKED}")
-    lost = {
-        name: f"filter ({name} is not null and trim({name}::varchar) <> '' and ({cast}) is null)"
+    before, after = (_count_values(con, relation, casts) for relation in (PICKED, READ))
+    lost = (
+        _lost_values(con, name, cast, kinds[name][0], picked.sources[name])
         for name, cast in casts.items()
-    }
-    counts = ", ".join(f"count(*) {f}, min({name}::varchar) {f}" for name, f in lost.items())
-    found = first_row(con, f"select {counts} from {PICKED}")
-    return tuple(
-        Unreadable(name, found[2 * i], found[2 * i + 1][:EXAMPLE_CHARACTERS])
-        for i, name in enumerate(lost)
-        if found[2 * i]
+        if before[name] != after[name]
     )
+    unreadable = tuple(column for column in lost if column.values)
+    said = (say_reading(con, n, reading, casts[n]) for n, reading in readings.items())
+    return Read(unreadable, (*picked.said, *said))
+
+
+def _count_values(con: DuckDBPyConnection, relation: str, names: Iterable[str]) -> dict[str, int]:
+    counts = ", ".join(f"count({name})" for name in names)
+    return dict(zip(names, first_row(con, f"select {counts} from {relation}"), strict=True))
+
+
+def _lost_values(
+    con: DuckDBPyConnection, name: str, cast: str, kind: str, source: str
+) -> Unreadable:
+    """The values of a column of PICKED that its cast loses; nobody is no value."""
+    where = f"{name} is not null and ({cast}) is null"
+    if kind == "person":
+        nobody = macro_value("casts.sql", "is_nobody", f"{name}::varchar")
+        where += f" and not {nobody}"
+    count, example = first_row(
+        con, f"select count(*), min({name}::varchar) from {PICKED} where {where}"
+    )
+    is_format = kind == "time" and example is not None
+    advice = advise_format(con, name, example, source) if is_format else ""
+    return Unreadable(name, count, (example or "")[:EXAMPLE_CHARACTERS], advice)
 
 
 def sql_type(kind: str) -> str:
@@ -121,11 +195,10 @@ def sql_type(kind: str) -> str:
     return "varchar" if name == "string" else name
 
 
-def _cast(column: str, from_type: str, kind: str, timezone: str) -> str:
-    """SQL: `column` as staging would read it, without the white space and infinities of files."""
-    if from_type in ("VARCHAR", "JSON", "BLOB") or from_type.startswith("ENUM"):
-        text = f"{column} ->> '$'" if from_type == "JSON" else f"{column}::varchar"
-        column, from_type = f"nullif(trim({text}, {literal(WHITE_SPACE)}), '')", "VARCHAR"
+def _cast(column: str, from_type: str, kind: str, timezone: str, reading: Reading | None) -> str:
+    """SQL: `column` of PICKED as staging would read it, without the infinities of files."""
+    if reading is not None:
+        column, from_type = reading.expression, reading.type
     zone = {"cva_timezone": timezone}
     value = macro_value("casts.sql", "cast_kind", f"({column})", kind, from_type, settings=zone)
     return f"case when isfinite({value}) then {value} end" if kind == "time" else str(value)

@@ -37,12 +37,16 @@ def load_table(
     append: bool = False,
     schema: str = "raw",
     timezone: str = "UTC",
+    decimal: str | None = None,
+    dates: str | None = None,
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
     `columns` maps canonical names to SQL expressions over the source's columns; a canonical column
-    that is not in it is taken from the source's column of that name. Values that cannot be read
-    become NULL. The table changes in one transaction, or not at all (CvaError, UsageError).
+    that is not in it is taken from the source's column of that name. `decimal` (point, comma) and
+    `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell. Values that
+    cannot be read become NULL. The table changes in one transaction, or not at all (CvaError,
+    UsageError).
     """
     line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
     kinds = line.columns
@@ -50,6 +54,7 @@ def load_table(
         raise UsageError("--replace and --append exclude each other; give one of them")
     _check_expressions(columns or {}, where)
     refuse_amount_per(table, amount_per)
+    asked = rows.asked_for(decimal, dates)
     source = "the query" if query is not None else str(files[0])
     with _connected(db) as con:
         _set_zone(con, timezone)
@@ -58,14 +63,15 @@ def load_table(
             read_files(con, files)
         else:
             rows.run_query(con, query)
-        rows_read = rows.pick_columns(con, kinds, columns or {}, where, source)
-        unreadable = rows.read_values(con, kinds, timezone)
+        picked = rows.pick_columns(con, kinds, columns or {}, where, source, asked)
+        rows_read = picked.rows
+        read = rows.read_values(con, kinds, timezone, picked, asked)
         rows_kept = rows.count_rows(con, rows.READ)
         superseded = newest_versions(con, line)
         summed = None
         if table == "orders":
-            picked = Source(rows.expressions_of(con, kinds, columns or {}), where)
-            summed = orders_from_rows(con, picked, lines=lines, amount_per=amount_per)
+            taken = Source(picked.sources, where)
+            summed = orders_from_rows(con, taken, lines=lines, amount_per=amount_per)
         relation = rows.SUMMED if summed else rows.READ
         loaded = rows.totals(con, relation, line)
         if not loaded.rows and not append:
@@ -98,13 +104,14 @@ def load_table(
         lines=summed,
         superseded=superseded,
         changes=changes,
-        unreadable=unreadable,
+        unreadable=read.unreadable,
         missing=missing,
         several_customers=several,
         key=line.key,
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
+        said=read.said,
         doubts=(*refunds, *doubts),
     )
 

@@ -93,14 +93,17 @@ class Shop:
         amount_per: str | None = None,
         replace: bool = False,
         append: bool = False,
+        decimal: str | None = None,
+        dates: str | None = None,
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
         `lines`: a row is an order line, to be summed into orders; `amount_per` ("order" or
         "line") says whose the amount is where the rows do not. `append` brings in what is new or
-        has changed. The database is made where there is none; the table changes in one
-        transaction, or not at all.
+        has changed. `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is
+        written where it does not tell. The database is made where there is none; the table changes
+        in one transaction, or not at all.
         """
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
@@ -121,6 +124,8 @@ class Shop:
                 append=append,
                 schema=str(shop.var("cva_raw_schema")),
                 timezone=str(shop.var("cva_timezone")),
+                decimal=decimal,
+                dates=dates,
             )
 
         return self._write(load, Need.NOTHING)

@@ -1,7 +1,7 @@
 {#- The SQL type of a kind of canonical column. -#}
 {% macro kind_type(kind) %}
 {{- return({
-    'id': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
+    'id': 'string', 'person': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
     'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
 }[kind]) -}}
 {% endmacro %}
@@ -28,7 +28,10 @@
 {%- set is_decimal = from_type.startswith('DECIMAL') -%}
 {%- set is_number = is_float or is_decimal or from_type.endswith('INT') or from_type.endswith('INTEGER') -%}
 {%- set is_text = from_type == 'VARCHAR' -%}
-{%- if kind in ('id', 'text') and is_float -%}
+{%- if kind == 'person' -%}
+case when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
+            then {{ cva.cast_kind(expression, 'id', from_type) }} end
+{%- elif kind in ('id', 'text') and is_float -%}
 case when {{ expression }} = trunc({{ expression }}) and abs({{ expression }}) < 9e18
             then cast(cast({{ expression }} as bigint) as varchar)
             when isfinite({{ expression }}) then cast({{ expression }} as varchar) end
@@ -38,8 +41,8 @@ case when {{ expression }} = trunc({{ expression }})
             else cast({{ expression }} as varchar) end
 {%- elif kind == 'id' -%}
     {%- if is_text -%}
-case when {{ expression }} <= '!' or ends_with({{ expression }}, ' ')
-            then nullif({{ cva.trimmed(expression) }}, '')
+case when {{ expression }} <= '!' or ends_with({{ expression }}, ' ') or ends_with({{ expression }}, '.0')
+            then nullif(regexp_replace({{ cva.trimmed(expression) }}, '^(-?(?:0|[1-9][0-9]*))[.]0$', '\1'), '')
             else {{ expression }} end
     {%- else -%}
 cast({{ expression }} as varchar)
@@ -72,6 +75,12 @@ try_cast({{ text }} as boolean)
 {%- endmacro %}
 
 
+{#- Whether an id, in its type, says that there is no person. Not for other columns: NA is Namibia. -#}
+{% macro is_nobody(id) -%}
+(length({{ id }}) <= 4 and lower({{ id }}) in ('null', 'nan', 'none', 'na', 'n/a', '#n/a', '<na>', chr(92) || 'n'))
+{%- endmacro %}
+
+
 {#- A text as a time of the shop's zone. DuckDB's own cast drops an offset without a word. -#}
 {% macro read_time(text) -%}
 {%- set like = cva.time_patterns() -%}
@@ -87,7 +96,10 @@ case when regexp_full_match({{ text }}, ' *{{ like.date }}({{ like.clock }})? *'
 {%- endmacro %}
 
 {% macro spark__cast_kind(expression, kind, from_type) -%}
-{%- if kind == 'id' -%}
+{%- if kind == 'person' -%}
+case when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
+            then {{ cva.cast_kind(expression, 'id', from_type) }} end
+{%- elif kind == 'id' -%}
     {%- if from_type in ('DOUBLE', 'FLOAT') or from_type.startswith('DECIMAL') -%}
 case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9e18
             then cast(cast({{ expression }} as bigint) as string)

@@ -20,7 +20,7 @@
     name     the concepts of the table's own name
     words    words for concepts, beside those that cli/shop/column_meanings.py has for columns of any table
 
-    Kinds: id (text; a whole DOUBLE goes through BIGINT), money (DECIMAL(18,4)), time (TIMESTAMP in
+    Kinds: id (text; a whole DOUBLE goes through BIGINT), person (an id; NULL, nan, N/A are nobody), money (DECIMAL(18,4)), time (TIMESTAMP in
     cva_timezone), number, integer, text, flag. -#}
 {% macro raw_tables() %}
 {% set tables = {
@@ -34,7 +34,7 @@
         "valid": ["int_cva__orders_valid", "duplicate_order_id"],
         "columns": {
             "order_id": ["id", true, "order id=1, order=.75, id=.75"],
-            "customer_id": ["id", true, "customer id=1, customer=.8"],
+            "customer_id": ["person", true, "customer id=1, customer=.8"],
             "ordered_at": ["time", true, "order time=1, time=.9, created time=.8, created=.65"],
             "amount": ["money", true, "order amount=1, amount=.95, price amount=.95, order price=.7, price=.65, partial=.7, partial price=.7"],
             "status": ["text", false, "status=.95, order status=1"],
@@ -96,7 +96,7 @@
             "acquisition_channel", "marketing_consent",
         ],
         "columns": {
-            "customer_id": ["id", true, "customer id=1, customer=.75, id=.75"],
+            "customer_id": ["person", true, "customer id=1, customer=.75, id=.75"],
             "signed_up_at": ["time", false, "signup time=1, signup=.85, customer since=.9, since=.8, created time=.8"],
             "age": ["number", false, "age=1"],
             "gender": ["text", false, "gender=1"],
@@ -122,7 +122,7 @@
         "columns": {
             "return_id": ["id", false, "return id=1, return=.75, id=.75"],
             "order_id": ["id", false, "order id=1, order=.8"],
-            "customer_id": ["id", false, "customer id=1, customer=.8"],
+            "customer_id": ["person", false, "customer id=1, customer=.8"],
             "returned_at": ["time", true, "return time=1, time=.9, created time=.8, created=.65"],
             "refund_amount": ["money", true, "return amount=1, amount=.9"],
             "store": ["id", false, "store=.9, store id=1, store name=.8"],
@@ -144,7 +144,7 @@
         "family": "reviews",
         "columns": {
             "review_id": ["id", false, "review id=1, review=.75, id=.75"],
-            "customer_id": ["id", false, "customer id=1, customer=.8"],
+            "customer_id": ["person", false, "customer id=1, customer=.8"],
             "product_id": ["id", false, "product id=1, product=.8"],
             "order_id": ["id", false, "order id=1, order=.8"],
             "reviewed_at": ["time", true, "review time=1, time=.9, created time=.85, created=.65"],

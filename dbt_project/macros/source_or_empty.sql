@@ -26,7 +26,7 @@ select
     {{ name }},
     {%- endif %}
     {%- if spec[1] %}
-    is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+    is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
     {%- endif %}
     {%- endfor %}
     cast((
@@ -37,7 +37,7 @@ from (
         {%- for name, spec in columns.items() %}
         {{ 'coalesce(' ~ name ~ ', 0) as ' ~ name if spec[0] == 'money' and not spec[1] else name }},
         {%- if spec[1] %}
-        is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+        is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
         {%- endif %}
         {%- endfor %}
         1 as one
@@ -56,9 +56,12 @@ from (
 {% endmacro %}
 
 
-{#- Whether an id is NULL or blank, from the raw text: to trim all of them first takes five times as long. -#}
-{% macro is_id_missing(expression, from_type) -%}
-{%- if from_type | upper in ('VARCHAR', 'STRING') -%}
+{#- Whether an id is NULL or blank, or a person's nobody. Blank from the raw text: to trim all of them first
+    takes five times as long. -#}
+{% macro is_id_missing(expression, kind, from_type) -%}
+{%- if kind == 'person' -%}
+({{ cva.cast_kind(expression, kind, from_type) }}) is null
+{%- elif from_type | upper in ('VARCHAR', 'STRING') -%}
 ({{ expression }} is null or ({{ expression }} <= '!' and {{ cva.trimmed(expression) }} = ''))
 {%- else -%}
 ({{ cva.cast_kind(expression, 'id', from_type) }}) is null
@@ -87,7 +90,7 @@ select
     {%- for name, spec in columns.items() %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
     {%- if spec[1] %}
-    false as is_{{ name }}_{{ 'missing' if spec[0] == 'id' else 'unreadable' }},
+    false as is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
     {%- endif %}
     {%- endfor %}
     '{{ table }}' as table_name
@@ -123,8 +126,8 @@ select
     {%- if name in expressions %}
     {%- set value = cva.cast_kind('(' ~ expressions[name] ~ ')', spec[0], types[name]) %}
     {{ value }} as {{ name }},
-    {%- if spec[1] and spec[0] == 'id' %}
-    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', types[name]) }} as is_{{ name }}_missing,
+    {%- if spec[1] and spec[0] in ('id', 'person') %}
+    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', spec[0], types[name]) }} as is_{{ name }}_missing,
     {%- elif spec[1] %}
     ({{ expressions[name] }}) is not null and ({{ value }}) is null as is_{{ name }}_unreadable,
     {%- endif %}

@@ -49,7 +49,7 @@ select * from final
 {%- set line = cva.raw_tables()[table] -%}
 {%- set cases = [] -%}
 {%- for name, spec in line.columns.items() -%}
-    {%- if spec[1] and spec[0] == 'id' -%}
+    {%- if spec[1] and spec[0] in ('id', 'person') -%}
         {%- set is_customer = name == 'customer_id' and line.role != 'people' -%}
         {%- do cases.append(
             'when is_' ~ name ~ "_missing then '"

@@ -54,12 +54,12 @@ RUNS = {
 # A parser takes any name before a bracket for a function, so these were looked up: all of them are
 # in Spark 3.5 (the session registers those with cva_). A new one belongs here once it is, too.
 SPARK_FUNCTIONS = {
-    "abs", "avg", "cast", "ceil", "coalesce", "concat", "conv", "count", "cume_dist",
+    "abs", "avg", "cast", "ceil", "chr", "coalesce", "concat", "conv", "count", "cume_dist",
     "current_timestamp", "current_timezone", "cva_encoder_key", "cva_explain", "cva_predict",
     "cva_project", "cva_read_text", "date_add", "datediff", "dense_rank", "exp", "explode",
     "first_value", "floor", "format_number", "from_utc_timestamp", "get", "greatest", "lag",
-    "least", "ln", "lower", "max", "max_by", "md5", "min", "mod", "nullif", "power", "replace",
-    "row_number", "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "trim", "try_cast",
+    "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "nullif", "power",
+    "replace", "row_number", "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "trim", "try_cast",
     "weekday", "xxhash64",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {

@@ -21,6 +21,7 @@ FOLDERS = {  # folder -> what it may not import
 # the rooms that fill it, those that look at it, and last those that do what several others do.
 ROOMS = (
     "shop",
+    "readings",
     "load",
     "init",
     "sql",

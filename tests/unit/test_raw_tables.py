@@ -22,7 +22,7 @@ KNOWN = NEEDED | {
     "family",
     "tells",
 }
-KINDS = {"id", "text", "money", "time", "number", "integer", "flag"}
+KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
 
 
 @pytest.mark.parametrize("table", ENTRIES)

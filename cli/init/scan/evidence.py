@@ -57,7 +57,12 @@ def _say_keys(match: TableMatch) -> list[str]:
         share = table.null_share(column.name) if column and is_required and table.rows else 0
         if share:
             lines.append(f"{name}: {percent(share)} of rows have none: rejects")
-        if column and kind == "id" and is_required and column.type in ("DOUBLE", "FLOAT"):
+        if (
+            column
+            and kind in ("id", "person")
+            and is_required
+            and column.type in ("DOUBLE", "FLOAT")
+        ):
             lines.append(f"{name}: {column.type} with whole numbers, read without the .0")
     return lines
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from cva_sql.cli.init.scan.tables import DATE_FORMATS, READABLE, Column, Table
+from cva_sql.cli.init.scan.tables import READABLE, Column, Table
+from cva_sql.cli.init.scan.texts import read_number, read_time
+from cva_sql.cli.readings.counted import counted_sql
 from cva_sql.cli.shop import column_meanings as names
 from cva_sql.cli.shop.package import raw_tables
 
@@ -172,12 +174,12 @@ def read_as(table: Table, column: Column, kind: str) -> tuple[str, float, str] |
     """The SQL that reads the column as a kind, how well, and a doubt; None where it is another."""
     sql, shares = table.sql(column), column.shares
     is_empty = column.null_share == 1
-    if kind == "id":
+    if kind in ("id", "person"):
         is_whole = shares.get("whole", 1) >= READABLE
         fits = column.is_text or column.type == "UUID" or (column.is_number and is_whole)
         return (sql, 1, "") if fits else None
     if kind == "time":
-        return _read_time(column, sql, is_empty)
+        return _read_time(table, column, sql, is_empty)
     if kind == "flag":
         is_flag = column.type == "BOOLEAN" or shares.get("as flag", 0) >= READABLE
         is_flag = is_flag or (column.is_number and column.first in (0, 1) and column.last in (0, 1))
@@ -186,28 +188,29 @@ def read_as(table: Table, column: Column, kind: str) -> tuple[str, float, str] |
         if column.is_time or column.type == "BOOLEAN":
             return None
         return sql, 0.9 if column.is_number else 1, ""
-    if column.is_number or shares.get("as number", 0) >= READABLE or (is_empty and column.is_text):
+    if column.is_number or (is_empty and column.is_text):
         return sql, 1, ""
-    if shares.get("as comma", 0) >= READABLE:
-        return f"replace(replace({sql}, '.', ''), ',', '.')", 0.95, ""
-    return None
+    return read_number(table, column, sql) if column.is_text else None
 
 
-def _read_time(column: Column, sql: str, is_empty: bool) -> tuple[str, float, str] | None:
+def _read_time(
+    table: Table, column: Column, sql: str, is_empty: bool
+) -> tuple[str, float, str] | None:
     shares = column.shares
-    if column.is_time or shares.get("as time", 0) >= READABLE or (is_empty and column.is_text):
+    if column.is_time or (is_empty and column.is_text):
         return sql, 1, ""
+    if column.is_text:
+        return read_time(table, column, sql)
     if shares.get("seconds", 0) >= READABLE:
         return f"to_timestamp({sql})", 0.95, ""
     if shares.get("milliseconds", 0) >= READABLE:
         return f"to_timestamp({sql} / 1000)", 0.95, ""
     if shares.get("yyyymmdd", 0) >= READABLE:
         return f"try_strptime({sql}::bigint::varchar, '%Y%m%d')", 0.95, ""
-    forms = [form for form in DATE_FORMATS if shares.get(form, 0) >= READABLE]
-    if not forms:
-        return None
-    doubt = "day or month first? no value tells" if len(forms) > 1 else ""
-    return f"try_strptime({sql}, '{forms[0]}')", 0.95, doubt
+    for way in ("microseconds", "days"):
+        if shares.get(way, 0) >= READABLE:
+            return counted_sql(way, sql, "UTC"), 0.95, ""
+    return None
 
 
 def _repeats(table: Table, column: str) -> bool:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.readings.counted import COUNTED
 from cva_sql.cli.shop.sql_text import literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 100_000  # above it, values are looked at in a sample of about as many rows
-TEXT_ROWS = 5_000  # of them, in how many texts are tried as numbers, times and flags
+TEXT_ROWS = 5_000  # of them, in how many texts are tried as flags
 EXACT_ROWS = 2_000_000  # above it, distinct values are estimated, within a few per cent
 MAX_COLUMNS = 300
 OVERLAP_KEYS = 5_000  # distinct keys of one table that are looked for in another
@@ -24,11 +25,6 @@ READABLE = 0.95  # share of texts that a format must read to be the column's
 INTEGERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
-)
-DATE_FORMATS = (
-    *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y%m%d"),
-    *("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y"),
-    *("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y"),
 )
 Measures = Callable[[str, str], dict[str, str]]
 OURS = ("customer_value", "customer_value_explain", "customer_features")
@@ -194,9 +190,8 @@ def _counts(name: str, kind: str) -> dict[str, str]:
         asked["negative"] = count.format(f"{name} < 0")
         # Not cast to whole numbers: that fails for infinities.
         asked["whole"] = count.format(f"{name} = floor({name})")
-        asked["seconds"] = count.format(f"{name} between 631152000 and 4102444800")
-        asked["milliseconds"] = count.format(f"{name} between 631152000000 and 4102444800000")
-        asked["yyyymmdd"] = count.format(f"{name} between 19700101 and 21001231")
+        for way, counted in COUNTED.items():
+            asked[way] = count.format(f"{name} between {counted.low} and {counted.high}")
     return asked
 
 
@@ -204,12 +199,6 @@ def _readings(name: str, _: str) -> dict[str, str]:
     """What a text may be read as."""
     count = "count(*) filter ({})"
     asked = {"filled": f"count(nullif(trim({name}), ''))"}
-    asked["as number"] = count.format(f"try_cast({name} as double) is not null")
-    comma = f"replace(replace({name}, '.', ''), ',', '.')"
-    asked["as comma"] = count.format(f"try_cast({comma} as double) is not null")
-    asked["as time"] = count.format(f"try_cast({name} as timestamp) is not null")
-    for form in DATE_FORMATS:
-        asked[form] = count.format(f"try_strptime({name}, {literal(form)}) is not null")
     flags = "'true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '0', '1'"
     asked["as flag"] = count.format(f"lower({name}) in ({flags})")
     return asked
