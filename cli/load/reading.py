@@ -11,7 +11,7 @@ from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.readings.numbers import Numbers, decide_number, look_at_numbers
 from cva_sql.cli.readings.times import Times, decide_time, look_at_times
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.sql_text import column_names, literal, quoted
+from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,58 +39,55 @@ def decide_columns(
     """
     numbers: dict[str, Numbers] = {}
     times: dict[str, Times] = {}
-    found: dict[str, Reading | Unclear | None] = {}
-    texts: list[str] = []
-    for name, given, *_ in con.execute(f"describe {relation}").fetchall():
+    described = con.execute(f"describe {relation}").fetchall()
+    found: dict[str, Reading | Unclear | None] = dict.fromkeys(name for name, *_ in described)
+    for name, given, *_ in described:
         is_text, kind = given == "VARCHAR", kinds[name][0]
         if is_text and kind in NUMBERS:
-            texts.append(name)
             numbers[name] = look_at_numbers(con, relation, name)
         elif is_text and kind == "time":
-            texts.append(name)
             times[name] = look_at_times(con, relation, name)
         elif kind == "time" and given.endswith(("INT", "INTEGER", "DOUBLE", "FLOAT", ")")):
             found[name] = _counted_time(con, relation, name, zone)
-    look = {
-        "decimal": _Others(con, look_at_numbers, numbers, spare),
-        "dates": _Others(con, look_at_times, times, spare),
-    }
-    for others in (lambda _: None, lambda which: look[which].proved()):
-        for name in texts:
-            if name in found and not isinstance(found[name], Unclear):
-                continue
-            if name in numbers:
-                mark = others("decimal") if name in found else None
-                found[name] = decide_number(numbers[name], name, asked.decimal, mark)
-            else:
-                order = others("dates") if name in found else None
-                found[name] = decide_time(times[name], name, asked.dates, order, zone)
-    if "currency" not in column_names(con, f"from {relation}"):
+    found |= _decide(numbers, times, asked, zone)
+    if any(isinstance(why, Unclear) for why in found.values()):
+        mark = _proved_by_others(con, look_at_numbers, numbers, spare)
+        order = _proved_by_others(con, look_at_times, times, spare)
+        found |= _decide(numbers, times, asked, zone, mark, order)
+    if "currency" not in found:
         found |= _several_currencies(numbers, kinds)
     refuse_unclear(found, sources)
     return {name: reading for name, reading in found.items() if isinstance(reading, Reading)}
 
 
-class _Others:
-    """What the file's other columns prove; looked at once, and only where it is asked."""
+def _decide(
+    numbers: Mapping[str, Numbers],
+    times: Mapping[str, Times],
+    asked: Asked,
+    zone: str,
+    mark: str | None = None,
+    order: str | None = None,
+) -> dict[str, Reading | Unclear | None]:
+    """How each column is read, given what the file's other columns prove."""
+    found: dict[str, Reading | Unclear | None] = {
+        name: decide_number(looked, name, asked.decimal, mark) for name, looked in numbers.items()
+    }
+    dates = {
+        name: decide_time(looked, name, asked.dates, order, zone) for name, looked in times.items()
+    }
+    return found | dates
 
-    def __init__(
-        self,
-        con: DuckDBPyConnection,
-        look: Callable[[DuckDBPyConnection, str, str], Numbers | Times],
-        known: Mapping[str, Numbers | Times],
-        spare: Iterable[str],
-    ) -> None:
-        self._con, self._look, self._known, self._spare = con, look, known, spare
-        self._found: list[str | None] = []
 
-    def proved(self) -> str | None:
-        """The one way that they are written, None where they differ or do not tell."""
-        if not self._found:
-            looked = [self._look(self._con, TEXT, trimmed(quoted(n))) for n in self._spare]
-            ways = {found.sure for found in (*self._known.values(), *looked)} - {None}
-            self._found = [ways.pop() if len(ways) == 1 else None]
-        return self._found[0]
+def _proved_by_others(
+    con: DuckDBPyConnection,
+    look: Callable[[DuckDBPyConnection, str, str], Numbers | Times],
+    known: Mapping[str, Numbers | Times],
+    spare: Iterable[str],
+) -> str | None:
+    """The one way that columns of the file are written, None where they differ or do not tell."""
+    looked = [look(con, TEXT, trimmed(quoted(name))) for name in spare]
+    ways = {found.sure for found in (*known.values(), *looked)} - {None}
+    return ways.pop() if len(ways) == 1 else None
 
 
 def text_of(column: str, from_type: str) -> str | None:

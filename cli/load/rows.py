@@ -100,19 +100,10 @@ def pick_columns(
     A column of texts that is taken as it is stays text, without white space around it, NULL where
     blank; expressions see those that are numbers or times as such.
     """
-    import duckdb
-
     is_text = has_texts(con)
     names = column_names(con, f"from {TEXT if is_text else SOURCE}")
-    same = {name.lower(): quoted(name) for name in names}
-    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
-    absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
-    if absent:
-        raise UsageError(
-            f"{source} has no column {' or '.join(absent)}; add"
-            f" {' '.join(f'--column {name}=…' for name in absent)}; {has_columns(names)}"
-        )
-    plain = {name: plain_column(text, names) for name, text in chosen.items() if text}
+    chosen = _choose(kinds, expressions, names, source)
+    plain = {name: plain_column(text, names) for name, text in chosen.items()}
     relation, said = SOURCE, tuple[str, ...]()
     if is_text:
         over = {f"--column {n}": (text, kinds[n][0]) for n, text in expressions.items()}
@@ -129,16 +120,36 @@ def pick_columns(
         f"{written(column)} as {name}" if is_text and column else f"(\n{chosen[name]}\n) as {name}"
         for name, column in plain.items()
     )
-    select = f"select {values} from {relation} {condition}"
+    _make_picked(con, f"select {values} from {relation} {condition}", source)
+    spare = tuple(n for n in names if n not in plain.values()) if is_text else ()
+    return Picked(count_rows(con, SOURCE), chosen, spare, said)
+
+
+def _choose(
+    kinds: Kinds, expressions: Mapping[str, str], names: Sequence[str], source: str
+) -> dict[str, str]:
+    """SQL of the canonical columns: the user's expressions, else the columns of that name."""
+    same = {name.lower(): quoted(name) for name in names}
+    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
+    absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
+    if absent:
+        raise UsageError(
+            f"{source} has no column {' or '.join(absent)}; add"
+            f" {' '.join(f'--column {name}=…' for name in absent)}; {has_columns(names)}"
+        )
+    return {name: text for name, text in chosen.items() if text}
+
+
+def _make_picked(con: DuckDBPyConnection, select: str, source: str) -> None:
+    """Makes PICKED, whose texts have no white space around them and are NULL where blank."""
+    import duckdb
+
     try:
-        kept = {n: text_of(n, t) or n for n, t, *_ in con.execute(f"describe {select}").fetchall()}
-        shown = ", ".join(f"{value} as {name}" for name, value in kept.items())
-        con.execute(f"create temp table cva_picked as select {shown} from ({select})")
+        types = {name: kind for name, kind, *_ in con.execute(f"describe {select}").fetchall()}
+        values = ", ".join(f"{text_of(n, t) or n} as {n}" for n, t in types.items())
+        con.execute(f"create temp table cva_picked as select {values} from ({select})")
     except duckdb.Error as error:
         raise CvaError(f"{source}: {one_line(error)}; try_cast gives NULL instead") from error
-    spare = tuple(n for n in names if n not in plain.values()) if is_text else ()
-    sources = {name: text for name, text in chosen.items() if text}
-    return Picked(count_rows(con, SOURCE), sources, spare, said)
 
 
 def read_values(
