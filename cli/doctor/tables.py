@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
+from cva_sql.cli.shop.as_of import NEWEST
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -90,7 +91,8 @@ class Build:
 class Findings:
     """All that the database says. `doubtful_statuses` may mean cancelled and still count.
 
-    `problem` says why the tables could not be staged at all.
+    `newest` is the newest day with an order that is believed, `doubted` the newest that is not, and
+    `doubt` says why. `problem` says why the tables could not be staged at all.
     """
 
     tables: tuple[Table, ...]
@@ -100,6 +102,9 @@ class Findings:
     build: Build | None
     foreign_tables: int
     problem: str | None = None
+    newest: str | None = None
+    doubted: str | None = None
+    doubt: str | None = None
 
 
 def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
@@ -122,6 +127,7 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
             build,
             foreign,
             staging.problem,
+            *_read_newest(con, shop, staging, tables),
         )
 
 
@@ -196,6 +202,21 @@ def _read_rejects(con: DuckDBPyConnection, staging: Staging) -> dict[str, dict[s
     for table, reason, count in rows:
         found.setdefault(table, {})[reason] = count
     return found
+
+
+def _read_newest(
+    con: DuckDBPyConnection, shop: ResolvedShop, staging: Staging, tables: list[Table]
+) -> tuple[str | None, str | None, str | None]:
+    """The newest day with an order that is believed, the newest that is not, and why not."""
+    last = next((table.last for table in tables if table.name == "orders"), None)
+    if shop.var("cva_as_of") or not staging.columns(con, NEWEST):
+        return last, None, None
+    believed, doubted, doubt = con.execute(
+        f"select newest_date::varchar, doubted_date::varchar, doubt from {staging.model(NEWEST)}"
+    ).fetchall()[0]
+    # The view's idea of now is that of the build: it does not see what came since.
+    is_seen = doubted is not None and doubted == last
+    return (believed, doubted, doubt) if is_seen else (last, None, None)
 
 
 def _find_outliers(con: DuckDBPyConnection, staging: Staging) -> Outliers | None:

@@ -38,7 +38,7 @@ class Shop:
 
     `db` is the DuckDB file; without it, that of the dbt project in `project`, or in this folder.
     `models_dir` is by default `cva_models/` beside the database. `vars` are dbt vars. `as_of` is
-    the date to look from (default: after the newest fact), `horizon_days` the length of the
+    the date to look from (default: after the newest order), `horizon_days` the length of the
     forecast.
 
     Between two calls no connection is open. Close your own to the same file before a call that

@@ -17,7 +17,8 @@ class Run:
     """What a run made: counts, rejects by table and reason, where it was published.
 
     `texts_encoded` are the texts read in this run, `text_statuses` the reviews by the status of
-    their text ('' is fine); both empty without reviews.
+    their text ('' is fine); both empty without reviews. `doubt` says which newest orders were not
+    believed, and how to use them all the same; None where all were.
     """
 
     as_of: str | None
@@ -29,6 +30,7 @@ class Run:
     model_version: str
     parity: float
     published: str
+    doubt: str | None = None
 
 
 def run_shop(shop: ResolvedShop) -> Run:
@@ -38,6 +40,7 @@ def run_shop(shop: ResolvedShop) -> Run:
     from cva_sql.cli.embed.texts import count_texts, status_counts
     from cva_sql.cli.run.gates import check_scores
     from cva_sql.cli.run.publish import publish
+    from cva_sql.cli.shop.as_of import read_doubt
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
@@ -66,6 +69,7 @@ def run_shop(shop: ResolvedShop) -> Run:
         gate.model_version,
         gate.worst,
         str(shop.published / CURRENT / PUBLISHED_FILE),
+        read_doubt(shop, shop.schema),
     )
 
 

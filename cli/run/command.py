@@ -42,6 +42,8 @@ def describe(result: Run) -> str:
     """The result for a person."""
     statuses = ", ".join(f"{count:,} {name}" for name, count in result.statuses.items())
     lines = [f"customer_value as of {result.as_of}: {result.customers:,} customers ({statuses})"]
+    if result.doubt:
+        lines.append(f"newest orders doubted: {result.doubt}")
     lines.append(
         f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"
     )

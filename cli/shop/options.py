@@ -23,7 +23,7 @@ ProjectDir = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(
-        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest fact."
+        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest order."
     ),
 ]
 HorizonDays = Annotated[

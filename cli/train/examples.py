@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.shop.as_of import read_doubt
 from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -45,10 +46,14 @@ NO_TEXTS = Texts()
 
 @dataclass(frozen=True)
 class History:
-    """The first valid order, None without one, and the date to look from."""
+    """The first valid order, None without one, and the date to look from.
+
+    `doubt` says which newest orders were not believed; None where all were.
+    """
 
     first_order: date | None
     as_of: date
+    doubt: str | None = None
 
 
 def read_history(shop: ResolvedShop, schema: str) -> History:
@@ -69,7 +74,7 @@ def read_history(shop: ResolvedShop, schema: str) -> History:
         ).fetchall()
     finally:
         con.close()
-    return History(first_order=rows[0][1], as_of=rows[0][0])
+    return History(rows[0][1], rows[0][0], read_doubt(shop, schema))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
     of       of facts without a date: the table whose row dates them, by that table's key
     since    of people: the times from the latest of which on a row is known
     states   other times -> the columns that nobody knew before then
-    newest   the time whose newest value `cva_as_of` may follow; left out: the date
+    moves_as_of  of facts with a date: the shop was open then, so that `cva_as_of` follows the newest
     key      the columns that two copies of a row have in common; [] where no row is a copy
     kept     of the copies, the first in this order of staging's columns is used
     valid    where staging does not have the last word: the model of the usable rows, and the reason of
@@ -24,6 +24,7 @@
     "orders": {
         "role": "facts",
         "date": "ordered_at",
+        "moves_as_of": true,
         "states": {"status_changed_at": ["status", "status_changed_at"]},
         "key": ["order_id"],
         "kept": ["ordered_at", "customer_id", "amount", "cancelled_at", "discount_amount", "channel"],
@@ -77,7 +78,6 @@
     "customers": {
         "role": "people",
         "since": ["signed_up_at", "valid_from"],
-        "newest": "signed_up_at",
         "key": ["customer_id", "valid_from"],
         "kept": [
             "signed_up_at nulls first", "age", "gender", "occupation", "country",

@@ -10,7 +10,17 @@ from cva_sql.cli.shop.package import macro_value, project_dir, raw_tables
 
 ENTRIES: dict[str, dict[str, Any]] = macro_value("raw_tables.sql", "raw_tables")
 NEEDED = {"role", "key", "columns", "name", "words"}
-KNOWN = NEEDED | {"date", "of", "since", "states", "newest", "kept", "valid", "family", "tells"}
+KNOWN = NEEDED | {
+    "date",
+    "of",
+    "since",
+    "states",
+    "moves_as_of",
+    "kept",
+    "valid",
+    "family",
+    "tells",
+}
 KINDS = {"id", "text", "money", "time", "number", "integer", "flag"}
 
 
