@@ -39,7 +39,7 @@ def advise(shop: ResolvedShop, model: ValueState, findings: Findings) -> Iterato
         return
     newest = findings.newest
     yield from _about_doubt(shop, findings)
-    yield from _about_statuses(shop, findings, tables["orders"])
+    yield from _about_statuses(shop, findings)
     yield from _about_outliers(shop, findings, tables["orders"])
     yield from _about_rejects(shop, findings)
     yield from _about_late_tables(shop, findings)
@@ -97,29 +97,21 @@ def _about_doubt(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
         return
     as_of = date.fromisoformat(findings.doubted) + timedelta(days=1)
     yield Advice(
-        f"newest orders doubted: {findings.doubt}; correct a mistake at the source",
+        f"{findings.doubt}; correct a mistake at the source",
         _cva(shop, f"run --as-of {as_of}"),
     )
 
 
-def _about_statuses(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:
+def _about_statuses(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
     if not findings.doubtful_statuses:
         return
     named = [f"{status!r} ({n:,})" for status, n in findings.doubtful_statuses.items()]
-    status = (orders.columns or {})["status"]
-    listed = ", ".join(_dollars(name) for name in findings.doubtful_statuses)
-    mapped = f"case when trim({status}) in ({listed}) then $$cancelled$$ else {status} end"
-    columns = {**(shop.var("cva_orders_columns") or {}), "status": mapped}
+    known = shop.var("cva_status_cancelled") or []
     yield Advice(
-        f"orders of status {', '.join(named)} count; if that means cancelled, say so (in a dbt "
-        "project of your own, the macro default__is_cancelled does)",
-        _cva(shop, "run", cva_orders_columns=columns),
+        f"orders of status {', '.join(named)} count; if they are no sale, say so (else in the var "
+        "cva_status_counts)",
+        _cva(shop, "run", cva_status_cancelled=[*known, *findings.doubtful_statuses]),
     )
-
-
-def _dollars(text: str) -> str:
-    """A SQL string without the quotes that a shell would need more of."""
-    return literal(text) if "$" in text else f"$${text}$$"
 
 
 def _about_outliers(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
-from cva_sql.cli.shop.as_of import NEWEST
 from cva_sql.cli.shop.connection import find_relation
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, status_meaning
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, column_names, literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,6 +20,7 @@ DEVIATIONS = 8  # an amount this many robust deviations up in the logarithm is w
 FACTOR = 10  # times the median, at the least: where prices hardly differ, deviations are tiny
 NAMED = 10  # outliers that are named
 ORDERS = "stg_cva__orders"
+NEWEST = "int_cva__newest_order_day"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Build:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the database says. `doubtful_statuses` may mean cancelled and still count.
+    """All that the database says. `doubtful_statuses` may be no sale and still count,
+    `unknown_statuses` no list knows.
 
     `newest` is the newest day with an order that is believed, `doubted` the newest that is not, and
     `doubt` says why. `problem` says why the tables could not be staged at all.
@@ -99,6 +100,7 @@ class Findings:
     are_rejects_of_last_build: bool
     outliers: Outliers | None
     doubtful_statuses: dict[str, int]
+    unknown_statuses: dict[str, int]
     build: Build | None
     foreign_tables: int
     problem: str | None = None
@@ -113,7 +115,7 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
     foreign = _count_foreign_tables(con, shop, tables)
     build = _read_build(con, shop)
     if not any(table.relation for table in tables):
-        return Findings(tuple(tables), False, None, {}, build, foreign)
+        return Findings(tuple(tables), False, None, {}, {}, build, foreign)
     with staged(con, shop) as staging:
         tables = [_add_staging(con, shop, staging, table) for table in tables]
         rejects = _read_rejects(con, staging)
@@ -123,7 +125,7 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
             tuple(tables),
             staging.is_of_last_build,
             _find_outliers(con, staging),
-            _find_doubtful_statuses(con, staging),
+            *_find_doubtful_statuses(con, shop, staging),
             build,
             foreign,
             staging.problem,
@@ -243,16 +245,23 @@ def _find_outliers(con: DuckDBPyConnection, staging: Staging) -> Outliers | None
     return Outliers(len(named), rows[0][1], rows[0][0], tuple(named[:NAMED]))
 
 
-def _find_doubtful_statuses(con: DuckDBPyConnection, staging: Staging) -> dict[str, int]:
-    """Statuses whose name says cancelled, with the orders of theirs that count all the same."""
+def _find_doubtful_statuses(
+    con: DuckDBPyConnection, shop: ResolvedShop, staging: Staging
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Statuses that may be no sale, and those that no list knows, with the orders that count."""
+    doubtful, unknown = dict[str, int](), dict[str, int]()
     if not staging.columns(con, ORDERS):
-        return {}
+        return doubtful, unknown
+    counts, cancelled = shop.var("cva_status_counts"), shop.var("cva_status_cancelled")
     rows = con.execute(
-        f"select status, count(*) from {staging.model(ORDERS)} where reject_reason is null "
-        f"and cancelled_at is null and regexp_matches(lower(status), '{MAY_BE_CANCELLED}') "
+        f"select status, count(*), {status_meaning('status', counts, cancelled)} "
+        f"from {staging.model(ORDERS)} where reject_reason is null and cancelled_at is null "
         "group by status order by count(*) desc, status"
     ).fetchall()
-    return dict(rows)
+    for status, count, meaning in rows:
+        if meaning != "counts":
+            (unknown if meaning == "unknown" else doubtful)[status] = count
+    return doubtful, unknown
 
 
 def _read_build(con: DuckDBPyConnection, shop: ResolvedShop) -> Build | None:

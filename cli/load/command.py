@@ -36,6 +36,12 @@ def load(
     append: bool = typer.Option(False, "--append", help="Add to the table if it exists."),
     schema: str = typer.Option("raw", help="Schema of the table."),
     timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
+    status_counts: list[str] = typer.Option(
+        [], help="A status of orders that counts as a sale; stored as paid."
+    ),
+    status_cancelled: list[str] = typer.Option(
+        [], help="A status of orders that is no sale; stored as cancelled."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
@@ -53,6 +59,8 @@ def load(
             append=append,
             schema=schema,
             timezone=timezone,
+            status_counts=status_counts,
+            status_cancelled=status_cancelled,
         )
     print(report.as_json() if as_json else report.as_text())
 

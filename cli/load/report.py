@@ -47,7 +47,8 @@ class LoadReport:
 
     rows_read = rows_left_out_by_where + loaded.rows, or with --lines + lines taken + lines without
     order_id. `missing` counts loaded rows with a NULL, by required column; `repeated_keys` the
-    values of `key` that the table now holds more than once.
+    values of `key` that the table now holds more than once; `statuses` says which of them no list
+    knows, and which an option settled.
     """
 
     table: str
@@ -61,6 +62,7 @@ class LoadReport:
     missing: dict[str, int]
     key: str | None
     repeated_keys: int
+    statuses: tuple[str, ...]
     loaded: Totals
     table_now: Totals
 
@@ -88,7 +90,7 @@ class LoadReport:
             )
         for missing, rows in self.missing.items():
             said.append(f"without {missing}: {_count(rows, noun)}")
-        said += self._doubts()
+        said += [*self.statuses, *self._doubts()]
         if self.appended:
             now = _count(self.table_now.rows, noun) + self._details(self.table_now)
             said.append(f"{name} now: {now}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.package import RawTable, raw_tables
 from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
@@ -33,6 +34,8 @@ def load_table(
     append: bool = False,
     schema: str = "raw",
     timezone: str = "UTC",
+    status_counts: Sequence[str] = (),
+    status_cancelled: Sequence[str] = (),
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
@@ -55,6 +58,8 @@ def load_table(
             rows.run_query(con, query)
         rows_read = rows.pick_columns(con, kinds, columns or {}, where, source)
         unreadable = rows.read_values(con, kinds, timezone)
+        noun = "lines" if lines else "orders"
+        statuses = settle_statuses(con, table, noun, status_counts, status_cancelled)
         rows_kept = rows.count_rows(con, rows.READ)
         summed = rows.sum_lines(con) if lines else None
         relation = rows.SUMMED if lines else rows.READ
@@ -80,6 +85,7 @@ def load_table(
         missing=missing,
         key=line.unique_key,
         repeated_keys=repeated,
+        statuses=statuses,
         loaded=loaded,
         table_now=table_now,
     )

@@ -92,12 +92,15 @@ class Shop:
         lines: bool = False,
         replace: bool = False,
         append: bool = False,
+        status_counts: Sequence[str] = (),
+        status_cancelled: Sequence[str] = (),
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
-        `lines`: a row is an order line, to be summed into orders. The database is made where
-        there is none; the table changes in one transaction, or not at all.
+        `lines`: a row is an order line, to be summed into orders. `status_counts` and
+        `status_cancelled` are statuses that are a sale and none, beside those that cva knows. The
+        database is made where there is none; the table changes in one transaction, or not at all.
         """
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
@@ -117,6 +120,8 @@ class Shop:
                 append=append,
                 schema=str(shop.var("cva_raw_schema")),
                 timezone=str(shop.var("cva_timezone")),
+                status_counts=[*status_counts, *shop.var("cva_status_counts")],
+                status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
             )
 
         return self._write(load, Need.NOTHING)

@@ -17,8 +17,8 @@ class Run:
     """What a run made: counts, rejects by table and reason, where it was published.
 
     `texts_encoded` are the texts read in this run, `text_statuses` the reviews by the status of
-    their text ('' is fine); both empty without reviews. `doubt` says which newest orders were not
-    believed, and how to use them all the same; None where all were.
+    their text ('' is fine); both empty without reviews. `notes` are what is unclear in
+    the data: what was made of it, and the option that settles it.
     """
 
     as_of: str | None
@@ -30,7 +30,7 @@ class Run:
     model_version: str
     parity: float
     published: str
-    doubt: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def run_shop(shop: ResolvedShop) -> Run:
@@ -40,7 +40,6 @@ def run_shop(shop: ResolvedShop) -> Run:
     from cva_sql.cli.embed.texts import count_texts, status_counts
     from cva_sql.cli.run.gates import check_scores
     from cva_sql.cli.run.publish import publish
-    from cva_sql.cli.shop.as_of import read_doubt
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
@@ -52,7 +51,7 @@ def run_shop(shop: ResolvedShop) -> Run:
     _check_database(shop, load_model(folder).manifest)
     texts = count_texts(shop)
     with step("building and testing the tables"):
-        run_dbt(shop, "build")
+        notes = run_dbt(shop, "build")
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
@@ -69,7 +68,7 @@ def run_shop(shop: ResolvedShop) -> Run:
         gate.model_version,
         gate.worst,
         str(shop.published / CURRENT / PUBLISHED_FILE),
-        read_doubt(shop, shop.schema),
+        notes,
     )
 
 

@@ -33,6 +33,16 @@ Vars = Annotated[
     str | None,
     typer.Option("--vars", help='dbt vars as JSON or YAML, e.g. \'{"cva_currency": "EUR"}\'.'),
 ]
+StatusCounts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status-counts", help="A status of orders that counts as a sale. Adds to the var."
+    ),
+]
+StatusCancelled = Annotated[
+    list[str] | None,
+    typer.Option("--status-cancelled", help="A status of orders that is no sale. Adds to the var."),
+]
 ModelsDir = Annotated[
     Path | None,
     typer.Option("--models-dir", help="Trained models. Default: cva_models/ beside the database."),

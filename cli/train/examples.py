@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.as_of import read_doubt
 from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -48,17 +47,17 @@ NO_TEXTS = Texts()
 class History:
     """The first valid order, None without one, and the date to look from.
 
-    `doubt` says which newest orders were not believed; None where all were.
+    `notes` are what is unclear in the data, and the option that settles it.
     """
 
     first_order: date | None
     as_of: date
-    doubt: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_history(shop: ResolvedShop, schema: str) -> History:
     """Builds what is needed to know it, then looks."""
-    run_dbt(
+    notes = run_dbt(
         shop,
         "run",
         select=["+int_cva__as_of_dates", "+int_cva__orders_valid"],
@@ -74,7 +73,7 @@ def read_history(shop: ResolvedShop, schema: str) -> History:
         ).fetchall()
     finally:
         con.close()
-    return History(rows[0][1], rows[0][0], read_doubt(shop, schema))
+    return History(first_order=rows[0][1], as_of=rows[0][0], notes=notes)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@
 {% macro default__is_test_order() %}false{% endmacro %}
 
 
-{#- Over orders.status: the order does not count. -#}
+{#- Over orders.status: the order does not count. By the words of macros/order_statuses.sql, to which
+    `cva_status_cancelled` and `cva_status_counts` add. -#}
 {% macro is_cancelled() %}{{ return(adapter.dispatch('is_cancelled', 'cva')()) }}{% endmacro %}
 {% macro default__is_cancelled() -%}
-coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 'declined'), false)
+coalesce({{ cva.status_word('status') }} in {{ cva.status_list('cancelled') }}, false)
 {%- endmacro %}
 
 

@@ -121,6 +121,6 @@ row_number() over (
 {% macro say_doubted_date() %}
 {% if execute and cva.setting('cva_spine') == 'scoring' and not cva.setting('cva_as_of') %}
     {% set rows = run_query('select doubt from ' ~ ref('cva', 'int_cva__newest_order_day')).rows %}
-    {% if rows | length and rows[0][0] %}{% do log(rows[0][0], info=true) %}{% endif %}
+    {% if rows | length and rows[0][0] %}{% do log('cva: ' ~ rows[0][0], info=true) %}{% endif %}
 {% endif %}
 {% endmacro %}

@@ -213,11 +213,11 @@ def test_a_lone_order_far_ahead_a_review_and_a_sign_up_do_not_move_the_date(
 ) -> None:
     db, done = ran["mistyped"]
     said = (
-        "as of 2023-12-22, not 2025-06-06: 1 order lies 531 days after all others (2025-06-05); "
+        "as of 2023-12-22, not 2025-06-06: 1 order lies 532 days after all others (2025-06-05); "
         "if that is right, --as-of 2025-06-06 (in dbt, the var cva_as_of)"
     )
     assert "customer_value as of 2023-12-22: 50 customers" in done.stdout
-    assert f"newest orders doubted: {said}" in done.stdout
+    assert said in done.stdout
     assert f"  {said}\n" in done.stderr  # as dbt's log has it
     rejects = published(
         "mistyped", "select table_name, reason, row_count from cva_rejects order by 1"
@@ -227,7 +227,7 @@ def test_a_lone_order_far_ahead_a_review_and_a_sign_up_do_not_move_the_date(
     ]
     trained = cva("train", "--db", db)
     assert trained.returncode == 0, trained.stderr
-    assert f"newest orders doubted: {said}" in trained.stdout
+    assert said in trained.stdout
     taken = cva("run", "--db", db, "--as-of", "2025-06-06")
     assert "customer_value as of 2025-06-06: 51 customers" in taken.stdout
     assert "doubted" not in taken.stdout + taken.stderr

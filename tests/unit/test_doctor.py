@@ -278,13 +278,15 @@ def test_statuses_that_may_mean_cancelled_come_with_a_var_that_says_so(
     change: Callable[..., None], look: Examine
 ) -> None:
     change(
-        "update raw.orders set status = 'Storniert' where order_id like 'O3_'",
+        "update raw.orders set status = 'Cancelled by us' where order_id like 'O3_'",
+        "update raw.orders set status = 'weird' where order_id = 'O7'",
         "update raw.orders set status = 'cancelled' where order_id = 'O5'",
     )
     report = look()
     assert report.findings is not None
-    assert report.findings.doubtful_statuses == {"Storniert": 10}
-    command = next(c for c in commands(report) if "cva_orders_columns" in c)
+    assert report.findings.doubtful_statuses == {"Cancelled by us": 10}
+    assert "statuses not known, so they count: 'weird' (1)" in "\n".join(describe(report))
+    command = next(c for c in commands(report) if "cva_status_cancelled" in c)
     words = shlex.split(command)
     assert words[:2] == ["cva", "run"]
     after = look(words[words.index("--vars") + 1])
