@@ -4,9 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
+READER_VENV := .venv-reader
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder demo test test-all lint types unit fuzz encoder bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz encoder reader bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -34,6 +35,14 @@ $(ENCODER_VENV)/.installed: pyproject.toml
 	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder]' 'pytest>=8'
 	touch $@
 
+# The DuckDB that BI tools have today.
+setup-reader: $(READER_VENV)/.installed
+
+$(READER_VENV)/.installed:
+	$(PYTHON) -m venv $(READER_VENV)
+	$(READER_VENV)/bin/pip install --quiet --disable-pip-version-check 'duckdb<2'
+	touch $@
+
 demo: setup
 	$(BIN)/cva demo
 
@@ -48,6 +57,7 @@ test: setup-dev
 # And what needs an environment of its own.
 test-all: test
 	$(call timed,encoder)
+	$(call timed,reader)
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -70,6 +80,10 @@ fuzz: setup-dev
 # The export needs torch, so it is tested in an environment of its own.
 encoder: setup-encoder
 	$(ENCODER_VENV)/bin/pytest tests/encoder
+
+# What is published has to open in the newest DuckDB 1.x.
+reader: setup-dev setup-reader
+	READER=$(CURDIR)/$(READER_VENV)/bin/python $(BIN)/pytest tests/reader
 
 bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_features.py

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
@@ -37,8 +37,9 @@ def advise(shop: ResolvedShop, model: ValueState, findings: Findings) -> Iterato
         return
     if tables["orders"].problem:
         return
-    newest = max((table.last for table in findings.tables if table.last), default=None)
-    yield from _about_statuses(shop, findings, tables["orders"])
+    newest = findings.newest
+    yield from _about_doubt(shop, findings)
+    yield from _about_statuses(shop, findings)
     yield from _about_outliers(shop, findings, tables["orders"])
     yield from _about_rejects(shop, findings)
     yield from _about_late_tables(shop, findings)
@@ -91,24 +92,26 @@ def _about_missing_orders(shop: ResolvedShop, findings: Findings) -> Advice:
     return Advice("no table of orders; load one", _cva(shop, "load orders FILE"))
 
 
-def _about_statuses(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:
-    if not findings.doubtful_statuses:
+def _about_doubt(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
+    if findings.doubt is None or findings.doubted is None:
         return
-    named = [f"{status!r} ({n:,})" for status, n in findings.doubtful_statuses.items()]
-    status = (orders.columns or {})["status"]
-    listed = ", ".join(_dollars(name) for name in findings.doubtful_statuses)
-    mapped = f"case when trim({status}) in ({listed}) then $$cancelled$$ else {status} end"
-    columns = {**(shop.var("cva_orders_columns") or {}), "status": mapped}
+    as_of = date.fromisoformat(findings.doubted) + timedelta(days=1)
     yield Advice(
-        f"orders of status {', '.join(named)} count; if that means cancelled, say so (in a dbt "
-        "project of your own, the macro default__is_cancelled does)",
-        _cva(shop, "run", cva_orders_columns=columns),
+        f"{findings.doubt}; correct a mistake at the source",
+        _cva(shop, f"run --as-of {as_of}"),
     )
 
 
-def _dollars(text: str) -> str:
-    """A SQL string without the quotes that a shell would need more of."""
-    return literal(text) if "$" in text else f"$${text}$$"
+def _about_statuses(shop: ResolvedShop, findings: Findings) -> Iterator[Advice]:
+    if not findings.doubtful_statuses:
+        return
+    named = [f"{status!r} ({n:,})" for status, n in findings.doubtful_statuses.items()]
+    known = shop.var("cva_status_cancelled") or []
+    yield Advice(
+        f"orders of status {', '.join(named)} count; if they are no sale, say so (else in the var "
+        "cva_status_counts)",
+        _cva(shop, "run", cva_status_cancelled=[*known, *findings.doubtful_statuses]),
+    )
 
 
 def _about_outliers(shop: ResolvedShop, findings: Findings, orders: Table) -> Iterator[Advice]:
@@ -160,7 +163,7 @@ def _about_model(shop: ResolvedShop, model: ValueState, newest: str | None) -> I
     age = (date.fromisoformat(newest) - date.fromisoformat(as_of)).days
     if age > (model.horizon_days or SOON_DAYS):
         yield Advice(
-            f"the model was trained {age} days before the newest fact; train it anew",
+            f"the model was trained {age} days before the newest order; train it anew",
             _cva(shop, "train"),
         )
     elif not model.gives_reasons:
@@ -178,7 +181,7 @@ def _about_build(
         yield Advice("customer_value was not built yet", _cva(shop, "run"))
     elif newest is not None and build.as_of <= newest:
         yield Advice(
-            f"customer_value is as of {build.as_of}, the newest fact of {newest}; build it anew",
+            f"customer_value is as of {build.as_of}, the newest order of {newest}; build it anew",
             _cva(shop, "run"),
         )
     elif build.model_hashes and model.sha256 and build.model_hashes != (model.sha256,):

@@ -59,6 +59,12 @@ def _describe_findings(findings: Findings) -> Iterator[str]:
     absent = [table.name for table in findings.tables if not table.relation]
     if absent:
         yield f"not there: {', '.join(absent)}"
+    if findings.unknown_statuses:
+        from cva_sql.cli.doctor.tables import NAMED
+
+        named = [f"{name!r} ({count:,})" for name, count in findings.unknown_statuses.items()]
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        yield f"statuses not known, so they count: {', '.join(named[:NAMED])}{more}"
     if findings.outliers is not None:
         yield from _describe_outliers(findings.outliers)
     build = findings.build

@@ -99,7 +99,7 @@ def _stage(shop: ResolvedShop, db: Path, name: str) -> tuple[dict[str, str], str
         shop,
         db=db,
         models_dir=shop.models_dir.resolve(),
-        vars={**shop.vars, "cva_raw_database": name},
+        vars={**shop.vars, "cva_raw_database": name, "cva_questions": False},
     )
     failure = None
     try:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
 from cva_sql.cli.shop.connection import find_relation
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, status_meaning
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, column_names, literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,6 +20,7 @@ DEVIATIONS = 8  # an amount this many robust deviations up in the logarithm is w
 FACTOR = 10  # times the median, at the least: where prices hardly differ, deviations are tiny
 NAMED = 10  # outliers that are named
 ORDERS = "stg_cva__orders"
+NEWEST = "int_cva__newest_order_day"
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,24 @@ class Build:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the database says. `doubtful_statuses` may mean cancelled and still count.
+    """All that the database says. `doubtful_statuses` may be no sale and still count,
+    `unknown_statuses` no list knows.
 
-    `problem` says why the tables could not be staged at all.
+    `newest` is the newest day with an order that is believed, `doubted` the newest that is not, and
+    `doubt` says why. `problem` says why the tables could not be staged at all.
     """
 
     tables: tuple[Table, ...]
     are_rejects_of_last_build: bool
     outliers: Outliers | None
     doubtful_statuses: dict[str, int]
+    unknown_statuses: dict[str, int]
     build: Build | None
     foreign_tables: int
     problem: str | None = None
+    newest: str | None = None
+    doubted: str | None = None
+    doubt: str | None = None
 
 
 def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
@@ -108,7 +115,7 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
     foreign = _count_foreign_tables(con, shop, tables)
     build = _read_build(con, shop)
     if not any(table.relation for table in tables):
-        return Findings(tuple(tables), False, None, {}, build, foreign)
+        return Findings(tuple(tables), False, None, {}, {}, build, foreign)
     with staged(con, shop) as staging:
         tables = [_add_staging(con, shop, staging, table) for table in tables]
         rejects = _read_rejects(con, staging)
@@ -118,10 +125,11 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
             tuple(tables),
             staging.is_of_last_build,
             _find_outliers(con, staging),
-            _find_doubtful_statuses(con, staging),
+            *_find_doubtful_statuses(con, shop, staging),
             build,
             foreign,
             staging.problem,
+            *_read_newest(con, shop, staging, tables),
         )
 
 
@@ -198,6 +206,21 @@ def _read_rejects(con: DuckDBPyConnection, staging: Staging) -> dict[str, dict[s
     return found
 
 
+def _read_newest(
+    con: DuckDBPyConnection, shop: ResolvedShop, staging: Staging, tables: list[Table]
+) -> tuple[str | None, str | None, str | None]:
+    """The newest day with an order that is believed, the newest that is not, and why not."""
+    last = next((table.last for table in tables if table.name == "orders"), None)
+    if shop.var("cva_as_of") or not staging.columns(con, NEWEST):
+        return last, None, None
+    believed, doubted, doubt = con.execute(
+        f"select newest_date::varchar, doubted_date::varchar, doubt from {staging.model(NEWEST)}"
+    ).fetchall()[0]
+    # The view's idea of now is that of the build: it does not see what came since.
+    is_seen = doubted is not None and doubted == last
+    return (believed, doubted, doubt) if is_seen else (last, None, None)
+
+
 def _find_outliers(con: DuckDBPyConnection, staging: Staging) -> Outliers | None:
     """None where no order can be used."""
     if not staging.columns(con, ORDERS):
@@ -222,16 +245,23 @@ def _find_outliers(con: DuckDBPyConnection, staging: Staging) -> Outliers | None
     return Outliers(len(named), rows[0][1], rows[0][0], tuple(named[:NAMED]))
 
 
-def _find_doubtful_statuses(con: DuckDBPyConnection, staging: Staging) -> dict[str, int]:
-    """Statuses whose name says cancelled, with the orders of theirs that count all the same."""
+def _find_doubtful_statuses(
+    con: DuckDBPyConnection, shop: ResolvedShop, staging: Staging
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Statuses that may be no sale, and those that no list knows, with the orders that count."""
+    doubtful, unknown = dict[str, int](), dict[str, int]()
     if not staging.columns(con, ORDERS):
-        return {}
+        return doubtful, unknown
+    counts, cancelled = shop.var("cva_status_counts"), shop.var("cva_status_cancelled")
     rows = con.execute(
-        f"select status, count(*) from {staging.model(ORDERS)} where reject_reason is null "
-        f"and cancelled_at is null and regexp_matches(lower(status), '{MAY_BE_CANCELLED}') "
+        f"select status, count(*), {status_meaning('status', counts, cancelled)} "
+        f"from {staging.model(ORDERS)} where reject_reason is null and cancelled_at is null "
         "group by status order by count(*) desc, status"
     ).fetchall()
-    return dict(rows)
+    for status, count, meaning in rows:
+        if meaning != "counts":
+            (unknown if meaning == "unknown" else doubtful)[status] = count
+    return doubtful, unknown
 
 
 def _read_build(con: DuckDBPyConnection, shop: ResolvedShop) -> Build | None:

@@ -75,7 +75,7 @@ def evaluate_shop(
         for day in sorted(set(dates)):
             if day + timedelta(days=horizon) > history.as_of:
                 raise UsageError(
-                    f"--as-of {day} and {horizon} days end after the newest fact "
+                    f"--as-of {day} and {horizon} days end after the newest order "
                     f"({history.as_of - timedelta(days=1)}); take an earlier date"
                 )
             plan = plan_cutoffs(history.first_order, day, horizon)

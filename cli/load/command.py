@@ -47,6 +47,12 @@ def load(
     dates: str | None = typer.Option(
         None, metavar="dmy|mdy|ymd", help="Order of day and month, where the dates do not tell."
     ),
+    status_counts: list[str] = typer.Option(
+        [], help="A status of orders that counts as a sale; stored as paid."
+    ),
+    status_cancelled: list[str] = typer.Option(
+        [], help="A status of orders that is no sale; stored as cancelled."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
@@ -67,6 +73,8 @@ def load(
             timezone=timezone,
             decimal=decimal,
             dates=dates,
+            status_counts=status_counts,
+            status_cancelled=status_cancelled,
         )
     print(report.as_json() if as_json else report.as_text())
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value
 from cva_sql.cli.shop.sql_text import column_names
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 ABSURD_SHARE = 0.01  # of all orders,
 ABSURD_TIMES = 100  # and so many times the mean: hardly one person
 MOST_NAMED = 3
-PARTLY_REFUNDED = "regexp_matches(lower(status), 'part.*(refund|return)|(refund|return).*part')"
 ENOUGH_ORDERS = 100  # below it, customers with one order each are no surprise
 
 
@@ -41,10 +40,13 @@ def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
     if "status" not in names:
         return tuple(said)
     amount = "refunded_amount" if "refunded_amount" in names else "null"
-    refunded = macro_value("rules.sql", "default__is_refunded")
+    refunded, partly = (
+        macro_value("order_statuses.sql", "is_status", meaning, settings=NO_OWN_STATUSES)
+        for meaning in ("refunded", "partly refunded")
+    )
     whole, partial = rows.first_row(
         con,
-        f"select count(*) filter ({refunded}), count(*) filter ({PARTLY_REFUNDED})"
+        f"select count(*) filter ({refunded}), count(*) filter ({partly})"
         f" from {relation} where {amount} is null",
     )
     if whole:

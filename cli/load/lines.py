@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.report import Lines
 from cva_sql.cli.shop.column_meanings import column_score
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value
 from cva_sql.cli.shop.sql_text import column_names, has_name, quoted
 from cva_sql.udfs.errors import UsageError
 
@@ -211,7 +211,9 @@ def _live_lines(con: DuckDBPyConnection, names: list[str], by: str) -> tuple[str
     """
     if "status" not in names:
         return f"(select *, true as counts, true as is_usual from {rows.READ})", 0
-    is_cancelled = macro_value("rules.sql", "default__is_cancelled")
+    is_cancelled = macro_value(
+        "order_statuses.sql", "is_status", "cancelled", settings=NO_OWN_STATUSES
+    )
     con.execute(
         f"create temp table cva_lines as with judged as (select *, {is_cancelled} as is_off"
         f" from {rows.READ}), counted as (select *, not is_off or bool_and(is_off) over"

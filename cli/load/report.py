@@ -71,7 +71,8 @@ class LoadReport:
     those of an --append. `missing` counts loaded rows with a NULL, by required column,
     `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
     values of `key` that the table now holds more than once. `said` is what was decided from the
-    data, `doubts` are lines on refunds and on the ids of the table's customers.
+    data, `statuses` says which of them no list knows and which an option settled, `doubts` are
+    lines on refunds and on the ids of the table's customers.
     """
 
     table: str
@@ -88,6 +89,7 @@ class LoadReport:
     several_customers: int
     key: tuple[str, ...]
     repeated_keys: int
+    statuses: tuple[str, ...]
     loaded: Totals
     table_now: Totals
     said: tuple[str, ...]
@@ -120,7 +122,7 @@ class LoadReport:
             )
         for missing, rows in self.missing.items():
             said.append(f"without {missing}: {_count(rows, noun)}")
-        said += self._doubts()
+        said += [*self.statuses, *self._doubts()]
         if self.changes:
             said.append(self._changes(self.changes))
         if self.appended:

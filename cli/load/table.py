@@ -13,6 +13,7 @@ from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.lines import Source, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
 from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.package import RawTable, raw_tables
@@ -39,6 +40,8 @@ def load_table(
     timezone: str = "UTC",
     decimal: str | None = None,
     dates: str | None = None,
+    status_counts: Sequence[str] = (),
+    status_cancelled: Sequence[str] = (),
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
@@ -66,6 +69,8 @@ def load_table(
         picked = rows.pick_columns(con, kinds, columns or {}, where, source, asked)
         rows_read = picked.rows
         read = rows.read_values(con, kinds, timezone, picked, asked)
+        noun = "lines" if lines else "orders"
+        statuses = settle_statuses(con, table, noun, status_counts, status_cancelled)
         rows_kept = rows.count_rows(con, rows.READ)
         superseded = newest_versions(con, line)
         summed = None
@@ -109,6 +114,7 @@ def load_table(
         several_customers=several,
         key=line.key,
         repeated_keys=repeated,
+        statuses=statuses,
         loaded=loaded,
         table_now=table_now,
         said=read.said,

@@ -38,7 +38,7 @@ class Shop:
 
     `db` is the DuckDB file; without it, that of the dbt project in `project`, or in this folder.
     `models_dir` is by default `cva_models/` beside the database. `vars` are dbt vars. `as_of` is
-    the date to look from (default: after the newest fact), `horizon_days` the length of the
+    the date to look from (default: after the newest order), `horizon_days` the length of the
     forecast.
 
     Between two calls no connection is open. Close your own to the same file before a call that
@@ -95,6 +95,8 @@ class Shop:
         append: bool = False,
         decimal: str | None = None,
         dates: str | None = None,
+        status_counts: Sequence[str] = (),
+        status_cancelled: Sequence[str] = (),
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
@@ -102,8 +104,9 @@ class Shop:
         `lines`: a row is an order line, to be summed into orders; `amount_per` ("order" or
         "line") says whose the amount is where the rows do not. `append` brings in what is new or
         has changed. `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is
-        written where it does not tell. The database is made where there is none; the table changes
-        in one transaction, or not at all.
+        written where it does not tell. `status_counts` and `status_cancelled` are statuses that are
+        a sale and none, beside those that cva knows. The database is made where there is none; the
+        table changes in one transaction, or not at all.
         """
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
@@ -126,6 +129,8 @@ class Shop:
                 timezone=str(shop.var("cva_timezone")),
                 decimal=decimal,
                 dates=dates,
+                status_counts=[*status_counts, *shop.var("cva_status_counts")],
+                status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
             )
 
         return self._write(load, Need.NOTHING)

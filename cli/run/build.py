@@ -17,7 +17,8 @@ class Run:
     """What a run made: counts, rejects by table and reason, where it was published.
 
     `texts_encoded` are the texts read in this run, `text_statuses` the reviews by the status of
-    their text ('' is fine); both empty without reviews.
+    their text ('' is fine); both empty without reviews. `notes` are what is unclear in
+    the data: what was made of it, and the option that settles it.
     """
 
     as_of: str | None
@@ -29,6 +30,7 @@ class Run:
     model_version: str
     parity: float
     published: str
+    notes: tuple[str, ...] = ()
 
 
 def run_shop(shop: ResolvedShop) -> Run:
@@ -49,7 +51,7 @@ def run_shop(shop: ResolvedShop) -> Run:
     _check_database(shop, load_model(folder).manifest)
     texts = count_texts(shop)
     with step("building and testing the tables"):
-        run_dbt(shop, "build")
+        notes = run_dbt(shop, "build")
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
@@ -66,6 +68,7 @@ def run_shop(shop: ResolvedShop) -> Run:
         gate.model_version,
         gate.worst,
         str(shop.published / CURRENT / PUBLISHED_FILE),
+        notes,
     )
 
 

@@ -6,7 +6,17 @@ import json
 from dataclasses import asdict
 
 from cva_sql.cli.run.build import Run, run_shop
-from cva_sql.cli.shop.options import AsOf, HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import (
+    AsOf,
+    HorizonDays,
+    Json,
+    ModelsDir,
+    ProjectDir,
+    ShopDb,
+    StatusCancelled,
+    StatusCounts,
+    Vars,
+)
 from cva_sql.cli.shop.resolver import open_shop
 
 
@@ -15,6 +25,8 @@ def run(
     project: ProjectDir = None,
     as_of: AsOf = None,
     horizon_days: HorizonDays = None,
+    status_counts: StatusCounts = None,
+    status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
@@ -29,6 +41,8 @@ def run(
         db,
         as_of=as_of,
         horizon_days=horizon_days,
+        status_counts=status_counts,
+        status_cancelled=status_cancelled,
         variables=variables,
         models_dir=models_dir,
         project=project,
@@ -42,6 +56,7 @@ def describe(result: Run) -> str:
     """The result for a person."""
     statuses = ", ".join(f"{count:,} {name}" for name, count in result.statuses.items())
     lines = [f"customer_value as of {result.as_of}: {result.customers:,} customers ({statuses})"]
+    lines += result.notes
     lines.append(
         f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"
     )

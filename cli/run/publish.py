@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cva_sql.cli.run.marts import find_marts
+from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
+from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
 UNFINISHED = ".unfinished-"
+# The first that holds the types of all tables, as the DuckDB in most BI tools is not the newest.
+# Ours fit the oldest; a table of the user's own with a VARIANT needs 1.5.
+STORAGE_VERSIONS = ("v1.0.0", "v1.5.0", "latest")
 
 
 def publish(shop: ResolvedShop, run_id: str) -> Path:
@@ -44,25 +53,44 @@ def publish(shop: ResolvedShop, run_id: str) -> Path:
 
 
 def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
-    import duckdb
-
     con = connect(shop.db)
     try:
         marts = find_marts(shop, con)
-        con.execute(f"attach '{_quoted(folder / PUBLISHED_FILE)}' as published")
-        for mart in marts:
-            name, source = _name(mart.name), f"{_name(mart.schema)}.{_name(mart.name)}"
-            try:
-                con.execute(f"create table published.{name} as from {source}").fetchall()
-                con.execute(
-                    f"copy published.{name} to '{_quoted(folder / mart.name)}.parquet' "
-                    "(format parquet)"
-                ).fetchall()
-            except duckdb.Error as error:
-                raise CvaError(f"{mart} cannot be published: {reason_of(error)}") from None
-        con.execute("detach published").fetchall()
+        for version in STORAGE_VERSIONS:
+            too_new = _copy_into(con, marts, folder, version)
+            if too_new is None:
+                return
+            say(f"  {PUBLISHED_FILE} needs a DuckDB later than {version}: {too_new}")
     finally:
         con.close()
+
+
+def _copy_into(
+    con: DuckDBPyConnection, marts: Sequence[Mart], folder: Path, version: str
+) -> str | None:
+    """Why DuckDB's files of this version cannot hold a table; None once all are copied."""
+    import duckdb
+
+    file = folder / PUBLISHED_FILE
+    con.execute(f"attach '{_quoted(file)}' as published (storage_version '{version}')").fetchall()
+    mart: Mart | None = None
+    try:
+        for mart in marts:
+            name, source = _name(mart.name), f"{_name(mart.schema)}.{_name(mart.name)}"
+            con.execute(f"create table published.{name} as from {source}").fetchall()
+            con.execute(
+                f"copy published.{name} to '{_quoted(folder / mart.name)}.parquet' (format parquet)"
+            ).fetchall()
+        con.execute("detach published").fetchall()
+    except duckdb.Error as error:
+        reason = f"{mart} cannot be published: {reason_of(error)}"
+        if "storage version" not in reason or version == STORAGE_VERSIONS[-1]:
+            raise CvaError(reason) from None
+        con.execute("detach database if exists published").fetchall()
+        for path in folder.iterdir():
+            path.unlink()
+        return reason
+    return None
 
 
 def _name(text: str) -> str:

@@ -17,10 +17,11 @@ from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import quoted
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 QUIET_SECONDS = 2.0  # a line of progress at most this often
-OUR_PROGRESS = "cva: "  # what a SQL function that takes long writes to stderr starts with this
+OURS = "cva: "  # what a SQL function or a model of the package says starts with this
+QUESTION = "cva asks: "  # a model cannot go on without an answer, and names the var that gives it
 
 
 def run_dbt(
@@ -34,9 +35,10 @@ def run_dbt(
     from_scratch: bool = False,
     arguments: Sequence[str] = (),
     attached: Mapping[str, Path] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """`dbt <command>` on the shop, progress on stderr; a CvaError with dbt's reason if it fails.
 
+    Gives what the package's models said of the data, a UsageError where one of them asked.
     `environment` is added to the process's own, `arguments` to the command's. `from_scratch`: the
     seeds and incremental models of the user's project are built anew as well. `attached` are other
     databases by the name they have in SQL, for reading.
@@ -68,10 +70,12 @@ def run_dbt(
             call += ["--indirect-selection", "buildable"]
     if select:
         call += ["--select", *select]
-    _execute(shop, call, environment or {})
+    return _execute(shop, call, environment or {})
 
 
-def _execute(shop: ResolvedShop, call: Sequence[str], environment: Mapping[str, str]) -> None:
+def _execute(
+    shop: ResolvedShop, call: Sequence[str], environment: Mapping[str, str]
+) -> tuple[str, ...]:
     work = shop.work_dir
     settings = {
         **os.environ,
@@ -90,9 +94,13 @@ def _execute(shop: ResolvedShop, call: Sequence[str], environment: Mapping[str, 
         cwd=shop.project.root if shop.project else work,
         preexec_fn=_die_with_parent(),
     )
-    errors = _follow(process)
+    errors, said = _follow(process)
     if process.wait() != 0:
+        for line in "\n".join(errors).splitlines():
+            if QUESTION in line:
+                raise UsageError(line.split(QUESTION)[1].strip())
         raise CvaError(reason_of_dbt(errors) + f" (dbt's log: {work / 'logs' / 'dbt.log'})")
+    return tuple(said)
 
 
 def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]) -> None:
@@ -132,14 +140,14 @@ def _die_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(pr_set_pdeathsig, sigkill)
 
 
-def _follow(process: subprocess.Popen[str]) -> list[str]:
-    """Reports finished models as they come; returns the error texts."""
-    errors: list[str] = []
+def _follow(process: subprocess.Popen[str]) -> tuple[list[str], list[str]]:
+    """Reports finished models as they come; the error texts, and what our models said."""
+    errors, said = list[str](), list[str]()
     last = time.monotonic()
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith(OUR_PROGRESS):
-            say(f"  {line.removeprefix(OUR_PROGRESS).rstrip()}")
+        if line.startswith(OURS):
+            say(f"  {line.removeprefix(OURS).rstrip()}")
             continue
         try:
             event = json.loads(line)
@@ -150,7 +158,10 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
         if info.get("level") == "error":
             errors.append(str(info.get("msg", "")))
         if info.get("name") == "JinjaLogInfo":  # a model has something to say
-            say(f"  {data.get('msg', '')}")
+            text = str(data.get("msg", ""))
+            if text.startswith(OURS):
+                said.append(text.removeprefix(OURS))
+            say(f"  {text.removeprefix(OURS)}")
         if info.get("name") in {"LogModelResult", "LogTestResult"}:
             now = time.monotonic()
             if now - last >= QUIET_SECONDS:
@@ -158,7 +169,7 @@ def _follow(process: subprocess.Popen[str]) -> list[str]:
                 name = data.get("node_info", {}).get("node_name", "")
                 total = data.get("total") or data.get("num_models")
                 say(f"  dbt {data.get('index')}/{total} {name}")
-    return errors
+    return errors, said
 
 
 NOISE = re.compile(

@@ -23,7 +23,7 @@ ProjectDir = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(
-        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest fact."
+        "--as-of", help="Look from this date (YYYY-MM-DD). Default: after the newest order."
     ),
 ]
 HorizonDays = Annotated[
@@ -32,6 +32,16 @@ HorizonDays = Annotated[
 Vars = Annotated[
     str | None,
     typer.Option("--vars", help='dbt vars as JSON or YAML, e.g. \'{"cva_currency": "EUR"}\'.'),
+]
+StatusCounts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status-counts", help="A status of orders that counts as a sale. Adds to the var."
+    ),
+]
+StatusCancelled = Annotated[
+    list[str] | None,
+    typer.Option("--status-cancelled", help="A status of orders that is no sale. Adds to the var."),
 ]
 ModelsDir = Annotated[
     Path | None,

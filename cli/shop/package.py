@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 Macro = Callable[..., Any]
+NO_OWN_STATUSES = {"cva_status_counts": (), "cva_status_cancelled": ()}  # the package's words alone
 
 
 def project_dir() -> Path:
@@ -20,7 +21,7 @@ def project_dir() -> Path:
 
 
 def macro_value(
-    file: str, macro: str, *arguments: str, settings: Mapping[str, Any] | None = None
+    file: str, macro: str, *arguments: Any, settings: Mapping[str, Any] | None = None
 ) -> Any:
     """What a macro of the package that needs no database returns, so that it is declared once.
 
@@ -78,6 +79,19 @@ def raw_tables() -> dict[str, RawTable]:
 def canonical_tables() -> dict[str, dict[str, tuple[str, bool]]]:
     """table -> column -> (kind, required)."""
     return {table: line.columns for table, line in raw_tables().items()}
+
+
+def status_meaning(status: str, counts: Sequence[str] = (), cancelled: Sequence[str] = ()) -> str:
+    """SQL over a status: counts, cancelled, asked or unknown, by the package's words and these."""
+    settings = {"cva_status_counts": counts, "cva_status_cancelled": cancelled}
+    return str(macro_value("order_statuses.sql", "status_meaning", status, settings=settings))
+
+
+def statuses_line(
+    kind: str, rows: Sequence[tuple[Any, ...]], settled: str, noun: str = "orders"
+) -> str:
+    """What is asked or unknown of rows (status, count, money), and the option that settles it."""
+    return str(macro_value("order_statuses.sql", f"statuses_{kind}", rows, settled, noun))
 
 
 class _Return(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -46,6 +46,8 @@ def open_shop(
     models_dir: Path | None = None,
     as_of: str | None = None,
     horizon_days: int | None = None,
+    status_counts: Sequence[str] | None = None,
+    status_cancelled: Sequence[str] | None = None,
     need: Need = Need.ORDERS,
 ) -> ResolvedShop:
     """The shop that the options describe; raises UsageError where one cannot be taken.
@@ -58,6 +60,10 @@ def open_shop(
         settings["cva_as_of"] = parse_date(as_of, "--as-of").isoformat()
     if horizon_days is not None:
         settings["cva_horizon_days"] = horizon_days
+    for name, given in (("counts", status_counts), ("cancelled", status_cancelled)):
+        if given:
+            known = settings.get(f"cva_status_{name}") or []
+            settings[f"cva_status_{name}"] = [*known, *given]
     db = own.db if own else db or DEFAULT_DB
     models = models_dir or (own.models_dir if own else models_beside(db))
     shop = ResolvedShop(db, models, settings, own.schema if own else DEFAULT_SCHEMA, own)

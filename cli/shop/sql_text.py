@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_LISTED = 30  # columns named in a message
-MAY_BE_CANCELLED = (  # a regular expression over a status in lower case
-    "cancel|storn|annul|anul|void|declin|reject|refus|fail|abort|abandon|expir|fraud|charge.?back"
-    "|unpaid|iptal|отмен|取消|キャンセル"
-)
 
 
 def quoted(name: str) -> str:

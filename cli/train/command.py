@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import json
 
-from cva_sql.cli.shop.options import AsOf, HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import (
+    AsOf,
+    HorizonDays,
+    Json,
+    ModelsDir,
+    ProjectDir,
+    ShopDb,
+    StatusCancelled,
+    StatusCounts,
+    Vars,
+)
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.train.report import describe
 from cva_sql.cli.train.training import train_shop
@@ -15,6 +25,8 @@ def train(
     project: ProjectDir = None,
     as_of: AsOf = None,
     horizon_days: HorizonDays = None,
+    status_counts: StatusCounts = None,
+    status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
@@ -30,6 +42,8 @@ def train(
         db,
         as_of=as_of,
         horizon_days=horizon_days,
+        status_counts=status_counts,
+        status_cancelled=status_cancelled,
         variables=variables,
         models_dir=models_dir,
         project=project,

@@ -45,15 +45,19 @@ NO_TEXTS = Texts()
 
 @dataclass(frozen=True)
 class History:
-    """The first valid order, None without one, and the date to look from."""
+    """The first valid order, None without one, and the date to look from.
+
+    `notes` are what is unclear in the data, and the option that settles it.
+    """
 
     first_order: date | None
     as_of: date
+    notes: tuple[str, ...] = ()
 
 
 def read_history(shop: ResolvedShop, schema: str) -> History:
     """Builds what is needed to know it, then looks."""
-    run_dbt(
+    notes = run_dbt(
         shop,
         "run",
         select=["+int_cva__as_of_dates", "+int_cva__orders_valid"],
@@ -69,7 +73,7 @@ def read_history(shop: ResolvedShop, schema: str) -> History:
         ).fetchall()
     finally:
         con.close()
-    return History(first_order=rows[0][1], as_of=rows[0][0])
+    return History(first_order=rows[0][1], as_of=rows[0][0], notes=notes)
 
 
 @dataclass(frozen=True)

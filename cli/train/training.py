@@ -20,7 +20,8 @@ class Trained:
     """What `cva train` found. `version` is None where nothing could be fitted.
 
     `total_forecast` is that of the total as in the manifest, `outliers` the customers left out of
-    learning, `others` how the kinds of models beside the value model did.
+    learning, `others` how the kinds of models beside the value model did. `notes` are what is
+    unclear in the data, and the option that settles it.
     """
 
     version: str | None
@@ -33,6 +34,7 @@ class Trained:
     total_forecast: dict[str, Any] | None = None
     outliers: tuple[dict[str, Any], ...] = ()
     others: tuple[TrainedOther, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As it is printed for programs; `others` only where there are any."""
@@ -59,9 +61,9 @@ def train_shop(shop: ResolvedShop) -> Trained:
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
         others = leave_untrained(shop, reason)
-        return Trained(None, False, reason, {}, (), None, 0, others=others)
+        return Trained(None, False, reason, {}, (), None, 0, others=others, notes=history.notes)
     trained = _train_value(shop, found)
-    return replace(trained, others=train_others(shop, found))
+    return replace(trained, others=train_others(shop, found), notes=history.notes)
 
 
 def _train_value(shop: ResolvedShop, found: TrainingSet) -> Trained:

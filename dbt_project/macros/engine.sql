@@ -138,6 +138,16 @@ sum(cast({{ term }} as decimal(18, {{ places }})))
 {% macro spark__weekday(date) %}(weekday({{ date }}) + 1){% endmacro %}
 
 
+{#- Whether a regular expression finds something in a text. -#}
+{% macro matches(text, pattern) %}
+{{- return(adapter.dispatch('matches', 'cva')(text, pattern)) -}}
+{% endmacro %}
+
+{% macro default__matches(text, pattern) %}regexp_matches({{ text }}, '{{ pattern }}'){% endmacro %}
+
+{% macro spark__matches(text, pattern) %}({{ text }} rlike '{{ pattern }}'){% endmacro %}
+
+
 {#- Without the white space around it. DuckDB takes seven times as long for more than spaces, so this is for
     the few texts that begin with some. -#}
 {% macro trimmed(text) %}

@@ -6,7 +6,7 @@
     of       of facts without a date: the table whose row dates them, by that table's key
     since    of people: the times from the latest of which on a row is known
     states   other times -> the columns that nobody knew before then
-    newest   the time whose newest value `cva_as_of` may follow; left out: the date
+    moves_as_of  of facts with a date: the shop was open then, so that `cva_as_of` follows the newest
     key      the columns that two copies of a row have in common; [] where no row is a copy
     kept     of the copies, the first in this order of staging's columns is used
     replaces of a later `cva load --append`: the columns by which its rows take the place of those that are
@@ -27,6 +27,7 @@
     "orders": {
         "role": "facts",
         "date": "ordered_at",
+        "moves_as_of": true,
         "states": {"status_changed_at": ["status", "status_changed_at"], "updated_at": []},
         "key": ["order_id", "store", "customer_id"],
         "kept": ["updated_at desc nulls last", "ordered_at", "amount", "cancelled_at", "discount_amount", "channel"],
@@ -89,7 +90,6 @@
     "customers": {
         "role": "people",
         "since": ["signed_up_at", "valid_from"],
-        "newest": "signed_up_at",
         "key": ["customer_id", "valid_from"],
         "kept": [
             "signed_up_at nulls first", "age", "gender", "occupation", "country",

@@ -6,20 +6,18 @@
 {% macro default__is_test_order() %}false{% endmacro %}
 
 
-{#- Over orders.status: the order does not count. -#}
+{#- Over orders.status: the order does not count. By the words of macros/order_statuses.sql, to which
+    `cva_status_cancelled` and `cva_status_counts` add. -#}
 {% macro is_cancelled() %}{{ return(adapter.dispatch('is_cancelled', 'cva')()) }}{% endmacro %}
 {% macro default__is_cancelled() -%}
-coalesce(lower(status) in ('cancelled', 'canceled', 'void', 'voided', 'failed', 'declined'), false)
+{{ cva.is_status('cancelled') }}
 {%- endmacro %}
 
 
 {#- Over orders.status: all of the order's money went back, and the order itself stays a sale. -#}
 {% macro is_refunded() %}{{ return(adapter.dispatch('is_refunded', 'cva')()) }}{% endmacro %}
 {% macro default__is_refunded() -%}
-coalesce(lower(status) in (
-            'refunded', 'fully refunded', 'fully_refunded', 'returned', 'erstattet', 'remboursé', 'reembolsado', 'rimborsato',
-            'terugbetaald', 'zwrócone', 'iade edildi', '已退款', '返金済み'
-        ), false)
+{{ cva.is_status('refunded') }}
 {%- endmacro %}
 
 

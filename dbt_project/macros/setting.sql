@@ -6,6 +6,7 @@
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
     'cva_currency': 'text or null', 'cva_horizon_days': 'days', 'cva_clv_days': 'days',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
+    'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_udfs': 'flag',
@@ -53,6 +54,10 @@
     {% set is_fine = value is sequence and value is not string
         and value | reject('string') | list | length == 0 %}
     {% set expected = 'a list of families, e.g. [reviews]' %}
+{% elif kind == 'statuses' %}
+    {% set is_fine = value is sequence and value is not string
+        and value | reject('string') | list | length == 0 %}
+    {% set expected = 'a list of statuses, e.g. [pending]' %}
 {% elif kind == 'lines' %}
     {% set is_fine = value is sequence and value is not string
         and value | reject('mapping') | list | length == 0 %}

@@ -135,3 +135,13 @@ row_number() over (
 {% endfor %}
 {{ return(tables) }}
 {% endmacro %}
+
+
+{#- Says that newest orders are doubted, where `cva_as_of` does not settle it; a hook, as a model's own SQL
+    is written before its rows can be asked. -#}
+{% macro say_doubted_date() %}
+{% if execute and cva.setting('cva_spine') == 'scoring' and not cva.setting('cva_as_of') %}
+    {% set rows = run_query('select doubt from ' ~ ref('cva', 'int_cva__newest_order_day')).rows %}
+    {% if rows | length and rows[0][0] %}{% do log('cva: ' ~ rows[0][0], info=true) %}{% endif %}
+{% endif %}
+{% endmacro %}

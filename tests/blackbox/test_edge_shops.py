@@ -67,6 +67,12 @@ insert into raw.orders values ('h1', 'c01', '2025-12-19 10:00', 168469.60),
     ('h4', 'c03', '2025-12-18 10:00', 99999999999999.9999);
 create table raw.order_items as select order_id, 'p' as product_id, amount as unit_price,
     case order_id when 'h1' then 1e300 else 1e9 end as quantity from raw.orders"""
+# One order dated a year and a half ahead, and what comes in when nothing is sold.
+MISTYPED = f"""{SOME_ORDERS.replace("2024-01-01", "2022-01-01")};
+insert into raw.orders values ('typed', 'c01', '2025-06-05 10:00', 10);
+create table raw.reviews as select 'c02' as customer_id, timestamp '2024-02-01' as reviewed_at,
+    5 as rating;
+create table raw.customers as select 'new' as customer_id, date '2024-03-01' as signed_up_at"""
 SETTINGS = {
     "cva_tier_shares": [0.1, 0.2, 0.7],
     "cva_eligible_customers": "orders_count >= 8",
@@ -84,6 +90,7 @@ SHOPS: dict[str, tuple[str, list[str]]] = {
     "odd types": (ODD_TYPES, []),
     "net": (OVER_REFUNDED, ["--vars", '{"cva_value": "net"}']),
     "huge": (HUGE, []),
+    "mistyped": (MISTYPED, []),
     "settings": (SOME_ORDERS, ["--vars", json.dumps(SETTINGS)]),
 }
 Ran = dict[str, tuple[Path, subprocess.CompletedProcess[str]]]
@@ -155,6 +162,7 @@ def test_no_value_is_negative_or_not_a_number(published: Query, name: str) -> No
         ("odd types", 50),
         ("net", 50),
         ("huge", 50),
+        ("mistyped", 50),
         ("settings", 50),
     ],
 )
@@ -198,6 +206,31 @@ def test_an_order_in_the_future_is_counted_and_does_not_move_the_date(published:
     assert published("odd types", rejects) == [("amount_unreadable", 1), ("in_the_future", 1)]
     (as_of,) = published("odd types", "select max(as_of_date)::varchar from customer_value")[0]
     assert as_of == "2025-12-21"  # the day after the 719th day, in UTC
+
+
+def test_a_lone_order_far_ahead_a_review_and_a_sign_up_do_not_move_the_date(
+    ran: Ran, published: Query, cva: Any
+) -> None:
+    db, done = ran["mistyped"]
+    said = (
+        "as of 2023-12-22, not 2025-06-06: 1 order lies 532 days after all others (2025-06-05); "
+        "if that is right, --as-of 2025-06-06 (in dbt, the var cva_as_of)"
+    )
+    assert "customer_value as of 2023-12-22: 50 customers" in done.stdout
+    assert said in done.stdout
+    assert f"  {said}\n" in done.stderr  # as dbt's log has it
+    rejects = published(
+        "mistyped", "select table_name, reason, row_count from cva_rejects order by 1"
+    )
+    assert [row for row in rejects if row[1]] == [
+        (table, "on_or_after_as_of", 1) for table in ("customers", "orders", "reviews")
+    ]
+    trained = cva("train", "--db", db)
+    assert trained.returncode == 0, trained.stderr
+    assert said in trained.stdout
+    taken = cva("run", "--db", db, "--as-of", "2025-06-06")
+    assert "customer_value as of 2025-06-06: 51 customers" in taken.stdout
+    assert "doubted" not in taken.stdout + taken.stderr
 
 
 def test_huge_numbers_are_counted_where_no_shop_can_mean_them(published: Query) -> None:

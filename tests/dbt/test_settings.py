@@ -45,6 +45,7 @@ FINE: dict[str, list[Any]] = {
     "cva_training_dates": [[], [["2024-01-01", 90]]],
     "cva_families_off": [[], ["reviews"]],
     "cva_feature_catalog_extra": [[], [{"name": "visits", "model": "my_visits"}]],
+    "cva_status_counts": [[], ["on hold", "it's"]],
     "cva_value": ["gross", "net"],
     "cva_udfs": [True, False],
     "cva_text_vectors": [None, "main_cva.int_cva__text_vectors"],
@@ -76,6 +77,10 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "cva_training_max_rows": [("5 or 1 = 1", "expected a whole number")],
     "cva_families_off": [("reviews", "is 'reviews'; expected a list of families"), (None, "")],
     "cva_feature_catalog_extra": [(["visits"], "expected a list of catalogue lines")],
+    "cva_status_cancelled": [
+        ("pending", "is 'pending'; expected a list of statuses"),
+        ([3], ""),
+    ],
     "cva_value": [("Net", "is 'Net'; expected gross or net")],
     "cva_spine": [("past", "expected scoring or training")],
     "cva_udfs": [("false", "is 'false'; expected true or false")],

@@ -8,7 +8,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -278,13 +278,15 @@ def test_statuses_that_may_mean_cancelled_come_with_a_var_that_says_so(
     change: Callable[..., None], look: Examine
 ) -> None:
     change(
-        "update raw.orders set status = 'Storniert' where order_id like 'O3_'",
+        "update raw.orders set status = 'Cancelled by us' where order_id like 'O3_'",
+        "update raw.orders set status = 'weird' where order_id = 'O7'",
         "update raw.orders set status = 'cancelled' where order_id = 'O5'",
     )
     report = look()
     assert report.findings is not None
-    assert report.findings.doubtful_statuses == {"Storniert": 10}
-    command = next(c for c in commands(report) if "cva_orders_columns" in c)
+    assert report.findings.doubtful_statuses == {"Cancelled by us": 10}
+    assert "statuses not known, so they count: 'weird' (1)" in "\n".join(describe(report))
+    command = next(c for c in commands(report) if "cva_status_cancelled" in c)
     words = shlex.split(command)
     assert words[:2] == ["cva", "run"]
     after = look(words[words.index("--vars") + 1])
@@ -307,7 +309,7 @@ def test_a_table_that_stopped_is_late_by_its_own_rhythm(
     assert any(c.startswith("cva load orders FILE --append") for c in commands(report))
 
 
-def test_a_build_older_than_the_newest_fact_or_by_another_model_is_made_anew(
+def test_a_build_older_than_the_newest_order_or_by_another_model_is_made_anew(
     change_staged: Callable[..., None], look: Examine, db: Path
 ) -> None:
     change_staged()
@@ -316,9 +318,27 @@ def test_a_build_older_than_the_newest_fact_or_by_another_model_is_made_anew(
     build(db, "current_date", rule)
     assert [c.split()[1] for c in commands(look())] == ["train"]
     build(db, "current_date - 5", rule)
-    assert "the newest fact of" in look().advice[-1].text
+    assert "the newest order of" in look().advice[-1].text
     build(db, "current_date", "another")
     assert "scored by some-model, deployed is baseline-1" in look().advice[-1].text
+
+
+def test_a_lone_order_far_ahead_is_doubted_with_the_command_that_takes_it(
+    change_staged: Callable[..., None], look: Examine, db: Path
+) -> None:
+    change_staged(
+        "update raw.orders set ordered_at = ordered_at - 900",
+        "insert into raw.orders values ('typed', 'C1', current_date - 1, 10, 'completed')",
+    )
+    build(db, "current_date - 900", baseline_folder().name)
+    found, day = look(), date.today()
+    assert found.findings is not None
+    assert found.findings.newest == str(day - timedelta(days=901))
+    assert f"cva run --as-of {day} --db {db}" in commands(found)
+    said = "\n".join(describe(found))
+    assert "1 order lies 900 days after all others" in said
+    assert "build it anew" not in said
+    assert look({"cva_as_of": str(day)}).findings.doubt is None  # type: ignore[union-attr]
 
 
 def test_a_deployed_model_is_checked(
@@ -336,7 +356,7 @@ def test_a_deployed_model_is_checked(
     deploy(models, "mine")
     report = look()
     assert report.is_fine
-    assert "days before the newest fact; train it anew" in report.advice[0].text
+    assert "days before the newest order; train it anew" in report.advice[0].text
     manifest["training"]["as_of"] = date.today().isoformat()
     path.write_text(json.dumps(manifest | {"explanation": None}), encoding="utf-8")
     assert "mine is from before scores had reasons" in look().advice[0].text

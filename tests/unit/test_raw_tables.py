@@ -15,7 +15,7 @@ KNOWN = NEEDED | {
     "of",
     "since",
     "states",
-    "newest",
+    "moves_as_of",
     "kept",
     "replaces",
     "valid",

@@ -302,7 +302,7 @@ def test_tables_with_german_names_are_all_found(make: Make) -> None:
                 "time": "timestamp '2024-01-01' + interval (i) hour",
                 "number": "i % 5 + 1.0",
                 "flag": "i % 2 = 0",
-            }.get(kind, "'text'")
+            }.get(kind, "'bezahlt'" if column == "status" else "'text'")
             casts.append(f'{value} as "{german}"')
         many = "range(50) as t(i), range(2)" if role == "order_items" else "range(50) as t(i)"
         statements.append(f'create table erp."{name}" as select {", ".join(casts)} from {many}')
@@ -508,14 +508,17 @@ def test_a_canonical_name_on_another_thing_is_not_read(make: Make) -> None:
     assert written(scan_database(db))["cva_products_identifier"] == "none_yet"
 
 
-def test_status_values_that_may_be_cancellations_are_named(make: Make) -> None:
+def test_statuses_that_may_be_no_sale_are_asked_with_the_var_that_settles_it(make: Make) -> None:
     db = make(
         ORDERS.format(name="orders"),
         "alter table orders add column status varchar",
-        "update orders set status = if(amount = 5, 'storniert', 'cancelled')",
+        "update orders set status = case when amount = 5 then 'on-hold' "
+        "when amount = 6 then 'weird' else 'cancelled' end",
     )
     questions = " ".join(scan_database(db).questions)
-    assert "'storniert'" in questions
+    assert "orders of status 'on-hold' (" in questions
+    assert "name those that do not in the var cva_status_cancelled" in questions
+    assert "status not known, so it counts: 'weird' (" in questions
     assert "'cancelled'" not in questions
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_of, parents
 from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
 from cva_sql.cli.shop.column_meanings import table_score
-from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.package import canonical_tables, macro_value, raw_tables
-from cva_sql.cli.shop.sql_text import MAY_BE_CANCELLED, listed, quoted
+from cva_sql.cli.shop.package import (
+    canonical_tables,
+    raw_tables,
+    status_meaning,
+    statuses_line,
+)
+from cva_sql.cli.shop.sql_text import listed, quoted
 
 FEW = 0.5  # fewer ids than this found in the other table: they are of something else
 
@@ -177,15 +181,18 @@ def _ask_statuses(orders: TableMatch) -> list[str]:
     column = orders.source("status")
     if column is None or not column.is_text or not orders.table.rows:
         return []
+    amount = orders.columns.get("amount")
+    money = f"sum(try_cast({amount.expression} as double))" if amount else "null"
     status = quoted(column.name)
-    rule = macro_value("rules.sql", "default__is_cancelled").strip()
-    found = orders.table.con.execute(
-        f"select status, count(*) from (select {status} as status from {orders.table.sample}) "
-        f"where regexp_matches(lower(status), '{MAY_BE_CANCELLED}') and not {rule} "
-        "group by 1 order by 2 desc, 1 limit 5"
+    rows = orders.table.con.execute(
+        f"select trim({status}), count(*), {money}, {status_meaning(status)} as meaning "
+        f"from {orders.table.sample} group by 1, 4 order by 2 desc, 1"
     ).fetchall()
-    return [
-        f"orders.status '{shortened(value)}' ({count:,} orders) counts as a sale: if it is a "
-        "cancellation, override the macro is_cancelled"
-        for value, count in found
-    ]
+    said = []
+    for kind in ("asked", "unknown"):
+        found = [row[:3] for row in rows if row[3] == kind]
+        if found:
+            settled = "name those that do not in the var cva_status_cancelled"
+            both = f"{settled}, those that do in cva_status_counts"
+            said.append(statuses_line(kind, found, both if kind == "asked" else settled))
+    return said

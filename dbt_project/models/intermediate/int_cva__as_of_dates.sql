@@ -1,21 +1,8 @@
 -- One row per date to look from and length of what is looked at: the scoring date alone, or the past
 -- dates that `cva train` asks for, with the label each needs.
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook="{{ cva.say_doubted_date() }}") }}
 
-with facts as (
-    select cast(null as timestamp) as newest_at
-    {%- for table, line in cva.raw_tables().items() %}
-    {%- set time = line.get('newest', line.get('date')) %}
-    {%- if time %}
-    union all
-    select max({{ time }})
-    from {{ ref('cva', 'stg_cva__' ~ table) }}
-    where {{ time }} <= {{ cva.now() }}
-    {%- endif %}
-    {%- endfor %}
-),
-
-newest as (select cast(max(newest_at) as date) as newest_date from facts),
+with newest as (select newest_date from {{ ref('cva', 'int_cva__newest_order_day') }}),
 
 final as (
     {%- if cva.setting('cva_spine') == 'training' %}

@@ -1,5 +1,7 @@
 -- One row per raw order row; `reject_reason` says why a row cannot be used (duplicates are found
 -- later). An order cancelled at a known time stays usable until then.
+{{ config(post_hook="{{ cva.check_statuses(this) }}") }}
+
 with source as ({{ cva.orders_with_spend() }}),
 
 final as (
