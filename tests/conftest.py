@@ -1,4 +1,4 @@
-"""One sample shop, made, trained and run once for all processes of a test run."""
+"""One warm Python and one sample shop, trained and run, for all processes of a test run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ from cva_sql.cli.train.training import Trained, train_shop
 
 CUSTOMERS = 800
 AT_ONCE = 2  # most of a run is dbt reading its project on one core
+WARM = "CVA_TESTS_WARM"  # the folder of what stands in for python, cva and dbt
+WARM_SERVER = pytest.StashKey[subprocess.Popen[str]]()
 
 Cva = Callable[..., subprocess.CompletedProcess[str]]
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -55,6 +57,37 @@ class SampleShop:
         return folder / self.db.name
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the warm server, once for all processes of a test run: see warm/server.py."""
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    if hasattr(config, "workerinput") or not hasattr(os, "pidfd_open"):
+        return
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "warm" / "server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    os.environ[WARM] = server.stdout.readline().strip()
+    config.stash[WARM_SERVER] = server
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if WARM_SERVER in config.stash:
+        config.stash[WARM_SERVER].communicate()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_python() -> Iterator[None]:
+    """Whatever a test starts with `sys.executable` passes through the warm server's client."""
+    real = sys.executable
+    if WARM in os.environ:
+        sys.executable = str(Path(os.environ[WARM]) / "python")
+    yield
+    sys.executable = real
+
+
 @pytest.fixture(scope="session")
 def sample_shop(tmp_path_factory: pytest.TempPathFactory) -> SampleShop:
     """Built by the first process of a test run that asks; each process has a copy of its own."""
@@ -81,8 +114,10 @@ def build_sample_shop(files: Path, folder: Path) -> SampleShop:
         load_table(table, [files / f"{table}.csv"], db=db)
     shop = open_shop(db)
     trained = train_shop(shop)
-    started = time.monotonic()
-    run = run_shop(shop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CVA_TESTS_COLD", "1")  # those that tests kill are no quicker
+        started = time.monotonic()
+        run = run_shop(shop)
     return SampleShop(db, trained, run, time.monotonic() - started)
 
 
@@ -145,8 +180,3 @@ def together() -> Together:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     return call_all
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_dbt() -> None:
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -56,9 +56,14 @@ def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
 
     with copied(shop) as copy:
         day = _checked_day(copy, day)
-        vectors = read_texts(copy, before=day).vectors
+        variables = {
+            "cva_spine": "scoring",
+            "cva_as_of": day.isoformat(),
+            "cva_text_vectors": read_texts(copy, before=day).vectors,
+            "cva_udfs": True,
+        }
         with step(f"building features as of {day} from the whole tables"):
-            _build(copy, day, vectors)
+            _build(copy, variables)
         con = connect(copy.db)
         try:
             con.execute(f"create schema {SCHEMA}")
@@ -66,9 +71,9 @@ def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
         finally:
             con.close()
         with step("taking away what came later"):
-            tables, notes = cut_tables(copy, day)
+            tables, notes = cut_tables(copy, day, variables)
         with step("building them again"):
-            _build(copy, day, vectors)
+            _build(copy, variables)
         con = connect(copy.db)
         try:
             return _compare(con, copy, day, tables, notes)
@@ -118,21 +123,10 @@ def _checked_day(shop: ResolvedShop, day: date | None) -> date:
     return day
 
 
-def _build(shop: ResolvedShop, day: date, vectors: str | None) -> None:
+def _build(shop: ResolvedShop, variables: Mapping[str, Any]) -> None:
     from cva_sql.cli.shop.dbt_runner import run_dbt
 
-    run_dbt(
-        shop,
-        "run",
-        select=["+customer_features"],
-        variables={
-            "cva_spine": "scoring",
-            "cva_as_of": day.isoformat(),
-            "cva_text_vectors": vectors,
-            "cva_udfs": True,
-        },
-        from_scratch=True,
-    )
+    run_dbt(shop, "run", select=["+customer_features"], variables=variables, from_scratch=True)
 
 
 def _compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -33,9 +33,15 @@ class Cut:
     by: str
 
 
-def cut_tables(shop: ResolvedShop, day: date) -> tuple[list[Cut], list[str]]:
-    """Cuts every table that a feature may read; what was done, and what could not be."""
-    manifest = json.loads((shop.work_dir / "target" / "manifest.json").read_text(encoding="utf-8"))
+def cut_tables(
+    shop: ResolvedShop, day: date, variables: Mapping[str, Any]
+) -> tuple[list[Cut], list[str]]:
+    """Cuts every table that a feature may read; what was done, and what could not be.
+
+    `variables` are those that the features were built with, so that dbt need not parse anew.
+    """
+    file = shop.target_dir(spine=variables["cva_spine"]) / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
     con = connect(shop.db)
     try:
         canonical = _canonical(con, shop)
@@ -43,7 +49,7 @@ def cut_tables(shop: ResolvedShop, day: date) -> tuple[list[Cut], list[str]]:
     finally:
         con.close()
     arguments = ["cva.cut_raw_tables", "--args", json.dumps({"as_of": day.isoformat()})]
-    run_dbt(shop, "run-operation", arguments=arguments)
+    run_dbt(shop, "run-operation", variables=variables, arguments=arguments)
     cuts, notes = [], list(_notes(manifest))
     con = connect(shop.db)
     try:

@@ -107,7 +107,7 @@ def _stage(shop: ResolvedShop, db: Path, name: str) -> tuple[dict[str, str], str
             run_dbt(aside, "run", select=[f"+{REJECTS}"], attached={name: shop.db})
     except CvaError as error:
         failure = str(error).split(" (dbt's log: ")[0]  # which is gone in a moment
-    results = aside.work_dir / "target" / "run_results.json"
+    results = aside.target_dir() / "run_results.json"
     if not results.is_file():
         return {}, failure
     problems = {}

@@ -57,7 +57,7 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
 
 def _declared_marts(shop: ResolvedShop) -> Iterator[Mart]:
     """The nodes of dbt's manifest whose meta says `cva: {published: true}`."""
-    path = shop.work_dir / "target" / "manifest.json"
+    path = shop.target_dir() / "manifest.json"
     try:
         nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"].values()
     except (OSError, ValueError, KeyError):

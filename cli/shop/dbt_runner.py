@@ -18,6 +18,7 @@ from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import models_beside
 
 QUIET_SECONDS = 2.0  # a line of progress at most this often
 OURS = "cva: "  # what a SQL function or a model of the package says starts with this
@@ -70,7 +71,8 @@ def run_dbt(
             call += ["--indirect-selection", "buildable"]
     if select:
         call += ["--select", *select]
-    return _execute(shop, call, environment or {})
+    target = shop.target_dir(schema, (variables or {}).get("cva_spine"))
+    return _execute(shop, call, {**(environment or {}), "DBT_TARGET_PATH": str(target)})
 
 
 def _execute(
@@ -80,7 +82,6 @@ def _execute(
     settings = {
         **os.environ,
         **environment,
-        "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
@@ -108,10 +109,13 @@ def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]
     if shop.project:
         profile = shop.project.profile_for(schema, shop.models_dir, shop.db)
     else:
-        plugin = {"module": PLUGIN, "config": {"models_dir": str(shop.models_dir.resolve())}}
+        db, models = shop.db.resolve(), shop.models_dir.resolve()
+        # Nothing in it says where the shop is: dbt would parse anew in a shop moved or copied.
+        is_usual = models == models_beside(db).resolve()
+        plugin = {"module": PLUGIN, "config": {} if is_usual else {"models_dir": str(models)}}
         output = {
             "type": "duckdb",
-            "path": str(shop.db.resolve()),
+            "path": f"../{db.name}",  # from work_dir, where dbt is started
             "schema": schema,
             "threads": max(1, os.cpu_count() or 1),
             "plugins": [plugin],

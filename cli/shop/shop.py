@@ -41,8 +41,17 @@ class ResolvedShop:
 
     @property
     def work_dir(self) -> Path:
-        """dbt's own files: profile, target, logs."""
+        """dbt's own files: profile, targets, logs."""
         return self.db.resolve().parent / WORK_FOLDER
+
+    def target_dir(self, schema: str | None = None, spine: str | None = None) -> Path:
+        """What dbt last parsed and built in a schema for a spine; by default what a run builds.
+
+        dbt takes up what it parsed only with the schema and vars of then: in one folder for all,
+        training would have the next run parse the project anew.
+        """
+        side = [schema] if schema not in (None, self.schema) else []
+        return self.work_dir / "-".join(["target", *filter(None, [*side, spine])])
 
     @property
     def published(self) -> Path:

@@ -76,8 +76,9 @@ def test_the_commands_of_a_page_run_as_they_stand(
 
 def test_the_python_of_its_page_runs_as_it_stands(shop_files: Path, tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes((shop_files / "sales.csv").read_bytes())
+    same_python = f"import sys; sys.executable = {sys.executable!r}"  # by which it starts dbt
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks(DOCS / "python.md", "python"))],
+        [sys.executable, "-c", "\n".join([same_python, *blocks(DOCS / "python.md", "python")])],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -55,8 +55,9 @@ def test_the_notebook_is_stored_without_outputs() -> None:
 def test_the_cells_of_the_notebook_run_in_order(sample_shop: Any, tmp_path: Path) -> None:
     """In a process of its own, as plain Python: a kernel would be one more thing to install."""
     sample_shop.copy_to(tmp_path / "cva_demo")
+    same_python = f"import sys; sys.executable = {sys.executable!r}"  # by which they start dbt
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(CELLS)],
+        [sys.executable, "-c", "\n".join([same_python, *CELLS])],
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "agg"},
         capture_output=True,

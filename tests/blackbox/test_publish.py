@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def unfinished(folder: Path) -> list[str]:
 def start_run(db: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "cva_sql.cli.app", "run", "--db", str(db)],
+        env={**os.environ, "CVA_TESTS_COLD": "1"},  # a kill hits the process that does the work
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

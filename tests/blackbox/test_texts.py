@@ -145,6 +145,7 @@ def kill_while_reading(
     db: Path, command: list[str], environment: dict[str, str]
 ) -> tuple[Path, int]:
     """Kills the command once a batch is in the journal: the journal, and the texts in it."""
+    environment = {**environment, "CVA_TESTS_COLD": "1"}  # the kill hits what does the work
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
