@@ -63,6 +63,7 @@ class LoadReport:
     repeated_keys: int
     loaded: Totals
     table_now: Totals
+    read_as: tuple[str, ...] = ()  # what was decided from the files, e.g. their encoding
 
     def as_json(self) -> str:
         """The report as one JSON object; money as text, so that no cent is rounded."""
@@ -74,6 +75,7 @@ class LoadReport:
         took = f"{name}: {_count(self.loaded.rows, noun)}"
         took += f" from {_count(self.lines.taken, 'lines')}" if self.lines else ""
         said = [took + self._details(self.loaded)]
+        said += [f"read from {line}" for line in self.read_as]
         if self.rows_left_out_by_where:
             said.append(f"left out: {_count(self.rows_left_out_by_where, 'rows')} by --where")
         if self.lines and self.lines.without_order_id:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.files import read_files
+from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.package import RawTable, raw_tables
@@ -33,12 +34,14 @@ def load_table(
     append: bool = False,
     schema: str = "raw",
     timezone: str = "UTC",
+    options: ReadOptions = FOUND_OUT,
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
     `columns` maps canonical names to SQL expressions over the source's columns; a canonical column
     that is not in it is taken from the source's column of that name. Values that cannot be read
-    become NULL. The table changes in one transaction, or not at all (CvaError, UsageError).
+    become NULL. `options` say how the files are written where that cannot be told. The table
+    changes in one transaction, or not at all (CvaError, UsageError).
     """
     line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
     kinds = line.columns
@@ -49,8 +52,9 @@ def load_table(
     with _connected(db) as con:
         _set_zone(con, timezone)
         exists = _target_exists(con, schema, table, replace or append)
+        read_as: tuple[str, ...] = ()
         if query is None:
-            read_files(con, files)
+            read_as = read_files(con, files, options)
         else:
             rows.run_query(con, query)
         rows_read = rows.pick_columns(con, kinds, columns or {}, where, source)
@@ -82,6 +86,7 @@ def load_table(
         repeated_keys=repeated,
         loaded=loaded,
         table_now=table_now,
+        read_as=read_as,
     )
 
 

@@ -92,13 +92,19 @@ class Shop:
         lines: bool = False,
         replace: bool = False,
         append: bool = False,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | None = None,
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
-        `lines`: a row is an order line, to be summed into orders. The database is made where
+        `lines`: a row is an order line, to be summed into orders. `encoding`, `delimiter` and
+        `sheet` (of a workbook, file of an archive, list of a JSON object) are found out where they
+        are not given. The database is made where
         there is none; the table changes in one transaction, or not at all.
         """
+        from cva_sql.cli.load.formats.source import ReadOptions
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
 
@@ -117,6 +123,7 @@ class Shop:
                 append=append,
                 schema=str(shop.var("cva_raw_schema")),
                 timezone=str(shop.var("cva_timezone")),
+                options=ReadOptions(encoding, delimiter, sheet),
             )
 
         return self._write(load, Need.NOTHING)
