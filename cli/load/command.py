@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.formats.source import ReadOptions
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.progress import step
@@ -22,8 +23,8 @@ def load(
     files: list[Path] = typer.Argument(
         default_factory=list,
         show_default=False,
-        help="Files with the same columns: CSV, TSV, JSON lines, white-space TXT (each also .gz)"
-        " or Parquet.",
+        help="Files with the same columns: delimited text, JSON, a workbook (.xlsx, .xls, .ods),"
+        " Parquet; each also in .gz or .zip.",
     ),
     db: Path = typer.Option(Path("shop.duckdb"), help="DuckDB file; created if absent."),
     query: str | None = typer.Option(None, help="A SELECT over the database instead of files."),
@@ -40,6 +41,15 @@ def load(
         False, "--append", help="Bring into the table what is new or has changed."
     ),
     schema: str = typer.Option("raw", help="Schema of the table."),
+    encoding: str | None = typer.Option(
+        None, help="Encoding of the text, e.g. gb18030; else recognised."
+    ),
+    delimiter: str | None = typer.Option(
+        None, help="What parts the columns: one character, tab or space; else found out."
+    ),
+    sheet: str | None = typer.Option(
+        None, help="Sheet of a workbook, file of a .zip or list of a JSON object."
+    ),
     timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
     decimal: str | None = typer.Option(
         None, metavar="point|comma", help="Decimal mark, where the numbers do not tell."
@@ -75,6 +85,7 @@ def load(
             dates=dates,
             status_counts=status_counts,
             status_cancelled=status_cancelled,
+            options=ReadOptions(encoding, delimiter, sheet),
         )
     print(report.as_json() if as_json else report.as_text())
 

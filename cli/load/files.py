@@ -2,125 +2,110 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.readings.column import WHITE_SPACE
-from cva_sql.cli.shop.sql_text import column_names, listed, literal, one_line, quoted
+from cva_sql.cli.load.formats.kinds import read_source
+from cva_sql.cli.load.formats.layout import misfit
+from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions, Source
+from cva_sql.cli.shop.sql_text import listed, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-CSV, TSV, TXT, JSON, PARQUET = "csv", "tsv", "txt", "json", "parquet"
-FORMATS = {".csv": CSV, ".tsv": TSV, ".txt": TXT, ".json": JSON, ".jsonl": JSON, ".ndjson": JSON}
+TEXT = "temp.cva_text"
 
 
-def read_files(con: DuckDBPyConnection, files: Sequence[Path]) -> None:
+def read_files(
+    con: DuckDBPyConnection, files: Sequence[Path], options: ReadOptions = FOUND_OUT
+) -> tuple[str, ...]:
     """Makes a temporary relation of `files`, which have the same columns.
 
-    It is `cva_text`, whose every column is text, or `cva_source` where the files have types.
+    It is `cva_text`, whose every column is text as the files write it, or `cva_source` where the
+    files have types. Returns what was decided from the files, a line for each that was not plain.
     """
     import duckdb
 
-    selects: dict[Path, str] = {}
-    names: dict[Path, list[str]] = {}
-    formats = {file: _format(file) for file in files}
-    for file in files:
+    with TemporaryDirectory(prefix="cva_load_") as folder:
+        sources = []
+        for number, file in enumerate(files):
+            place = Path(folder, str(number))
+            place.mkdir()
+            try:
+                sources.append(read_source(con, file, options, place))
+            except (duckdb.Error, OSError, UnicodeError) as error:
+                raise CvaError(_unreadable(file, error)) from error
+            _check_columns(sources[0], sources[-1])
         try:
-            selects[file] = _select_file(con, file, formats[file])
-            names[file] = column_names(con, selects[file])
-        except (duckdb.Error, OSError, EOFError, UnicodeError) as error:
-            raise CvaError(_unreadable(file, error)) from error
-        if len(names[file]) == 1 and re.search(r"[,;|\t]", names[file][0]):
-            raise CvaError(
-                f"{file}: not every row has the columns of the header {listed(names[file])}"
+            if all(source.typed for source in sources):
+                union = " union all by name ".join(source.selects[0] for source in sources)
+                made = "view" if all(source.kept for source in sources) else "table"
+                con.execute(f"create temp {made} cva_source as {union}")
+            else:
+                said = [_said(source, _fill(con, source)) for source in sources]
+                return tuple(line for line in said if line)
+        except duckdb.Error as error:
+            raise CvaError(_unreadable(files[0] if len(files) == 1 else None, error)) from error
+    return tuple(line for source in sources if (line := _said(source, 0)))
+
+
+def _check_columns(first: Source, other: Source) -> None:
+    if {name.lower() for name in other.names} != {name.lower() for name in first.names}:
+        raise UsageError(
+            f"{other.file} has the columns {listed(other.names)}, but {first.file} has"
+            f" {listed(first.names)}; load it on its own with --append"
+        )
+
+
+def _fill(con: DuckDBPyConnection, source: Source) -> int:
+    """Adds the rows of a file to `cva_text`; how many rows that repeat the header were left out."""
+    import duckdb
+
+    exists = con.execute(
+        "select 1 from duckdb_tables() where temporary and table_name = 'cva_text'"
+    ).fetchone()
+    target = f"insert into {TEXT} by name" if exists else "create temp table cva_text as"
+    for place, select in enumerate(source.selects, 1):
+        if source.typed:
+            select = f"select columns(*)::varchar from ({select})"
+        try:
+            con.execute(f"{target} {select}")
+            break
+        except duckdb.Error:
+            if place < len(source.selects):
+                continue
+            said = (
+                source.layout
+                and source.path
+                and misfit(con, source.file, source.path, source.layout)
             )
-        if {name.lower() for name in names[file]} != {name.lower() for name in names[files[0]]}:
-            raise UsageError(
-                f"{file} has the columns {listed(names[file])}, but {files[0]} has"
-                f" {listed(names[files[0]])}; load it on its own with --append"
-            )
-    try:
-        union = " union all by name ".join(selects.values())
-        if set(formats.values()) == {PARQUET}:
-            con.execute(f"create temp view cva_source as {union}")
-        else:
-            con.execute(f"create temp table cva_text as {union}")
-    except duckdb.Error as error:
-        raise CvaError(_unreadable(files[0] if len(files) == 1 else None, error)) from error
+            if said:
+                raise CvaError(said) from None
+            raise
+    return _drop_repeated_headers(con, source)
+
+
+def _drop_repeated_headers(con: DuckDBPyConnection, source: Source) -> int:
+    """Exports that were put one after the other have the header in the middle as well."""
+    if not source.header or len(source.names) < 2:
+        return 0
+    same = " and ".join(
+        f"{quoted(name)} is not distinct from nullif({literal(cell)}, '')"
+        for name, cell in zip(source.names, source.header, strict=True)
+    )
+    deleted = con.execute(f"delete from {TEXT} where {same}").fetchone() or (0,)
+    return int(deleted[0])
+
+
+def _said(source: Source, repeated: int) -> str:
+    said = list(source.said)
+    if repeated:
+        said.append(f"{repeated:,} line{'s' if repeated > 1 else ''} repeating the header left out")
+    return f"{source.file.name}: {'; '.join(said)}" if said else ""
 
 
 def _unreadable(file: Path | None, error: Exception) -> str:
-    said = one_line(error)
-    if "unicode" in said.lower() or isinstance(error, UnicodeError):
-        said = "it is not UTF-8; convert it, e.g. iconv -f latin1 -t utf-8"
-    return f"{file or 'the files'} cannot be read: {said}"
-
-
-def _format(file: Path) -> str:
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    packed = suffixes[-1:] == [".gz"]
-    ending = suffixes[-2:-1] if packed else suffixes[-1:]
-    known = FORMATS if packed else {**FORMATS, ".parquet": PARQUET}
-    if not ending or ending[0] not in known:
-        raise UsageError(
-            f"{file} has an unknown extension; expected {', '.join(FORMATS)} (each also .gz)"
-            " or .parquet"
-        )
-    if not file.is_file():
-        raise UsageError(f"{file} is not a file; check the path")
-    try:
-        with gzip.open(file) if packed else file.open("rb") as stream:
-            empty = not stream.read(1)
-    except (OSError, EOFError) as error:
-        raise CvaError(_unreadable(file, error)) from error
-    if empty:
-        raise CvaError(f"{file} is empty; expected a header and at least one row")
-    return known[ending[0]]
-
-
-def _select_file(con: DuckDBPyConnection, file: Path, file_format: str) -> str:
-    path = literal(re.sub(r"([*?\[])", r"[\1]", str(file.resolve())))  # a name, not a pattern
-    if file_format == PARQUET:
-        return f"select * from read_parquet({path}, hive_partitioning = false)"
-    if file_format == TXT:
-        return _select_columns_in_lines(con, file, path)
-    if file_format == JSON:
-        probe = f"select * from read_json({path}, sample_size = -1, maximum_depth = 1)"
-        fields = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in column_names(con, probe))
-        return f"select * from read_json({path}, columns = {{{fields}}}, hive_partitioning = false)"
-    # Comments and leading lines to skip are not guessed: that would drop rows without a word.
-    options = "header = true, all_varchar = true, comment = '', skip = 0, hive_partitioning = false"
-    delimiter = ", delim = '\t'" if file_format == TSV else ""
-    return f"select * from read_csv({path}, {options}{delimiter})"
-
-
-def _select_columns_in_lines(con: DuckDBPyConnection, file: Path, path: str) -> str:
-    skip, header = 0, list[str]()
-    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
-        while not header and (line := stream.readline()):
-            skip, header = skip + 1, line.decode("utf-8-sig").split()
-    lines = (
-        f"read_csv({path}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false,"
-        f" skip = {skip}, delim = chr(31), quote = '', escape = '', comment = '')"
-    )
-    trimmed = f"trim(line, {literal(WHITE_SPACE)})"
-    split = (
-        f"(select string_split_regex({trimmed}, '\\s+') as parts"
-        f" from {lines} where {trimmed} <> '')"
-    )
-    odd = con.execute(
-        f"select min(array_to_string(parts, ' ')), count(*) from {split} where len(parts) <> ?",
-        [len(header)],
-    ).fetchone()
-    if odd and odd[1]:
-        raise CvaError(
-            f"{file}: {odd[1]:,} lines do not have the {len(header)} columns of the header"
-            f" ({listed(header)}), e.g. {odd[0][:60]!r}"
-        )
-    values = ", ".join(f"parts[{i}] as {quoted(name)}" for i, name in enumerate(header, 1))
-    return f"select {values} from {split}"
+    return f"{file or 'the files'} cannot be read: {one_line(error)}"

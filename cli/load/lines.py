@@ -40,7 +40,7 @@ class Grain:
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedFrom:
     """Where READ came from: its columns' expressions over SOURCE, and the rows taken."""
 
     expressions: Mapping[str, str]
@@ -63,7 +63,7 @@ def grain_of(con: DuckDBPyConnection, column: str) -> Grain:
 
 
 def orders_from_rows(
-    con: DuckDBPyConnection, source: Source, *, lines: bool, amount_per: str | None
+    con: DuckDBPyConnection, source: LoadedFrom, *, lines: bool, amount_per: str | None
 ) -> Lines | None:
     """Makes SUMMED of READ where orders stand on several rows; None where READ is right as it is.
 
@@ -114,7 +114,7 @@ def totals_of_both(con: DuckDBPyConnection) -> tuple[float, float]:
     return float(once or 0), float(summed or 0)
 
 
-def _is_line_total(con: DuckDBPyConnection, source: Source) -> bool:
+def _is_line_total(con: DuckDBPyConnection, source: LoadedFrom) -> bool:
     """Whether the amount is quantity times price, by its expression or by its values."""
     names = column_names(con, f"from {rows.SOURCE}")
     quantity = _meaning(names, "quantity")

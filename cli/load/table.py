@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
-from cva_sql.cli.load.lines import Source, orders_from_rows, refuse_amount_per
+from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
+from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
@@ -42,14 +43,15 @@ def load_table(
     dates: str | None = None,
     status_counts: Sequence[str] = (),
     status_cancelled: Sequence[str] = (),
+    options: ReadOptions = FOUND_OUT,
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
     `columns` maps canonical names to SQL expressions over the source's columns; a canonical column
     that is not in it is taken from the source's column of that name. `decimal` (point, comma) and
-    `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell. Values that
-    cannot be read become NULL. The table changes in one transaction, or not at all (CvaError,
-    UsageError).
+    `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell, `options`
+    how its files are. Values that cannot be read become NULL. The table changes in one
+    transaction, or not at all (CvaError, UsageError).
     """
     line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
     kinds = line.columns
@@ -62,8 +64,9 @@ def load_table(
     with _connected(db) as con:
         _set_zone(con, timezone)
         exists = _target_exists(con, schema, table, replace or append)
+        read_as: tuple[str, ...] = ()
         if query is None:
-            read_files(con, files)
+            read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
         else:
             rows.run_query(con, query)
         picked = rows.pick_columns(con, kinds, columns or {}, where, source, asked)
@@ -75,7 +78,7 @@ def load_table(
         superseded = newest_versions(con, line)
         summed = None
         if table == "orders":
-            taken = Source(picked.sources, where)
+            taken = LoadedFrom(picked.sources, where)
             summed = orders_from_rows(con, taken, lines=lines, amount_per=amount_per)
         relation = rows.SUMMED if summed else rows.READ
         loaded = rows.totals(con, relation, line)
@@ -117,7 +120,7 @@ def load_table(
         statuses=statuses,
         loaded=loaded,
         table_now=table_now,
-        said=read.said,
+        said=(*read_as, *read.said),
         doubts=(*refunds, *doubts),
     )
 

@@ -97,6 +97,9 @@ class Shop:
         dates: str | None = None,
         status_counts: Sequence[str] = (),
         status_cancelled: Sequence[str] = (),
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | None = None,
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
@@ -105,9 +108,12 @@ class Shop:
         "line") says whose the amount is where the rows do not. `append` brings in what is new or
         has changed. `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is
         written where it does not tell. `status_counts` and `status_cancelled` are statuses that are
-        a sale and none, beside those that cva knows. The database is made where there is none; the
-        table changes in one transaction, or not at all.
+        a sale and none, beside those that cva knows. `encoding`, `delimiter` and `sheet` (of a
+        workbook, file of an archive, list of a JSON object) are found out where they are not
+        given. The database is made where there is none; the table changes in one transaction, or
+        not at all.
         """
+        from cva_sql.cli.load.formats.source import ReadOptions
         from cva_sql.cli.load.table import load_table
         from cva_sql.cli.shop.resolver import Need
 
@@ -131,6 +137,7 @@ class Shop:
                 dates=dates,
                 status_counts=[*status_counts, *shop.var("cva_status_counts")],
                 status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
+                options=ReadOptions(encoding, delimiter, sheet),
             )
 
         return self._write(load, Need.NOTHING)

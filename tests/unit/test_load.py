@@ -145,14 +145,13 @@ def test_files_of_one_load_may_order_their_columns_differently(db: Path, tmp_pat
     ("name", "text", "message"),
     [
         ("absent.csv", None, "is not a file"),
-        ("o.xlsx", "x", "unknown extension"),
-        ("o.parquet.gz", "x", "unknown extension"),
+        ("o.xlsx", "x", "the columns are: x"),  # by its content it is text
         ("o.csv", "", "is empty"),
         ("o.csv.gz", "", "is empty"),
         ("o.csv", ORDERS.splitlines()[0] + "\n", "none of 0 rows"),
-        ("o.parquet", "not parquet", "cannot be read"),
+        ("o.parquet", "PAR1 no more", "cannot be read"),
         ("o.jsonl", '{"order_id": 1}\n{"order', "cannot be read"),
-        ("o.csv", ORDERS + "3,c,2024-01-01,4,5,6\n", "not every row has the columns"),
+        ("o.csv", ORDERS + "3,c,2024-01-01,4,5,6\n", "line 4 has 6 fields, the header has 4"),
         ("o.txt", "order_id amount\n1 2\n3 4 5\n", "1 lines do not have the 2 columns"),
     ],
 )
@@ -166,16 +165,9 @@ def test_a_file_that_cannot_be_loaded_is_one_line_and_leaves_no_database(
     assert not db.exists()
 
 
-def test_text_that_is_not_utf_8_names_the_conversion(db: Path, tmp_path: Path) -> None:
-    file = tmp_path / "o.csv"
-    file.write_bytes(ORDERS.replace("b,", "é,").encode("latin-1"))
-    with pytest.raises(CvaError, match="not UTF-8; convert it"):
-        load_table("orders", [file], db=db)
-
-
 def test_broken_gzip_is_one_line(db: Path, tmp_path: Path) -> None:
     file = tmp_path / "o.csv.gz"
-    file.write_bytes(b"no gzip")
+    file.write_bytes(gzip.compress(ORDERS.encode())[:-12])
     with pytest.raises(CvaError, match="cannot be read"):
         load_table("orders", [file], db=db)
 

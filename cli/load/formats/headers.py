@@ -1,0 +1,46 @@
+"""Where the header is among the first records of a table: lines may stand above it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+MOST_ABOVE = 50  # records looked at for a header; more is no preamble
+# A number or a time: has a digit, and at most the letters of ISO times, AM and PM.
+VALUE = re.compile(r"(?=.*\d)[\s\d.,:/+\-()$€£¥%TZAPM'\u00a0]+")
+
+
+def usual_width(records: Sequence[Sequence[str]]) -> int:
+    """The number of fields that most records have; of several, the largest."""
+    counts = Counter(len(record) for record in records if any(cell.strip() for cell in record))
+    return max(counts, key=lambda width: (counts[width], width), default=0)
+
+
+def find_header(records: Sequence[Sequence[str]], width: int) -> int | None:
+    """The place of the header, a record of `width` fields; None if no record looks like one.
+
+    A first record that is wholly filled is the header. Else it is the record with most names: no
+    number, no time, at least two and half of the fields. An export's title, even when a spreadsheet
+    has padded it with empty fields, is none.
+    """
+    near = [(i, r) for i, r in enumerate(records[:MOST_ABOVE]) if len(r) == width]
+    if near and near[0][0] == 0 and all(cell.strip() for cell in near[0][1]):
+        return 0
+    filled = {i: sum(bool(cell.strip()) for cell in r) for i, r in near if _has_names_only(r)}
+    filled = {i: count for i, count in filled.items() if count >= max(2, width / 2)}
+    if filled:
+        return max(filled, key=lambda i: (filled[i], -i))
+    # Names that are numbers, e.g. 2023, below a title of one field.
+    return near[0][0] if near and len(records[0]) < 2 else None
+
+
+def _has_names_only(record: Sequence[str]) -> bool:
+    return not any(VALUE.fullmatch(cell.strip()) for cell in record if cell.strip())
+
+
+def left_out_above(count: int) -> list[str]:
+    """What is said of the lines above the header, if there are any."""
+    if not count:
+        return []
+    return [f"{count} line{'s' if count > 1 else ''} above the header left out"]
