@@ -10,7 +10,7 @@
     `cva_status_cancelled` and `cva_status_counts` add. -#}
 {% macro is_cancelled() %}{{ return(adapter.dispatch('is_cancelled', 'cva')()) }}{% endmacro %}
 {% macro default__is_cancelled() -%}
-coalesce({{ cva.status_word('status') }} in {{ cva.status_list('cancelled') }}, false)
+coalesce({{ cva.is_one_of('lower(status)', cva.status_list('cancelled')) }}, false)
 {%- endmacro %}
 
 
