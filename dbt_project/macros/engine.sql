@@ -148,6 +148,19 @@ sum(cast({{ term }} as decimal(18, {{ places }})))
 {% macro spark__matches(text, pattern) %}({{ text }} rlike '{{ pattern }}'){% endmacro %}
 
 
+{#- Whether a text is among many. DuckDB looks into a map once for each text that a column repeats, and into
+    a list for each row: a tenth of the time for a status. -#}
+{% macro is_one_of(text, literals) %}
+{{- return(adapter.dispatch('is_one_of', 'cva')(text, literals)) -}}
+{% endmacro %}
+
+{% macro default__is_one_of(text, literals) -%}
+map_contains(map { {{- literals | unique | join(': 1, ') }}: 1}, {{ text }})
+{%- endmacro %}
+
+{% macro spark__is_one_of(text, literals) %}({{ text }} in ({{ literals | join(', ') }})){% endmacro %}
+
+
 {#- Without the white space around it. DuckDB takes seven times as long for more than spaces, so this is for
     the few texts that begin with some. -#}
 {% macro trimmed(text) %}

@@ -1,5 +1,5 @@
 {#- What the words of orders.status mean, in the languages of shops; `cva load`, `cva init --scan` and `cva
-    doctor` go by them as well. Words are in lower case, with blanks for - and _; `cva_status_counts` and
+    doctor` go by them as well. Words are in lower case; a blank may be - or _. `cva_status_counts` and
     `cva_status_cancelled` add to the lists and come before them.
 
     counts     a sale
@@ -72,50 +72,49 @@
 
 {#- Parts of words, as a regular expression: what neither list has and says one of these is asked as well. -#}
 {% macro status_doubts() -%}
-cancel|storn|annul|anul|void|declin|reject|refus|fail|abort|abandon|expir|fraud|charge.?back|iptal|отмен|取消|关闭|關閉|キャンセル|unpaid|not paid|(await|pending|wait).*pay|payment.*(pending|due|required)|unbezahlt|offene zahlung|(wart|aussteh).*zahlung|impay|non pay|attente.*(paiement|règlement)|(pendiente|esperando).*pago|(impag|no pag|não pag|nao pag)|(aguardando|attesa|pendente).*pag|non pagat|onbetaald|betaling|płatno|nieopłac|niezapłac|ödeme.*bekl|ödenmedi|(ожид).*оплат|не ?оплач|未付|未支付|待付款|待支付|等待.*付款|未払|未入金|入金待|支払い?待|결제대기|입금대기|미결제
+cancel|storn|annul|anul|void|declin|reject|refus|fail|abort|abandon|expir|fraud|charge.?back|iptal|отмен|取消|关闭|關閉|キャンセル|unpaid|not.paid|(await|pending|wait).*pay|payment.*(pending|due|required)|unbezahlt|offene.zahlung|(wart|aussteh).*zahlung|impay|non.pay|attente.*(paiement|règlement)|(pendiente|esperando).*pago|(impag|no.pag|não.pag|nao.pag)|(aguardando|attesa|pendente).*pag|non.pagat|onbetaald|betaling|płatno|nieopłac|niezapłac|ödeme.*bekl|ödenmedi|(ожид).*оплат|не.?оплач|未付|未支付|待付款|待支付|等待.*付款|未払|未入金|入金待|支払い?待|결제대기|입금대기|미결제
 {%- endmacro %}
 
 
-{#- As the lists have it. -#}
-{% macro status_word(status) -%}
-translate(lower(trim({{ status }})), '_-', '  ')
-{%- endmacro %}
-
-
-{#- A list with what the vars add to it and take from it, as SQL. -#}
+{#- A list with what the vars add to it and take from it, as SQL literals: spelt out with - and _, as it
+    takes DuckDB long to replace them in each status. -#}
 {% macro status_list(meaning) %}
 {% set words = {} %}
 {% for name in ['counts', 'cancelled'] %}
     {% set said = [] %}
     {% for word in cva.setting('cva_status_' ~ name) %}
-        {% do said.append((word | lower | trim).replace('_', ' ').replace('-', ' ')) %}
+        {% do said.extend([word | lower | trim, (word | lower | trim).replace('_', ' ').replace('-', ' ')]) %}
     {% endfor %}
     {% do words.update({name: said}) %}
 {% endfor %}
 {% set taken = words['counts' if meaning == 'cancelled' else 'cancelled'] %}
 {% set all = words.get(meaning, []) + (cva.status_words()[meaning] | reject('in', taken) | list) %}
 {% set quoted = [] %}
-{% for word in all %}{% do quoted.append("'" ~ word.replace("'", "''") ~ "'") %}{% endfor %}
-{{ return('(' ~ quoted | join(', ') ~ ')') }}
+{% for word in all %}
+    {% for spelt in [word, word.replace(' ', '-'), word.replace(' ', '_')] | unique %}
+        {% do quoted.append("'" ~ spelt.replace("'", "''") ~ "'") %}
+    {% endfor %}
+{% endfor %}
+{{ return(quoted) }}
 {% endmacro %}
 
 
 {#- Over orders.status: whether it is one of the words of this meaning. -#}
 {% macro is_status(meaning) -%}
-coalesce({{ cva.status_word('status') }} in {{ cva.status_list(meaning) }}, false)
+coalesce({{ cva.is_one_of('lower(status)', cva.status_list(meaning)) }}, false)
 {%- endmacro %}
 
 
 {#- Over a status: counts, cancelled, asked or unknown. -#}
 {% macro status_meaning(status) -%}
-{%- set word = cva.status_word(status) -%}
+{%- set word = 'lower(trim(' ~ status ~ '))' -%}
 case
     when coalesce(trim({{ status }}), '') = '' then 'counts'
-    when {{ word }} in {{ cva.status_list('cancelled') }} then 'cancelled'
-    when {{ word }} in {{ cva.status_list('counts') }} then 'counts'
-    when {{ word }} in {{ cva.status_list('refunded') }} then 'counts'
-    when {{ word }} in {{ cva.status_list('partly refunded') }} then 'counts'
-    when {{ word }} in {{ cva.status_list('asked') }} then 'asked'
+    when {{ cva.is_one_of(word, cva.status_list('cancelled')) }} then 'cancelled'
+    when {{ cva.is_one_of(word, cva.status_list('counts')) }} then 'counts'
+    when {{ cva.is_one_of(word, cva.status_list('refunded')) }} then 'counts'
+    when {{ cva.is_one_of(word, cva.status_list('partly refunded')) }} then 'counts'
+    when {{ cva.is_one_of(word, cva.status_list('asked')) }} then 'asked'
     when {{ cva.matches(word, cva.status_doubts()) }} then 'asked'
     else 'unknown'
 end

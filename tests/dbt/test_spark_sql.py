@@ -59,8 +59,8 @@ SPARK_FUNCTIONS = {
     "cva_project", "cva_read_text", "date_add", "datediff", "dense_rank", "exp", "explode",
     "first_value", "floor", "format_number", "from_utc_timestamp", "get", "greatest", "lag",
     "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "nullif", "power",
-    "replace", "row_number", "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "translate",
-    "trim", "try_cast", "weekday", "xxhash64",
+    "replace", "row_number", "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "trim",
+    "try_cast", "weekday", "xxhash64",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

@@ -77,6 +77,9 @@ def test_words_of_the_shop_come_before_the_lists() -> None:
         counts=["failed", "On-Hold"],
         cancelled=["Shipped", "it's odd"],
     )
+    assert meanings(["Half-way_there now"], cancelled=["half-way_there now"]) == {
+        "Half-way_there now": "cancelled"
+    }
     assert list(said.values()) == ["counts", "cancelled", "counts", "cancelled"]
 
 
