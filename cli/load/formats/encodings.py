@@ -25,7 +25,7 @@ SAMPLE_BYTES = 200_000
 CLEAR = 1.4  # times as likely as the next other reading; below, short samples were seen wrong
 # Latin letters beside Greek, Cyrillic, Hebrew, Arabic, Thai or wide ones; signs within a word
 MIXED = re.compile(
-    r"[A-Za-z][\u0370-\u0e7f\uff00-\uff60]|[\u0370-\u0e7f][A-Za-z]|\w[¤¦§©¬®±¶\xad]+\w"
+    r"[A-Za-z][\u0370-\u0e7f\uff00-\uff60]|[\u0370-\u0e7f][A-Za-z]|\w[¤¦§©¬®±¶«»„“€†‡•™\xad]+\w"
 )
 LEAST = 0.008  # the library's confidence in what is no text in any encoding it knows
 
