@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 from cva_sql.cli.shop.expressions import shortened
@@ -24,8 +23,10 @@ FIELD = re.compile(rb'[^,;\t\r\n"]*[\x80-\xff][^,;\t\r\n"]*')
 FIELDS_PER_CHUNK = 200  # the sample is of the whole file, and stays below what the library reads
 SAMPLE_BYTES = 200_000
 CLEAR = 1.4  # times as likely as the next other reading; below, short samples were seen wrong
-# Latin letters beside Greek, Cyrillic, Hebrew, Arabic or Thai ones
-MIXED = re.compile("[A-Za-z][\u0370-\u0e7f]|[\u0370-\u0e7f][A-Za-z]")
+# Latin letters beside Greek, Cyrillic, Hebrew, Arabic, Thai or wide ones; signs within a word
+MIXED = re.compile(
+    r"[A-Za-z][\u0370-\u0e7f\uff00-\uff60]|[\u0370-\u0e7f][A-Za-z]|\w[¤¦§©¬®±¶«»„“€†‡•™\xad]+\w"
+)
 LEAST = 0.008  # the library's confidence in what is no text in any encoding it knows
 
 
@@ -180,13 +181,16 @@ def _is_no_text(text: str) -> bool:
     """Whether nobody writes so: controls, blocks, or half of the words like MŸller and Zoλ."""
     if re.search("[\x80-\x9f\u2500-\u259f\ue000-\uf8ff]", text):
         return True
-    words = [word for word in re.findall(r"\w+", text) if not word.isascii()]
+    words = [word for word in text.split() if not word.isascii()]
     odd = [word for word in words if MIXED.search(word) or _has_capital_within(word)]
-    return 2 * len(odd) > len(words)
+    return 2 * len(odd) >= len(words) > 0
 
 
 def _has_capital_within(word: str) -> bool:
-    return any(a.islower() and b.isupper() and not b.isascii() for a, b in pairwise(word))
+    return any(
+        a.isalpha() and b.isupper() and not b.isascii() and c.islower()
+        for a, b, c in zip(word, word[1:], word[2:], strict=False)
+    )
 
 
 def _refuse_unclear(file: Path, readings: list[tuple[float, str, str]]) -> None:

@@ -12,8 +12,11 @@ VALUE = re.compile(r"(?=.*\d)[\s\d.,:/+\-()$€£¥%TZAPM'\u00a0]+")
 
 
 def usual_width(records: Sequence[Sequence[str]]) -> int:
-    """The number of fields that most records have; of several, the largest."""
-    counts = Counter(len(record) for record in records if any(cell.strip() for cell in record))
+    """The number of fields that most records have; of several, the largest.
+
+    The first half, where lines above the header are, does not count, nor do lines of one field.
+    """
+    counts = Counter(len(record) for record in records[len(records) // 2 :] if len(record) > 1)
     return max(counts, key=lambda width: (counts[width], width), default=0)
 
 
@@ -29,7 +32,7 @@ def find_header(records: Sequence[Sequence[str]], width: int) -> int | None:
         return 0
     filled = {i: sum(bool(cell.strip()) for cell in r) for i, r in near if _has_names_only(r)}
     filled = {i: count for i, count in filled.items() if count >= max(2, width / 2)}
-    if filled:
+    if filled and _has_values_below(records, len(records[0])):
         return max(filled, key=lambda i: (filled[i], -i))
     # Names that are numbers, e.g. 2023, below a title of one field.
     return near[0][0] if near and len(records[0]) < 2 else None
@@ -37,6 +40,11 @@ def find_header(records: Sequence[Sequence[str]], width: int) -> int | None:
 
 def _has_names_only(record: Sequence[str]) -> bool:
     return not any(VALUE.fullmatch(cell.strip()) for cell in record if cell.strip())
+
+
+def _has_values_below(records: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether rows are told from names; if not, a first record of several names is the header."""
+    return width < 2 or any(VALUE.fullmatch(cell.strip()) for r in records for cell in r)
 
 
 def left_out_above(count: int) -> list[str]:

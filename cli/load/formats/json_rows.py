@@ -68,7 +68,8 @@ def _has_rounded_numbers(path: Path) -> bool:
 def _write_rows(file: Path, path: Path, options: ReadOptions, folder: Path) -> list[str]:
     values = list(_values(path.read_text("utf-8-sig")))
     said = []
-    if len(values) == 1 and isinstance(values[0], dict):
+    is_wrapped = len(values) == 1 and isinstance(values[0], dict)
+    if is_wrapped and (options.sheet is not None or not _has_id(values[0])):
         lists = dict(_lists_of_objects(values[0], ""))
         if lists:
             only = next(iter(lists)) if len(lists) == 1 and options.sheet is None else None
@@ -89,6 +90,11 @@ def _values(text: str) -> Iterator[Any]:
             yield from value
         else:
             yield value
+
+
+def _has_id(value: dict[str, Any]) -> bool:
+    """Whether an object is a row itself, e.g. one order with the list of its items."""
+    return any(n.lower() == "id" or n.lower().endswith("_id") for n in value)
 
 
 def _lists_of_objects(value: dict[str, Any], above: str) -> Iterator[tuple[str, list[Any]]]:
