@@ -214,6 +214,35 @@ def marts_page() -> str:
     return page("Marts", *parts)
 
 
+def inputs_page() -> str:
+    """The files that the tests load, and what comes of each."""
+    cases = yaml.safe_load((ROOT / "tests" / "inputs" / "orders.yml").read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"[{case['name']}]({case['met']})" if "met" in case else case["name"],
+            f"`{' '.join(case['options'])}`" if "options" in case else "",
+            what_comes(case),
+        )
+        for case in cases
+    ]
+    intro = (
+        "Either the right number, or one line that asks. `make test` loads each of these as\n"
+        "`cva load orders` does; the files are in `tests/inputs/`. A link is where one was met.\n"
+    )
+    return page("Files as shops have them", intro, table(("file", "options", "what comes"), rows))
+
+
+def what_comes(case: Mapping[str, Any]) -> str:
+    """What a file of tests/inputs gives or asks."""
+    if "asks" in case:
+        return f"asks: {case['asks']}"
+    gives = case["gives"]
+    said = f', says "{gives["says"]}"' if "says" in gives else ""
+    return (
+        f"orders {gives['orders']}, customers {gives['customers']}, amount {gives['amount']}{said}"
+    )
+
+
 def vars_page() -> str:
     """The dbt vars, from the lines of dbt_project.yml."""
     source = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8").split("\nvars:\n")[1]
@@ -271,6 +300,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         "tables": tables_page,
         "features": features_page,
         "marts": marts_page,
+        "inputs": inputs_page,
         "vars": vars_page,
         "commands": commands_page,
     }

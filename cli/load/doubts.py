@@ -80,7 +80,7 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
         return []
     return [
         f"customer_id: {ids:,} ids differ in case or blanks alone from another, e.g."
-        f" {shortened(example)}; one person each? set cva_customer_key: lower(trim(customer_id))"
+        f" {shortened(example)}; one person each? --column customer_id='lower(trim(…))'"
     ]
 
 

@@ -226,6 +226,7 @@ def copy_checkout(root: Path, site: Path) -> None:
     (root / "models_onnx" / "artefacts").symlink_to(ROOT / "models_onnx" / "artefacts")
     shutil.copy(ROOT / "README.md", root)
     (root / "tests" / "unit").mkdir(parents=True)
+    shutil.copytree(ROOT / "tests" / "inputs", root / "tests" / "inputs")
     package = site / "cva_sql"
     package.mkdir()
     for part in ("cli", "udfs", "models_onnx", "dbt_project"):
