@@ -24,7 +24,7 @@ def doubts_about_customers(con: DuckDBPyConnection, relation: str, table: str) -
         return ()
     said = list(_say_alike(con, relation))
     if table == "orders":
-        said += _say_shares(con, relation)
+        said += [*_say_guests(con, relation), *_say_shares(con, relation)]
     return tuple(said)
 
 
@@ -84,11 +84,19 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
     ]
 
 
+def _say_guests(con: DuckDBPyConnection, relation: str) -> list[str]:
+    """The customer 0, who is nobody where several orders share it, as staging has it."""
+    orders, spend = rows.first_row(
+        con, f"select count(*), coalesce(sum(amount), 0) from {relation} where customer_id = '0'"
+    )
+    return [f"customer_id 0: {_orders(orders)} of {spend:,.2f}, of nobody"] if orders > 1 else []
+
+
 def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:
     """Ids of very many orders or very much money, or as many ids as orders."""
     by_id = (
         "select customer_id, count(customer_id) as n, coalesce(sum(amount), 0) as spend"
-        f" from {relation} group by 1 having n > 0"
+        f" from {relation} where customer_id <> '0' group by 1 having n > 0"
     )
     orders, most = rows.first_row(con, f"select coalesce(sum(n), 0), max(n) from ({by_id})")
     if orders >= ENOUGH_ORDERS and most == 1:

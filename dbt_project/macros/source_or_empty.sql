@@ -47,6 +47,19 @@ from (
 {% endmacro %}
 
 
+{#- Whether the customer 0 is nobody: several orders share it, as the guests' orders of some shops do. -#}
+{% macro is_zero_nobody() %}
+{% set relation = cva.source_relation('orders') if execute else none %}
+{% if relation is none or 'customer_id' not in cva.raw_expressions('orders', relation) %}
+    {{ return(false) }}
+{% endif %}
+{% set id = cva.raw_value('orders', relation, 'customer_id') %}
+{{ return(run_query(
+    'select count(*) from (select ' ~ id ~ ' as id from ' ~ relation ~ ") as ids where id = '0'"
+).rows[0][0] > 1) }}
+{% endmacro %}
+
+
 {#- Whether the user's table has a canonical column; taken as yes where nobody can be asked. -#}
 {% macro has_source_column(table, name) %}
 {% if not execute %}{{ return(true) }}{% endif %}
@@ -56,12 +69,9 @@ from (
 {% endmacro %}
 
 
-{#- Whether an id is NULL or blank, or a person's nobody. Blank from the raw text: to trim all of them first
-    takes five times as long. -#}
-{% macro is_id_missing(expression, kind, from_type) -%}
-{%- if kind == 'person' -%}
-({{ cva.cast_kind(expression, kind, from_type) }}) is null
-{%- elif from_type | upper in ('VARCHAR', 'STRING') -%}
+{#- Whether an id is NULL or blank, from the raw text: to trim all of them first takes five times as long. -#}
+{% macro is_id_missing(expression, from_type) -%}
+{%- if from_type | upper in ('VARCHAR', 'STRING') -%}
 ({{ expression }} is null or ({{ expression }} <= '!' and {{ cva.trimmed(expression) }} = ''))
 {%- else -%}
 ({{ cva.cast_kind(expression, 'id', from_type) }}) is null
@@ -125,9 +135,14 @@ select
     {%- for name, spec in columns.items() %}
     {%- if name in expressions %}
     {%- set value = cva.cast_kind('(' ~ expressions[name] ~ ')', spec[0], types[name]) %}
+    {%- if spec[0] == 'person' and cva.is_zero_nobody() %}
+    {%- set value = 'nullif(' ~ value ~ ", '0')" %}
+    {%- endif %}
     {{ value }} as {{ name }},
-    {%- if spec[1] and spec[0] in ('id', 'person') %}
-    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', spec[0], types[name]) }} as is_{{ name }}_missing,
+    {%- if spec[1] and spec[0] == 'person' %}
+    ({{ value }}) is null as is_{{ name }}_missing,
+    {%- elif spec[1] and spec[0] == 'id' %}
+    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', types[name]) }} as is_{{ name }}_missing,
     {%- elif spec[1] %}
     ({{ expressions[name] }}) is not null and ({{ value }}) is null as is_{{ name }}_unreadable,
     {%- endif %}
