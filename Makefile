@@ -87,6 +87,7 @@ reader: setup-dev setup-reader
 	READER=$(CURDIR)/$(READER_VENV)/bin/python $(BIN)/pytest tests/reader
 
 bench: setup-dev setup-encoder
+	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_features.py
 	$(BIN)/python benchmarks/bench_scoring.py
 	$(BIN)/python benchmarks/bench_explain.py
