@@ -31,7 +31,7 @@ from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
 from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.package import macro_value, raw_tables
+from cva_sql.cli.shop.package import raw_tables, status_meaning
 from cva_sql.cli.shop.sql_text import column_names
 from cva_sql.udfs.errors import UsageError
 
@@ -238,7 +238,7 @@ def _cancelled(con: DuckDBPyConnection, relation: str) -> list[str]:
     """How many of the orders are cancelled, in a line if any is."""
     if "status" not in column_names(con, f"from {relation}"):
         return []
-    is_cancelled = macro_value("rules.sql", "default__is_cancelled")
+    is_cancelled = f"{status_meaning('status')} = 'cancelled'"
     count, amount = first_row(
         con, f"select count(*), coalesce(sum(amount), 0) from {relation} where {is_cancelled}"
     )
