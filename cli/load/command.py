@@ -9,8 +9,9 @@ from pathlib import Path
 import typer
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.by_preset import Overrides, load_any
 from cva_sql.cli.load.formats.source import ReadOptions
-from cva_sql.cli.load.table import load_table
+from cva_sql.cli.load.table import Into
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.progress import step
 from cva_sql.udfs.errors import UsageError
@@ -19,12 +20,15 @@ SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
 
 
 def load(
-    table: str = typer.Argument(help="Raw table, e.g. orders; a name that is none lists them all."),
+    table: str = typer.Argument(
+        help="Raw table, e.g. orders; a preset, e.g. shopify; or a vendor's export itself. A"
+        " name that is none of them lists them all."
+    ),
     files: list[Path] = typer.Argument(
         default_factory=list,
         show_default=False,
         help="Files with the same columns: delimited text, JSON, a workbook (.xlsx, .xls, .ods),"
-        " Parquet; each also in .gz or .zip.",
+        " Parquet; each also in .gz or .zip. With a preset also folders and a DuckDB database.",
     ),
     db: Path = typer.Option(Path("shop.duckdb"), help="DuckDB file; created if absent."),
     query: str | None = typer.Option(None, help="A SELECT over the database instead of files."),
@@ -41,6 +45,9 @@ def load(
         False, "--append", help="Bring into the table what is new or has changed."
     ),
     schema: str = typer.Option("raw", help="Schema of the table."),
+    source_schema: str | None = typer.Option(
+        None, help="Schema that a preset reads, where several have its tables."
+    ),
     encoding: str | None = typer.Option(
         None, help="Encoding of the text, e.g. gb18030; else recognised."
     ),
@@ -68,24 +75,23 @@ def load(
     """Load files or a query into a raw table with canonical columns."""
     slow = query is not None or sum(f.stat().st_size for f in files if f.is_file()) > SLOW_BYTES
     with step(f"loading {table}") if slow else nullcontext():
-        report = load_table(
+        report = load_any(
             table,
             files,
+            Overrides(
+                columns=_named_expressions(column),
+                where=where,
+                asked=rows.asked_for(decimal, dates),
+                amount_per=amount_per,
+                status_counts=status_counts,
+                status_cancelled=status_cancelled,
+                options=ReadOptions(encoding, delimiter, sheet),
+                source_schema=source_schema,
+            ),
+            Into(schema, replace, append, timezone),
             db=db,
             query=query,
-            columns=_named_expressions(column),
-            where=where,
             lines=lines,
-            amount_per=amount_per,
-            replace=replace,
-            append=append,
-            schema=schema,
-            timezone=timezone,
-            decimal=decimal,
-            dates=dates,
-            status_counts=status_counts,
-            status_cancelled=status_cancelled,
-            options=ReadOptions(encoding, delimiter, sheet),
         )
     print(report.as_json() if as_json else report.as_text())
 

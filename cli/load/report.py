@@ -102,7 +102,7 @@ class LoadReport:
     def as_text(self) -> str:
         """The report for the terminal; only what is worth a line."""
         name, noun = f"{self.schema}.{self.table}", self._noun
-        took = f"{name}: {_count(self.loaded.rows, noun)}"
+        took = f"{name}: {self._counted(self.loaded)}"
         took += f" from {_count(self.lines.taken, 'lines')}" if self.lines else ""
         said = [took + self._details(self.loaded), *self.said]
         if self.rows_left_out_by_where:
@@ -126,9 +126,16 @@ class LoadReport:
         if self.changes:
             said.append(self._changes(self.changes))
         if self.appended:
-            now = _count(self.table_now.rows, noun) + self._details(self.table_now)
+            now = self._counted(self.table_now) + self._details(self.table_now)
             said.append(f"{name} now: {now}")
         return "\n".join(said)
+
+    def _counted(self, totals: Totals) -> str:
+        """The rows; of people that stand on several, as they changed, the people as well."""
+        is_of_people = raw_tables()[self.table].role == "people"
+        if is_of_people and totals.customers not in (None, totals.rows):
+            return f"{totals.customers:,} {self._noun} in {totals.rows:,} rows"
+        return _count(totals.rows, self._noun)
 
     @property
     def _noun(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +15,54 @@ from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows, refuse_amount_per
+from cva_sql.cli.load.preset_source import preset_of
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
+from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.shop.expressions import check_expression, shortened
-from cva_sql.cli.shop.package import RawTable, raw_tables
+from cva_sql.cli.shop.package import raw_tables
 from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is taken of a source, and how: SQL per canonical column, rows, whose the amount is.
+
+    `status_counts` and `status_cancelled` are statuses of orders that are a sale and none, `said`
+    is what was decided before.
+    """
+
+    columns: Mapping[str, str]
+    where: str | None = None
+    lines: bool = False
+    amount_per: str | None = None
+    asked: Asked = NOTHING_ASKED
+    status_counts: Sequence[str] = ()
+    status_cancelled: Sequence[str] = ()
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Into:
+    """Where rows go, what becomes of those that are there, and the zone of their times."""
+
+    schema: str = "raw"
+    replace: bool = False
+    append: bool = False
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Rows that are ready to be written, and what is to be said of them so far."""
+
+    relation: str
+    report: LoadReport
 
 
 def load_table(
@@ -51,83 +91,115 @@ def load_table(
     that is not in it is taken from the source's column of that name. `decimal` (point, comma) and
     `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell, `options`
     how its files are. Values that cannot be read become NULL. The table changes in one
-    transaction, or not at all (CvaError, UsageError).
+    transaction, or not at all (CvaError, UsageError). Without `columns`, files with the header of
+    a known export are read by its preset.
     """
-    line = _checked_table(table, columns or {}, lines, bool(files), query is not None)
-    kinds = line.columns
-    if replace and append:
-        raise UsageError("--replace and --append exclude each other; give one of them")
-    _check_expressions(columns or {}, where)
-    refuse_amount_per(table, amount_per)
+    _check_table(table, columns or {}, lines, bool(files), query is not None)
+    into = Into(schema, replace, append, timezone)
     asked = rows.asked_for(decimal, dates)
+    statuses = (status_counts, status_cancelled)
+    wanted = Wanted(columns or {}, where, lines, amount_per, asked, *statuses)
+    check(table, wanted, into)
     source = "the query" if query is not None else str(files[0])
-    with _connected(db) as con:
-        _set_zone(con, timezone)
-        exists = _target_exists(con, schema, table, replace or append)
-        read_as: tuple[str, ...] = ()
-        if query is None:
-            read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
-        else:
+    with connected(db, timezone) as con:
+        refuse_existing(con, table, into)
+        if query is not None:
             rows.run_query(con, query)
-        picked = rows.pick_columns(con, kinds, columns or {}, where, source, asked)
-        rows_read = picked.rows
-        read = rows.read_values(con, kinds, timezone, picked, asked)
-        noun = "lines" if lines else "orders"
-        statuses = settle_statuses(con, table, noun, status_counts, status_cancelled)
-        rows_kept = rows.count_rows(con, rows.READ)
-        superseded = newest_versions(con, line)
-        summed = None
-        if table == "orders":
-            taken = LoadedFrom(picked.sources, where)
-            summed = orders_from_rows(con, taken, lines=lines, amount_per=amount_per)
-        relation = rows.SUMMED if summed else rows.READ
-        loaded = rows.totals(con, relation, line)
-        if not loaded.rows and not append:
-            raise CvaError(f"{source}: none of {rows_read:,} rows is left; check --where, order_id")
-        missing = rows.missing_values(con, relation, kinds)
-        several, refunds = 0, tuple[str, ...]()
-        if table == "orders":
-            several = rows.ids_of_several_customers(con, relation)
-            refunds = said_of_refunds(con, relation)
-        names = tuple(column_names(con, f"from {relation}"))
-        target = f"{quoted(schema)}.{quoted(table)}"
-        with _transaction(con):
-            changes = None
-            if append and exists:
-                _add_columns(con, target, relation, kinds)
-                changes = upsert(con, target, relation, line, timezone)
-            else:
-                con.execute(f"create schema if not exists {quoted(schema)}")
-                con.execute(f"create or replace table {target} as from {relation}")
-            table_now = rows.totals(con, target, line)
-            repeated = rows.repeated_keys(con, target, line.key)
-            doubts = doubts_about_customers(con, target, table)
-    return LoadReport(
+        else:
+            read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
+            made = None if columns or lines else preset_of(con, table, source, asked)
+            if made:
+                wanted = dataclasses.replace(
+                    wanted,
+                    columns=made.columns,
+                    amount_per=amount_per or made.amount_per,
+                    asked=made.asked,
+                )
+            wanted = dataclasses.replace(wanted, said=(*read_as, *(made.said if made else ())))
+        ready = prepare(con, table, source, wanted, into)
+        with transaction(con):
+            return write(con, ready, into)
+
+
+def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, into: Into) -> Ready:
+    """The rows of the source that was read, as the raw table has them."""
+    line = raw_tables()[table]
+    kinds, asked = line.columns, wanted.asked
+    picked = rows.pick_columns(con, kinds, wanted.columns, wanted.where, source, asked)
+    read = rows.read_values(con, kinds, into.timezone, picked, asked)
+    noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
+    given = (wanted.status_counts, wanted.status_cancelled)
+    statuses = settle_statuses(con, table, noun, *given)
+    rows_kept = rows.count_rows(con, rows.READ)
+    superseded = newest_versions(con, line)
+    summed = None
+    if table == "orders":
+        taken = LoadedFrom(picked.sources, wanted.where)
+        summed = orders_from_rows(con, taken, lines=wanted.lines, amount_per=wanted.amount_per)
+    relation = rows.SUMMED if summed else rows.READ
+    loaded = rows.totals(con, relation, line)
+    if not loaded.rows and not into.append:
+        raise CvaError(f"{source}: none of {picked.rows:,} rows is left; check --where, order_id")
+    several, refunds = 0, tuple[str, ...]()
+    if table == "orders":
+        several = rows.ids_of_several_customers(con, relation)
+        refunds = said_of_refunds(con, relation)
+    report = LoadReport(
         table=table,
-        schema=schema,
-        columns=names,
-        appended=append and exists,
-        rows_read=rows_read,
-        rows_left_out_by_where=rows_read - rows_kept,
+        schema=into.schema,
+        columns=tuple(column_names(con, f"from {relation}")),
+        appended=False,
+        rows_read=picked.rows,
+        rows_left_out_by_where=picked.rows - rows_kept,
         lines=summed,
         superseded=superseded,
-        changes=changes,
+        changes=None,
         unreadable=read.unreadable,
-        missing=missing,
+        missing=rows.missing_values(con, relation, kinds),
         several_customers=several,
         key=line.key,
-        repeated_keys=repeated,
+        repeated_keys=0,
         statuses=statuses,
         loaded=loaded,
-        table_now=table_now,
-        said=(*read_as, *read.said),
-        doubts=(*refunds, *doubts),
+        table_now=loaded,
+        said=(*wanted.said, *read.said),
+        doubts=refunds,
+    )
+    return Ready(relation, report)
+
+
+def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
+    """The report of rows that are written, in the caller's transaction."""
+    table, relation = ready.report.table, ready.relation
+    line, target = raw_tables()[table], f"{quoted(into.schema)}.{quoted(table)}"
+    changes = None
+    if into.append and _is_there(con, into.schema, table):
+        _add_columns(con, target, relation, line.columns)
+        changes = upsert(con, target, relation, line, into.timezone)
+    else:
+        con.execute(f"create schema if not exists {quoted(into.schema)}")
+        con.execute(f"create or replace table {target} as from {relation}")
+    return dataclasses.replace(
+        ready.report,
+        appended=changes is not None,
+        changes=changes,
+        table_now=rows.totals(con, target, line),
+        repeated_keys=rows.repeated_keys(con, target, line.key),
+        doubts=(*ready.report.doubts, *doubts_about_customers(con, target, table)),
     )
 
 
-def _checked_table(
+def check(table: str, wanted: Wanted, into: Into) -> None:
+    """Raises UsageError where what is wanted cannot be of this table, or excludes itself."""
+    if into.replace and into.append:
+        raise UsageError("--replace and --append exclude each other; give one of them")
+    _check_expressions(wanted.columns, wanted.where)
+    refuse_amount_per(table, wanted.amount_per)
+
+
+def _check_table(
     table: str, columns: Mapping[str, str], lines: bool, files: bool, query: bool
-) -> RawTable:
+) -> None:
     tables = raw_tables()
     if table not in tables:
         raise UsageError(
@@ -143,7 +215,6 @@ def _checked_table(
         raise UsageError(
             f"--column {shortened(name)}: {table} has no such column; expected {expected}"
         )
-    return tables[table]
 
 
 def _check_expressions(columns: Mapping[str, str], where: str | None) -> None:
@@ -154,7 +225,8 @@ def _check_expressions(columns: Mapping[str, str], where: str | None) -> None:
 
 
 @contextmanager
-def _connected(db: Path) -> Iterator[DuckDBPyConnection]:
+def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
+    """A connection that writes the database; what is left of a new one when it fails is nothing."""
     import duckdb
 
     if db.is_dir() or not db.parent.is_dir():
@@ -176,6 +248,7 @@ def _connected(db: Path) -> Iterator[DuckDBPyConnection]:
             raise CvaError(f"{db} is in use by another process{by}; close it, try again") from error
         raise CvaError(f"{db} cannot be opened: {one_line(error)}; give another --db") from error
     try:
+        _set_zone(con, timezone)
         yield con
     except BaseException as error:
         con.close()
@@ -189,7 +262,8 @@ def _connected(db: Path) -> Iterator[DuckDBPyConnection]:
 
 
 @contextmanager
-def _transaction(con: DuckDBPyConnection) -> Iterator[None]:
+def transaction(con: DuckDBPyConnection) -> Iterator[None]:
+    """All that is done within happens, or nothing."""
     con.begin()
     try:
         yield
@@ -207,22 +281,28 @@ def _set_zone(con: DuckDBPyConnection, timezone: str) -> None:
     con.execute(f"set timezone = {literal(timezone)}")  # the user's expressions go by it as well
 
 
-def _target_exists(con: DuckDBPyConnection, schema: str, table: str, allowed: bool) -> bool:
+def refuse_existing(con: DuckDBPyConnection, table: str, into: Into) -> None:
+    """Raises UsageError where the table is there and nothing says what becomes of its rows."""
+    found = _is_there(con, into.schema, table)
+    if found == "VIEW":
+        raise UsageError(f"{into.schema}.{table} is a view; drop it or give another --schema")
+    if found and not (into.replace or into.append):
+        count = rows.count_rows(con, f"{quoted(into.schema)}.{quoted(table)}")
+        raise UsageError(
+            f"{into.schema}.{table} exists and has {count:,} rows; add --replace to replace them or"
+            " --append to keep them"
+        )
+
+
+def _is_there(con: DuckDBPyConnection, schema: str, table: str) -> str | None:
+    """What the database has of that name: a table or a view."""
     found = rows.first_row(
         con,
         "select table_type from information_schema.tables where table_catalog = current_database()"
         " and lower(table_schema) = lower(?) and lower(table_name) = lower(?)",
         [schema, table],
     )
-    if found and found[0] == "VIEW":
-        raise UsageError(f"{schema}.{table} is a view; drop it or give another --schema")
-    if found and not allowed:
-        count = rows.count_rows(con, f"{quoted(schema)}.{quoted(table)}")
-        raise UsageError(
-            f"{schema}.{table} exists and has {count:,} rows; add --replace to replace them or"
-            " --append to keep them"
-        )
-    return bool(found)
+    return str(found[0]) if found else None
 
 
 def _add_columns(con: DuckDBPyConnection, target: str, relation: str, kinds: rows.Kinds) -> None:

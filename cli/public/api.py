@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.doctor.examination import Report
     from cva_sql.cli.evaluate.evaluation import Evaluation
     from cva_sql.cli.explain.explanation import Explained
+    from cva_sql.cli.load.by_preset import PresetReport
     from cva_sql.cli.load.report import LoadReport
     from cva_sql.cli.models.inventory import Model
     from cva_sql.cli.report.writing import Written
@@ -138,6 +139,41 @@ class Shop:
                 status_counts=[*status_counts, *shop.var("cva_status_counts")],
                 status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
                 options=ReadOptions(encoding, delimiter, sheet),
+            )
+
+        return self._write(load, Need.NOTHING)
+
+    def load_export(
+        self,
+        files: AnyPath | Iterable[AnyPath] = (),
+        preset: str | None = None,
+        *,
+        replace: bool = False,
+        append: bool = False,
+        decimal: str | None = None,
+        dates: str | None = None,
+        source_schema: str | None = None,
+    ) -> PresetReport:
+        """Loads a vendor's export into every raw table that it holds; all change, or none does.
+
+        `preset` is the name of a preset or a yml file of your own; without one the header of the
+        files tells. Folders are taken as the files in them. Without `files` the tables of the
+        database are the export, those of `source_schema` where several schemas have them.
+        """
+        from cva_sql.cli.load.by_preset import Overrides, find_named, load_by_preset
+        from cva_sql.cli.load.rows import asked_for
+        from cva_sql.cli.load.table import Into
+        from cva_sql.cli.shop.resolver import Need
+
+        paths = [files] if isinstance(files, (str, PathLike)) else list(files)
+        found = None if preset is None else find_named(preset)
+        overrides = Overrides(asked=asked_for(decimal, dates), source_schema=source_schema)
+
+        def load(shop: ResolvedShop) -> PresetReport:
+            schema, zone = str(shop.var("cva_raw_schema")), str(shop.var("cva_timezone"))
+            into = Into(schema, replace, append, zone)
+            return load_by_preset(
+                found, [Path(path) for path in paths], overrides, into, db=shop.db
             )
 
         return self._write(load, Need.NOTHING)

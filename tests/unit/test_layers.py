@@ -22,6 +22,7 @@ FOLDERS = {  # folder -> what it may not import
 ROOMS = (
     "shop",
     "readings",
+    "presets",
     "load",
     "init",
     "sql",

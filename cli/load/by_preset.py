@@ -1,0 +1,246 @@
+"""Loads by a preset: a vendor's export fills every raw table that it holds, all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
+from cva_sql.cli.load.inputs import Input, read_inputs, tables_of
+from cva_sql.cli.load.matching import chosen_parts, find_layouts, left_alone, recognised
+from cva_sql.cli.load.preset_source import READY, forget_last, make_source
+from cva_sql.cli.load.report import LoadReport
+from cva_sql.cli.load.rows import count_rows, first_row
+from cva_sql.cli.load.table import (
+    Into,
+    Ready,
+    Wanted,
+    check,
+    connected,
+    load_table,
+    prepare,
+    refuse_existing,
+    transaction,
+    write,
+)
+from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
+from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
+from cva_sql.cli.readings.inference import TEXT
+from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.package import raw_tables, status_meaning
+from cva_sql.cli.shop.sql_text import column_names
+from cva_sql.udfs.errors import UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+YML = (".yml", ".yaml")
+
+
+@dataclass(frozen=True)
+class PresetReport:
+    """What a preset filled: a report per table, and what is said of the whole."""
+
+    preset: str
+    said: tuple[str, ...]
+    tables: tuple[LoadReport, ...]
+
+    def as_json(self) -> str:
+        """The reports as one JSON object; money as text."""
+        return json.dumps(dataclasses.asdict(self), default=str, ensure_ascii=False)
+
+    def as_text(self) -> str:
+        """The reports for the terminal."""
+        return "\n".join([*self.said, *(report.as_text() for report in self.tables)])
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the user says beside the preset: columns, rows, and how the files are written."""
+
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    where: str | None = None
+    asked: Asked = NOTHING_ASKED
+    amount_per: str | None = None
+    status_counts: Sequence[str] = ()
+    status_cancelled: Sequence[str] = ()
+    options: ReadOptions = FOUND_OUT
+    source_schema: str | None = None
+
+
+def find_preset(name: str) -> Preset | None:
+    """The preset of that name or in that yml file; None where a file, folder or table is meant."""
+    if name in presets():
+        return presets()[name]
+    path = Path(name)
+    if path.suffix.lower() in YML and path.is_file():
+        return read_preset(path)
+    return None
+
+
+def find_named(name: str) -> Preset:
+    """The preset of that name or in that yml file; raises UsageError if there is none."""
+    preset = find_preset(name)
+    if preset is None:
+        raise UsageError(
+            f"'{shortened(name)}' is no preset; expected a yml file or {', '.join(presets())}"
+        )
+    return preset
+
+
+def is_input(name: str) -> bool:
+    """Whether the name is an export itself, whose vendor is to be recognised."""
+    return name not in raw_tables() and Path(name).exists()
+
+
+def load_any(
+    name: str,
+    paths: Sequence[Path],
+    overrides: Overrides,
+    into: Into,
+    *,
+    db: Path,
+    query: str | None,
+    lines: bool,
+) -> LoadReport | PresetReport:
+    """What was loaded into the raw table of that name, by the preset or of the export itself."""
+    preset = find_preset(name) if name not in raw_tables() else None
+    if preset is None and not is_input(name):
+        if overrides.source_schema:
+            raise UsageError("--source-schema is for a preset, e.g. cva load fivetran-shopify")
+        check_name(name)
+        return load_table(
+            name,
+            paths,
+            db=db,
+            query=query,
+            columns=overrides.columns,
+            where=overrides.where,
+            lines=lines,
+            amount_per=overrides.amount_per,
+            replace=into.replace,
+            append=into.append,
+            schema=into.schema,
+            timezone=into.timezone,
+            decimal=overrides.asked.decimal,
+            dates=overrides.asked.dates,
+            status_counts=overrides.status_counts,
+            status_cancelled=overrides.status_cancelled,
+            options=overrides.options,
+        )
+    for option, is_given in (("--query", query is not None), ("--lines", lines)):
+        if is_given:
+            raise UsageError(f"{option} is for one table; a preset says itself how it is read")
+    given = [Path(name), *paths] if preset is None else paths
+    return load_by_preset(preset, given, overrides, into, db=db)
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError unless it is the name of a raw table."""
+    if name not in raw_tables():
+        raise UsageError(
+            f"'{shortened(name)}' is not a table, a preset or a file; expected one of"
+            f" {', '.join(raw_tables())}, or a preset: {', '.join(presets())}"
+        )
+
+
+def load_by_preset(
+    preset: Preset | None,
+    paths: Sequence[Path],
+    overrides: Overrides,
+    into: Into,
+    *,
+    db: Path,
+) -> PresetReport:
+    """What the export filled; None as preset is the vendor that its headers tell.
+
+    Without `paths` the tables of `db` itself are the export. All tables change in one transaction,
+    or none does.
+    """
+    check("orders", Wanted(overrides.columns, overrides.where, False, overrides.amount_per), into)
+    with connected(db, into.timezone) as con:
+        inputs = read_inputs(con, paths, overrides.options)
+        if not paths:
+            own = con.execute("select current_database()").fetchone() or ("",)
+            inputs = tables_of(con, own[0], overrides.source_schema)
+        elif overrides.source_schema:
+            inputs = [one for one in inputs if one.name.startswith(f"{overrides.source_schema}.")]
+        said = []
+        if preset is None:
+            preset = recognised(inputs)
+            said = [f"recognised by the header: {preset.name} ({preset.title})"]
+        found = find_layouts(preset, inputs)
+        parts = chosen_parts(preset, inputs, found)
+        for part in parts:
+            refuse_existing(con, part.table, into)
+        said += [f"read from {line}" for one in inputs for line in one.said]
+        said += left_alone(preset, inputs, found)
+        said += [f"times: {preset.times}"] if preset.times else []
+        ready = []
+        for part in parts:
+            one = _prepare(con, preset, part, found, overrides, into)
+            if one is None:
+                continue
+            if part.table == "orders":
+                amount = part.amount or preset.amount
+                said += [f"amount: {amount}"] if amount else []
+                said += _cancelled(con, one.relation)
+            ready.append(_set_aside(con, one))
+        with transaction(con):
+            reports = [_write(con, one, into) for one in ready]
+    return PresetReport(preset.name, tuple(said), tuple(reports))
+
+
+def _prepare(
+    con: DuckDBPyConnection,
+    preset: Preset,
+    part: Part,
+    found: Mapping[str, Sequence[Input]],
+    overrides: Overrides,
+    into: Into,
+) -> Ready | None:
+    """The part's rows; None where the export has none for it and does not need to, as returns."""
+    made = make_source(con, preset, part, found, overrides.asked)
+    if part.table != "orders" and not count_rows(con, TEXT):
+        return None
+    known, is_of_orders = raw_tables()[part.table].columns, part.table == "orders"
+    own = {name: text for name, text in overrides.columns.items() if name in known}
+    wanted = Wanted(
+        columns={**made.columns, **own},
+        where=overrides.where if is_of_orders else None,
+        amount_per=(overrides.amount_per or made.amount_per) if is_of_orders else None,
+        asked=made.asked,
+        status_counts=overrides.status_counts if is_of_orders else (),
+        status_cancelled=overrides.status_cancelled if is_of_orders else (),
+        said=made.said,
+    )
+    names = " and ".join(dict.fromkeys(one.name for n in part.layouts for one in found[n]))
+    return prepare(con, part.table, names, wanted, into)
+
+
+def _set_aside(con: DuckDBPyConnection, ready: Ready) -> Ready:
+    """The same under a name of its own, so that the next table can be prepared."""
+    relation = f"{READY}{ready.report.table}"
+    con.execute(f"alter table {ready.relation} rename to {relation}")
+    return replace(ready, relation=f"temp.{relation}")
+
+
+def _write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
+    forget_last(con)
+    return write(con, ready, into)
+
+
+def _cancelled(con: DuckDBPyConnection, relation: str) -> list[str]:
+    """How many of the orders are cancelled, in a line if any is."""
+    if "status" not in column_names(con, f"from {relation}"):
+        return []
+    is_cancelled = f"{status_meaning('status')} = 'cancelled'"
+    count, amount = first_row(
+        con, f"select count(*), coalesce(sum(amount), 0) from {relation} where {is_cancelled}"
+    )
+    orders = f"{count:,} order{'' if count == 1 else 's'}"
+    return [f"cancelled, so no sales: {orders} of {amount:,.2f}"] if count else []
