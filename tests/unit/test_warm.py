@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,26 +14,30 @@ import duckdb
 import pytest
 
 SERVER = Path(__file__).parents[1] / "warm" / "server.py"
-CVA = ("-m", "cva_sql.cli.app")
+CVA = ("python", "-m", "cva_sql.cli.app")
 CALLS: dict[str, tuple[int, tuple[str, ...]]] = {
     "prints": (0, (*CVA, "sql", "--db", "shop.duckdb", "--json")),
     "fails": (1, (*CVA, "run", "--db", "shop.duckdb")),
     "is misused": (2, (*CVA, "run", "--no-such-option")),
-    "is dbt": (2, ("-W", "ignore", "-m", "dbt.cli.main", "parse", "--project-dir", "nowhere")),
+    "is a script": (0, ("cva", "--help")),
+    "is dbt": (2, ("python", "-W", "ignore", "-m", "dbt.cli.main", "parse", "--vars", "{")),
 }
+CLOCK = re.compile(r"\d\d:\d\d:\d\d")  # dbt says the time
+SQL = "create or replace table t as select 'é' as a, current_setting('TimeZone') as zone; from t"
 
 
 def call(arguments: tuple[str, ...], folder: Path, is_cold: str) -> tuple[int, str, str]:
+    program, *others = arguments
     done = subprocess.run(
-        [sys.executable, *arguments],
-        input="create or replace table t as select 'é' as a; from t",
+        [str(Path(sys.executable).with_name(program)), *others],
+        input=SQL,
         cwd=folder,
-        env={**os.environ, "CVA_TESTS_COLD": is_cold},
+        env={**os.environ, "TZ": "Asia/Tokyo", "CVA_TESTS_COLD": is_cold},
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, CLOCK.sub("", done.stdout), done.stderr
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -4,6 +4,8 @@
 everything with CVA_TESTS_COLD=1. Each call of a test passes through it, so it imports little.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -11,21 +13,22 @@ import socket
 import sys
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-MODULES = {"cva": "cva_sql.cli.app", "dbt": "dbt.cli.main"}
+MODULES = ("cva_sql.cli.app", "dbt.cli.main")
 
 
-def find_call(name, arguments):
+def find_call(program: str, arguments: list[str]) -> dict[str, object] | None:
     """What the server is asked for; None where it is something else, or with other options."""
-    warnings = []
-    if name == "python":
+    warnings: list[str] = []
+    module = None
+    if os.path.basename(program) == "python":  # noqa: PTH119
         while arguments[:1] == ["-W"]:
             warnings, arguments = [*warnings, arguments[1]], arguments[2:]
-        if arguments[:1] != ["-m"] or arguments[1] not in MODULES.values():
+        if arguments[:1] != ["-m"] or arguments[1] not in MODULES:
             return None
-        name, arguments = arguments[1], arguments[2:]
+        module, arguments = arguments[1], arguments[2:]
     return {
-        "module": MODULES.get(name, name),
-        "arguments": arguments,
+        "module": module,  # else it is the program, a script
+        "arguments": [program, *arguments],
         "warnings": warnings,
         "executable": f"{FOLDER}/python",
         "folder": os.getcwd(),  # noqa: PTH109
@@ -33,7 +36,7 @@ def find_call(name, arguments):
     }
 
 
-def ask(call):
+def ask(call: dict[str, object]) -> int | None:
     """The wait status of the call; None where the server leaves it to the ordinary way."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(f"{FOLDER}/socket")
@@ -45,7 +48,7 @@ def ask(call):
     return None if answer == "cold" else int(answer)
 
 
-def end_as(status):
+def end_as(status: int) -> None:
     """Ends this process as the other one ended."""
     if os.WIFSIGNALED(status):
         os.kill(os.getpid(), os.WTERMSIG(status))
@@ -54,10 +57,11 @@ def end_as(status):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    name, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]  # noqa: PTH119
-    call = None if os.environ.get("CVA_TESTS_COLD") else find_call(name, arguments)
+    # The real one of this name is beside the Python that runs this.
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119
+    program = f"{os.path.dirname(sys.executable)}/{name}"  # noqa: PTH120
+    call = None if os.environ.get("CVA_TESTS_COLD") else find_call(program, sys.argv[1:])
     status = ask(call) if call else None
     if status is not None:
         end_as(status)
-    real = os.path.join(os.path.dirname(sys.executable), name)  # noqa: PTH118, PTH120
-    os.execv(real, [real, *arguments])
+    os.execv(program, [program, *sys.argv[1:]])

@@ -10,6 +10,7 @@ whatever way, it takes the folder and every process that it started along.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -22,13 +23,16 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 STAND_INS = ("python", "cva", "dbt")
 # Taken up when Python or a library starts: with others than the server's, a fork will not do.
-FIXED = ("PYTHON", "TZ", "LANG", "LC_", "LD_", "OPENBLAS_", "MKL_", "MALLOC_", "OMP_NUM_")
+FIXED = ("PYTHON", "LANG", "LC_", "LD_", "OPENBLAS_", "MKL_", "MALLOC_", "OMP_NUM_")
 # Not onnxruntime: it starts a thread of its own, for which a fork would wait for ever at its end.
 # Trees before lightgbm: they set how its threads wait.
 MODULES = (
@@ -83,18 +87,20 @@ def warm_up() -> None:
     import dbt.deprecations
     from dbt.adapters.factory import reset_adapters
     from dbt.cli.main import dbtRunner
-    from dbt_common.events.event_manager_client import cleanup_event_logger
+    from dbt_common.events.event_manager_client import get_event_manager
 
     from cva_sql.cli.shop.package import project_dir
 
+    loggers = [*get_event_manager().loggers]
     with tempfile.TemporaryDirectory() as folder:
         options = ["--project-dir", str(project_dir()), "--profiles-dir", str(project_dir())]
         options += ["--target-path", folder, "--log-path", folder]
         # Not dbt's static parser: its threads would be missing in a fork.
         dbtRunner().invoke(["--quiet", "--no-static-parser", "parse", *options])
-    reset_adapters()
-    cleanup_event_logger()
-    dbt.deprecations.reset_deprecations()
+    reset_adapters()  # type: ignore[no-untyped-call]
+    get_event_manager().loggers[:] = loggers
+    get_event_manager().callbacks.clear()
+    dbt.deprecations.reset_deprecations()  # type: ignore[no-untyped-call]
     gc.collect()
     gc.freeze()
 
@@ -102,9 +108,11 @@ def warm_up() -> None:
 def wait_for_call(connection: socket.socket) -> dict[str, Any]:
     """Forks once more: returns in the call, and in its parent tells the client how it ended."""
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
-    with connection.makefile("rb") as file:
-        text = file.readline()
-    call: dict[str, Any] = json.loads(text) if text.endswith(b"\n") else sys.exit()
+    with connection.makefile("rb") as lines:
+        text = lines.readline()
+    if not text.endswith(b"\n"):  # the client was killed
+        os._exit(0)
+    call: dict[str, Any] = json.loads(text)
     if fixed(call["environment"]) != fixed(os.environ):
         connection.sendall(b"cold")
         os._exit(0)
@@ -126,12 +134,12 @@ def wait_for_call(connection: socket.socket) -> dict[str, Any]:
     os._exit(0)
 
 
-def fixed(environment: Any) -> dict[str, str]:
+def fixed(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(FIXED)}
 
 
 def run(call: dict[str, Any]) -> None:
-    """Makes this process the one that the client would have been, and runs the module."""
+    """Makes this process the one that the client would have been, and runs it."""
     import random
 
     import numpy as np
@@ -140,8 +148,9 @@ def run(call: dict[str, Any]) -> None:
     os.chdir(call["folder"])
     os.environ.clear()
     os.environ.update(call["environment"])
+    time.tzset()
     sys.executable = call["executable"]
-    sys.argv = [call["executable"], *call["arguments"]]
+    sys.argv = call["arguments"]
     sys.path[0] = call["folder"]
     for action in call["warnings"]:
         warnings.simplefilter(action)
@@ -149,7 +158,25 @@ def run(call: dict[str, Any]) -> None:
     np.random.seed()
     reset_invocation_id()
     importlib.invalidate_caches()
-    runpy.run_module(call["module"], run_name="__main__", alter_sys=True)
+    try:
+        if call["module"]:
+            runpy.run_module(call["module"], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            end(ended.code or 0)
+        raise
+    end(0)
+
+
+def end(exit_code: int) -> None:
+    """Ends as Python does, without freeing every object first: that took half of a short call."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":
