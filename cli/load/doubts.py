@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ABSURD_SHARE = 0.01  # of all orders,
 ABSURD_TIMES = 100  # and so many times the mean: hardly one person
 MOST_NAMED = 3
+ZERO_QUERY = "is_zero_nobody_query"
 ENOUGH_ORDERS = 100  # below it, customers with one order each are no surprise
 
 
@@ -85,11 +86,14 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
 
 
 def _say_guests(con: DuckDBPyConnection, relation: str) -> list[str]:
-    """The customer 0, who is nobody where several orders share it, as staging has it."""
+    """The customer 0, where staging takes it for nobody."""
     orders, spend = rows.first_row(
         con, f"select count(*), coalesce(sum(amount), 0) from {relation} where customer_id = '0'"
     )
-    return [f"customer_id 0: {_orders(orders)} of {spend:,.2f}, of nobody"] if orders > 1 else []
+    ids = f"(select customer_id as id from {relation})"
+    if orders < 2 or not rows.first_row(con, macro_value("casts.sql", ZERO_QUERY, ids))[0]:
+        return []
+    return [f"customer_id 0: {_orders(orders)} of {spend:,.2f}, of nobody"]
 
 
 def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:

@@ -81,6 +81,20 @@ try_cast({{ text }} as boolean)
 {%- endmacro %}
 
 
+{#- A query over a relation of the customer `id` of each order: whether the customer 0 is nobody, as the
+    guests of some shops are. Several orders share it, and it is not just the first of ids that count
+    people from 0 on. -#}
+{% macro is_zero_nobody_query(ids) -%}
+select
+    coalesce(max(case when id = '0' then n end), 0) > 1
+    and not (
+        max(try_cast(id as bigint)) = count(*) - 1
+        and max(case when id = '0' then n end) <= max(case when id <> '0' then n end)
+    ) as is_nobody
+from (select id, count(*) as n from {{ ids }} where id is not null group by id) as counted
+{%- endmacro %}
+
+
 {#- A text as a time of the shop's zone. DuckDB's own cast drops an offset without a word. -#}
 {% macro read_time(text) -%}
 {%- set like = cva.time_patterns() -%}

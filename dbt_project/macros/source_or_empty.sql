@@ -15,10 +15,10 @@
 {#- Orders as `source_or_empty` gives them, their amount being what `cva_spend` says. Parts that a row has
     not count as 0 in it; an order without an amount stays without. -#}
 {% macro orders_with_spend() %}
-{%- if var('cva_spend') | string | trim == 'amount' -%}
+{%- set spend = cva.checked_expression(var('cva_spend'), 'cva_spend') -%}
+{%- if spend | trim == 'amount' -%}
 {{ cva.source_or_empty('orders') }}
 {%- else -%}
-{%- set spend = cva.checked_expression(var('cva_spend'), 'cva_spend') -%}
 {%- set columns = cva.raw_tables().orders.columns -%}
 select
     {%- for name, spec in columns.items() %}
@@ -47,16 +47,18 @@ from (
 {% endmacro %}
 
 
-{#- Whether the customer 0 is nobody: several orders share it, as the guests' orders of some shops do. -#}
+{#- Whether the customer 0 is nobody, see `is_zero_nobody_query`. -#}
 {% macro is_zero_nobody() %}
 {% set relation = cva.source_relation('orders') if execute else none %}
 {% if relation is none or 'customer_id' not in cva.raw_expressions('orders', relation) %}
     {{ return(false) }}
 {% endif %}
-{% set id = cva.raw_value('orders', relation, 'customer_id') %}
-{{ return(run_query(
-    'select count(*) from (select ' ~ id ~ ' as id from ' ~ relation ~ ") as ids where id = '0'"
-).rows[0][0] > 1) }}
+{% set ids = '(select ' ~ cva.raw_value('orders', relation, 'customer_id') ~ ' as id from ' ~ relation ~ ')' %}
+{#- Most shops have no customer 0: only then all of them are counted. -#}
+{% if run_query('select count(*) from ' ~ ids ~ " as ids where id = '0'").rows[0][0] < 2 %}
+    {{ return(false) }}
+{% endif %}
+{{ return(run_query(cva.is_zero_nobody_query(ids ~ ' as ids')).rows[0][0]) }}
 {% endmacro %}
 
 

@@ -125,7 +125,7 @@ def test_each_kind_of_bad_row_is_counted_by_its_reason(lines: Lines, rows: Query
     assert added["order_items", "quantity_too_large"] == 20
     assert added["returns", "customer_unknown"] == 1
     assert added["returns", "refund_amount_unreadable"] == 3
-    assert added["reviews", "customer_unknown"] == 7
+    assert added["reviews", "reviewed_at_missing"] == 7
 
 
 def test_untouched_customers_keep_their_order_and_their_total(lines: Lines, rows: Query) -> None:

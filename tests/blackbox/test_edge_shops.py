@@ -15,6 +15,7 @@ from cva_sql.cli.shop.package import canonical_tables
 
 SQL_TYPES = {
     "id": "varchar",
+    "person": "varchar",
     "text": "varchar",
     "money": "decimal(18, 4)",
     "time": "timestamp",

@@ -20,7 +20,7 @@ insert into raw.orders values
     ('o1', 'returns', '2024-01-01', 20), ('o2', 'keeps', '2024-01-02', 10),
     ('o3', 'keeps', '2024-01-02', 30), ('o4', 'keeps', '2024-01-01', 50);
 create table raw.returns (order_id varchar, returned_at timestamp, refund_amount decimal(18, 4));
-insert into raw.returns values ('o1', '2024-01-03', 5);
+insert into raw.returns values ('o1', '2024-01-02', 5);
 """
 
 

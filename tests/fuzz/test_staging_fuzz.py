@@ -34,7 +34,7 @@ TABLES = canonical_tables()
 # what is left.
 TYPINGS: dict[str, dict[str, str]] = {
     "text": dict.fromkeys(
-        ("id", "money", "time", "number", "integer", "text", "flag"), "varchar"
+        ("id", "person", "money", "time", "number", "integer", "text", "flag"), "varchar"
     ),
     "natural": {
         "id": "bigint", "money": "decimal(18, 4)", "time": "timestamp", "number": "double",
@@ -49,6 +49,8 @@ TYPINGS: dict[str, dict[str, str]] = {
         "integer": "decimal(20, 2)", "text": "blob", "flag": "double",
     },
 }  # fmt: skip
+for kinds in TYPINGS.values():
+    kinds["person"] = kinds["id"]
 # In "text" some columns are named so that they have to be mapped.
 ODD_NAMES = {
     "order_id": "order",
@@ -93,7 +95,7 @@ def values(kind: str) -> st.SearchStrategy[str | None]:
         "time": ["2024-01-01 10:00:00", "2025-05-31"], "number": ["1", "5"],
         "integer": ["1", "5"],
         "text": ["EUR", "web"], "flag": ["true", "0"],
-    }[kind]  # fmt: skip
+    }["id" if kind == "person" else kind]  # fmt: skip
     of_kind, anything = [None, *OF_KIND.get(kind, TEXTS)], [*TEXTS, *NUMBERS, *TIMES]
     return st.one_of(
         st.sampled_from(usual),

@@ -36,6 +36,12 @@ def test_a_customer_per_order_is_said(tmp_path: Path) -> None:
     assert line.startswith("customer_id: each has one order; is it an id of the order?")
 
 
+def test_the_customer_0_is_nobody_unless_ids_count_people_from_0_on(tmp_path: Path) -> None:
+    assert said(tmp_path, ["0", "0", "7", "9"]) == ("customer_id 0: 2 orders of 20.00, of nobody",)
+    (tmp_path / "shop.duckdb").unlink()
+    assert said(tmp_path, ["0", "0", "1", "1", "2", "2"]) == ()
+
+
 def test_an_ordinary_shop_is_no_doubt(tmp_path: Path) -> None:
     assert said(tmp_path, [f"c{n % 40}" for n in range(200)]) == ()
 
