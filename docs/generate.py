@@ -19,6 +19,7 @@ import yaml
 
 from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
+from cva_sql.cli.presets.preset import presets
 from cva_sql.cli.shop import package
 from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.models_onnx.value.training import runs as training_runs
@@ -143,6 +144,35 @@ def readme(text: str) -> str:
     if not (mark and end):
         raise SystemExit("README.md has lost its comments <!-- marts --> and <!-- /marts -->")
     return head + mark + rows + end + tail
+
+
+def presets_page(text: str) -> str:
+    """docs/presets.md with its table of presets written anew."""
+    head = ("name", "export", "fills", "amount", "cancelled", "trials", "times")
+    rows = (
+        (
+            f"`{preset.name}`",
+            f"{preset.title}: {preset.export}",
+            ", ".join(dict.fromkeys(part.table for part in preset.parts)),
+            preset.amount,
+            conditions(part.cancelled for part in preset.parts),
+            conditions(part.test for part in preset.parts if part.table == "orders"),
+            preset.times,
+        )
+        for preset in presets().values()
+    )
+    before, mark, rest = text.partition("<!-- presets -->\n")
+    _, end, after = rest.partition("<!-- /presets -->")
+    if not (mark and end):
+        raise SystemExit(
+            "docs/presets.md has lost its comments <!-- presets --> and <!-- /presets -->"
+        )
+    return before + mark + table(head, rows) + end + after
+
+
+def conditions(texts: Iterable[str | None]) -> str:
+    """SQL conditions of a preset, each once."""
+    return ", ".join(f"`{' '.join(text.split())}`" for text in dict.fromkeys(texts) if text)
 
 
 def page(title: str, *parts: str) -> str:
@@ -294,6 +324,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for path, made in (
         (MODELS / "marts" / "exposures.yml", exposures),
         (ROOT / "README.md", readme),
+        (ROOT / "docs" / "presets.md", presets_page),
     ):
         yield path, made(path.read_text(encoding="utf-8"))
     pages = {

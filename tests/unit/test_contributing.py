@@ -17,6 +17,7 @@ MOST = {
     "A member of the value model": 2,
     "A mart": 2,
     "A mart with a model of its own": 4,
+    "A preset": 2,
 }
 
 
