@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.inputs import Input, read_inputs, tables_of
 from cva_sql.cli.load.matching import chosen_parts, find_layouts, left_alone, recognised
-from cva_sql.cli.load.preset_source import READY, forget_last, make_source
+from cva_sql.cli.load.preset_source import READY, forget_last, make_part
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.rows import count_rows, first_row
 from cva_sql.cli.load.table import (
@@ -20,11 +21,9 @@ from cva_sql.cli.load.table import (
     Ready,
     Wanted,
     check,
-    connected,
     load_table,
     prepare,
     refuse_existing,
-    transaction,
     write,
 )
 from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
@@ -163,12 +162,7 @@ def load_by_preset(
     """
     check("orders", Wanted(overrides.columns, overrides.where, False, overrides.amount_per), into)
     with connected(db, into.timezone) as con:
-        inputs = read_inputs(con, paths, overrides.options)
-        if not paths:
-            own = con.execute("select current_database()").fetchone() or ("",)
-            inputs = tables_of(con, own[0], overrides.source_schema)
-        elif overrides.source_schema:
-            inputs = [one for one in inputs if one.name.startswith(f"{overrides.source_schema}.")]
+        inputs = _inputs(con, paths, overrides)
         said = []
         if preset is None:
             preset = recognised(inputs)
@@ -195,6 +189,16 @@ def load_by_preset(
     return PresetReport(preset.name, tuple(said), tuple(reports))
 
 
+def _inputs(con: DuckDBPyConnection, paths: Sequence[Path], overrides: Overrides) -> list[Input]:
+    """What was given; the tables of the shop's own database where nothing was."""
+    schema = overrides.source_schema
+    if not paths:
+        own = con.execute("select current_database()").fetchone() or ("",)
+        return tables_of(con, own[0], schema)
+    inputs = read_inputs(con, paths, overrides.options)
+    return [one for one in inputs if not schema or one.name.startswith(f"{schema}.")]
+
+
 def _prepare(
     con: DuckDBPyConnection,
     preset: Preset,
@@ -204,7 +208,7 @@ def _prepare(
     into: Into,
 ) -> Ready | None:
     """The part's rows; None where the export has none for it and does not need to, as returns."""
-    made = make_source(con, preset, part, found, overrides.asked)
+    made = make_part(con, preset, part, found, overrides.asked)
     if part.table != "orders" and not count_rows(con, TEXT):
         return None
     known, is_of_orders = raw_tables()[part.table].columns, part.table == "orders"

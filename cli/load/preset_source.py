@@ -13,7 +13,7 @@ from cva_sql.cli.load.inputs import (
     take_input,
 )
 from cva_sql.cli.load.matching import find_layouts
-from cva_sql.cli.load.rows import SOURCE
+from cva_sql.cli.load.rows import SOURCE, count_rows
 from cva_sql.cli.load.source import has_texts
 from cva_sql.cli.presets.preset import NAMED, Part, Preset
 from cva_sql.cli.presets.recognition import recognise
@@ -40,7 +40,7 @@ class Made:
     said: tuple[str, ...]
 
 
-def make_source(
+def make_part(
     con: DuckDBPyConnection,
     preset: Preset,
     part: Part,
@@ -64,20 +64,17 @@ def make_source(
             bind(
                 con, f"{preset.name}: {key} of {part.table}", f"select ({condition}) {rows}", names
             )
-    kept = f"where ({part.where})" if part.where else ""
-    said = []
-    if part.test:
-        tests = con.execute(
-            f"select count(*) from (select * {rows} {kept}) where ({part.test})"
-        ).fetchone()
-        if tests and tests[0]:
-            noun = part.table.replace("_", " ")
-            said.append(f"left out as trials: {tests[0]:,} {noun[:-1] if tests[0] == 1 else noun}")
-        kept = f"where ({part.where or 'true'}) and not coalesce(({part.test}), false)"
-    is_plain = part.select in made
-    select = f"select *{_left_out(con, part, columns, names)} {rows} {kept}"
-    select += _one_per_key(part, columns)
-    con.execute(f"create temp {'view' if is_plain else 'table'} cva_text as {select}")
+    kept, said = _kept_rows(con, part, rows)
+    first_of_each = _one_per_key(part, columns)
+    used = set[str]().union(*(find_columns(con, value, names) for value in columns.values()))
+    taken = f"*{_left_out(part, columns, names, used)}"
+    if first_of_each:
+        taken = ", ".join(quoted(name) for name in names if name in used)
+    is_view = part.select in made and not first_of_each  # what is dear is not to be done each time
+    con.execute(
+        f"create temp {'view' if is_view else 'table'} cva_text as"
+        f" select {taken} {rows} {kept}{first_of_each}"
+    )
     typed = all(one.is_typed for name in part.layouts for one in found[name])
     return Made(
         columns=columns,
@@ -86,8 +83,20 @@ def make_source(
             asked.decimal or preset.decimal or ("point" if typed else None),
             asked.dates or preset.dates or ("ymd" if typed else None),
         ),
-        said=tuple(said),
+        said=said,
     )
+
+
+def _kept_rows(con: DuckDBPyConnection, part: Part, rows: str) -> tuple[str, tuple[str, ...]]:
+    """SQL: which of the rows are taken; and what is to be said of the trials that are not."""
+    kept = f"where ({part.where})" if part.where else ""
+    if not part.test:
+        return kept, ()
+    count = count_rows(con, f"(select * {rows} {kept}) where ({part.test})")
+    noun = part.table.replace("_", " ")
+    said = f"left out as trials: {count:,} {noun[:-1] if count == 1 else noun}"
+    condition = f"({part.where or 'true'}) and not coalesce(({part.test}), false)"
+    return f"where {condition}", (said,) if count else ()
 
 
 def preset_of(con: DuckDBPyConnection, table: str, source: str, asked: Asked) -> Made | None:
@@ -112,7 +121,7 @@ def preset_of(con: DuckDBPyConnection, table: str, source: str, asked: Asked) ->
             f"{source} is {preset.title}'s {' and '.join(found)}, which does not fill {table} by"
             f" itself; load the whole export: cva load {preset.name} FOLDER"
         )
-    made = make_source(con, preset, part, found, asked)
+    made = make_part(con, preset, part, found, asked)
     others = [p.table for p in preset.parts_of(set(found)) if p.table != table]
     more = f"; for its {' and '.join(others)} as well: cva load {preset.name}" if others else ""
     said = f"recognised by the header: {preset.name} ({preset.title}){more}"
@@ -196,11 +205,8 @@ def _one_per_key(part: Part, columns: Mapping[str, str]) -> str:
     return f" qualify row_number() over (partition by ({columns[table.key[0]]}) order by {by}) = 1"
 
 
-def _left_out(
-    con: DuckDBPyConnection, part: Part, columns: Mapping[str, str], names: list[str]
-) -> str:
+def _left_out(part: Part, columns: Mapping[str, str], names: list[str], used: set[str]) -> str:
     """SQL: without the columns that are called like one of the table's and mean something else."""
-    used = set().union(*(find_columns(con, value, names) for value in columns.values()))
     known = raw_tables()[part.table].columns.keys() - columns.keys()
     left = [quoted(name) for name in names if name.lower() in known and name not in used]
     return f" exclude ({', '.join(left)})" if left else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
@@ -22,7 +21,7 @@ from cva_sql.cli.load.upsert import newest_versions, upsert
 from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.package import raw_tables
-from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import column_names, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -222,63 +221,6 @@ def _check_expressions(columns: Mapping[str, str], where: str | None) -> None:
         check_expression(expression, f"--column {name}")
     if where is not None:
         check_expression(where, "--where")
-
-
-@contextmanager
-def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
-    """A connection that writes the database; what is left of a new one when it fails is nothing."""
-    import duckdb
-
-    if db.is_dir() or not db.parent.is_dir():
-        raise UsageError(f"--db {db}: expected a file in a folder that exists")
-    existed = db.exists()
-    # Attached as what it has to be: connect() would look into the file, keep nothing if it is a
-    # CSV, and fetch an extension over the network if it is SQLite.
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
-    name = quoted("shop" if db.stem in ("memory", "system", "temp") else db.stem)
-    try:
-        con.execute(f"set temp_directory = {literal(f'{db}.tmp')}")
-        con.execute(f"attach {literal(str(db.resolve()))} as {name} (type duckdb)")
-        con.execute(f"use {name}")
-    except duckdb.Error as error:
-        con.close()
-        if "lock" in str(error):
-            holder = re.search(r"PID \d+", str(error))
-            by = f" ({holder[0]})" if holder else ""
-            raise CvaError(f"{db} is in use by another process{by}; close it, try again") from error
-        raise CvaError(f"{db} cannot be opened: {one_line(error)}; give another --db") from error
-    try:
-        _set_zone(con, timezone)
-        yield con
-    except BaseException as error:
-        con.close()
-        if not existed:  # leave no empty database behind
-            db.unlink(missing_ok=True)
-            db.with_name(f"{db.name}.wal").unlink(missing_ok=True)
-        if isinstance(error, duckdb.Error):
-            raise CvaError(f"{db}: {one_line(error)}") from error
-        raise
-    con.close()
-
-
-@contextmanager
-def transaction(con: DuckDBPyConnection) -> Iterator[None]:
-    """All that is done within happens, or nothing."""
-    con.begin()
-    try:
-        yield
-    except BaseException:
-        con.rollback()
-        raise
-    con.commit()
-
-
-def _set_zone(con: DuckDBPyConnection, timezone: str) -> None:
-    if not rows.first_row(con, "select 1 from pg_timezone_names() where name = ?", [timezone]):
-        raise UsageError(
-            f"--timezone {shortened(timezone)} is unknown; expected a name like Europe/Berlin"
-        )
-    con.execute(f"set timezone = {literal(timezone)}")  # the user's expressions go by it as well
 
 
 def refuse_existing(con: DuckDBPyConnection, table: str, into: Into) -> None:

@@ -49,6 +49,7 @@ def test_the_wheel_holds_exactly_the_packages_files(installed: Any) -> None:
         "cva_sql/cli/report/template.html",
         "cva_sql/cli/init/templates/gitignore",
         "cva_sql/cli/init/templates/profiles.yml",
+        "cva_sql/cli/presets/shopify.yml",
     } <= ours
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
