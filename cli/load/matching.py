@@ -110,4 +110,7 @@ def left_alone(
         if one not in taken and not one.problem and one.relation.startswith("temp.")
     ]
     said = [f"not needed: {', '.join(left)}"] if left else []
-    return said + [f"left alone: {one.problem}" for one in inputs if one.problem]
+    for one in (one for one in inputs if one.problem):
+        why = shortened(one.problem.removeprefix(one.name).strip(": "))
+        said.append(f"left alone: {Path(one.name).name}: {why}")
+    return said

@@ -571,8 +571,8 @@ def test_olist_counts_people_and_payments(db: Path, tmp_path: Path) -> None:
     said = load(db, "olist", olist(tmp_path / "olist"))
     assert sales(db) == (2, 1, 161.58, 1)
     assert rows(db, "select product_id, category from raw.products") == [("p1", "health_beauty")]
-    assert rows(db, "select order_id, rating, reviewed_at::varchar, body from raw.reviews") == [
-        ("o1", 5, "2017-02-02 11:00:00", "Ótimo, chegou cedo")
+    assert rows(db, "select customer_id, rating, reviewed_at::varchar, body from raw.reviews") == [
+        ("ana", 5, "2017-02-02 11:00:00", "Ótimo, chegou cedo")
     ]
     assert "README.md" in said
 
