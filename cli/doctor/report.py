@@ -9,7 +9,8 @@ from cva_sql.cli.doctor.examination import Report
 
 if TYPE_CHECKING:
     from cva_sql.cli.doctor.machine import ValueState
-    from cva_sql.cli.doctor.tables import Findings, Outliers, Table
+    from cva_sql.cli.doctor.orders import Outliers
+    from cva_sql.cli.doctor.tables import Findings, Table
 
 
 def describe(report: Report) -> Iterator[str]:
@@ -60,7 +61,7 @@ def _describe_findings(findings: Findings) -> Iterator[str]:
     if absent:
         yield f"not there: {', '.join(absent)}"
     if findings.unknown_statuses:
-        from cva_sql.cli.doctor.tables import NAMED
+        from cva_sql.cli.doctor.orders import NAMED
 
         named = [f"{name!r} ({count:,})" for name, count in findings.unknown_statuses.items()]
         more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
@@ -104,7 +105,7 @@ def _describe_table(table: Table, counted: str) -> Iterator[str]:
 
 def _describe_outliers(outliers: Outliers) -> Iterator[str]:
     from cva_sql.cli.doctor.advice import count_of
-    from cva_sql.cli.doctor.tables import DEVIATIONS, FACTOR
+    from cva_sql.cli.doctor.orders import DEVIATIONS, FACTOR
 
     yield (
         f"outliers: {count_of(outliers.count, 'order')} above {outliers.limit:,.2f} (log amount "
