@@ -174,7 +174,7 @@ def test_load_knows_the_table(new: NewTable) -> None:
     assert "without opened_at: 1 ticket" in new.loaded
     assert "could not be read: replies 1 value, e.g. '1.5'" in new.loaded
     said = new.call("cva_sql.cli.app", "load", "calls", "tickets.csv", fails=True)
-    assert "'calls' is not a table; expected one of tickets, orders" in said
+    assert "'calls' is not a table, a preset or a file; expected one of tickets, orders" in said
 
 
 def test_rejects_account_for_its_rows(new: NewTable) -> None:
