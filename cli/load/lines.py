@@ -153,12 +153,12 @@ def _identity(con: DuckDBPyConnection) -> str:
 
 
 def _fill_from_other_lines(con: DuckDBPyConnection) -> None:
-    """Customer, currency and store of a line that leaves them blank, where its order has one alone.
+    """What a line leaves blank of customer, store, currency and status, where its order has one.
 
     Exports often write what is the order's on its first line only.
     """
     names = column_names(con, f"from {rows.READ}")
-    blank = [n for n in ("store", "customer_id", "currency") if n in names]
+    blank = [n for n in ("store", "customer_id", "currency", "status") if n in names]
     counted = ", ".join(f"count(*) - count({name})" for name in blank)
     found = rows.first_row(con, f"select {counted} from {rows.READ} where order_id is not null")
     for name, missing in zip(blank, found, strict=True):

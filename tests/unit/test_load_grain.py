@@ -67,6 +67,15 @@ def test_what_is_blank_after_the_first_line_is_the_orders(tmp_path: Path) -> Non
     ]
 
 
+def test_a_cancelled_order_stays_so_where_its_other_lines_have_no_status(tmp_path: Path) -> None:
+    text = f"{HEAD},status\n#1,a,2024-01-02,100,voided\n#1,a,,,\n#2,b,2024-01-03,20,paid\n#2,b,,,\n"
+    load(tmp_path, text)
+    assert loaded(tmp_path, "order_id, amount, status") == [
+        ("#1", 100, "voided"),
+        ("#2", 20, "paid"),
+    ]
+
+
 def test_quantity_times_price_is_the_lines_though_it_repeats(tmp_path: Path) -> None:
     text = (
         f"{HEAD},quantity,unit price\n1,a,2024-01-02,10,2,5\n1,a,2024-01-02,10,1,10\n"
