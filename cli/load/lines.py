@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.report import Lines
 from cva_sql.cli.shop.column_meanings import column_score
-from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value
+from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value, raw_tables
 from cva_sql.cli.shop.sql_text import column_names, has_name, quoted
 from cva_sql.udfs.errors import UsageError
 
@@ -21,8 +20,6 @@ REPEATED = 0.99  # share of orders whose lines have one value: from here on it i
 DIFFERING = 0.10  # below it, it is the line's; in between nobody can tell
 NAMED = 0.85  # how well a column's name has to fit to be the quantity or the price
 ORDER, LINE = "order", "line"
-IDENTITY = ("order_id", "store", "customer_id")
-MONEY = ("amount", "discount_amount", "tax_amount", "shipping_amount")
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,19 @@ def orders_from_rows(
     """
     _fill_from_other_lines(con)
     found = grain_of(con, "amount")
-    per = amount_per or (LINE if _is_line_total(con, source) else found.per)
-    if not found.several:
-        per = per or LINE
-    elif amount_per is None:
-        _refuse_doubt(con, found, per, lines)
-    if not lines and amount_per is None and not (found.several and found.blanks):
+    per = amount_per or LINE
+    if found.several and amount_per is None:
+        per = _grain_told(con, found, source, lines)
+    if not lines and amount_per is None and not found.blanks:
         return None
-    return _sum_lines(con, per or LINE)
+    return _sum_lines(con, per)
 
 
-def _refuse_doubt(con: DuckDBPyConnection, found: Grain, per: str | None, lines: bool) -> None:
-    if (per == LINE and lines) or (per == ORDER and not lines):
-        return
+def _grain_told(con: DuckDBPyConnection, found: Grain, source: LoadedFrom, lines: bool) -> str:
+    """Whose the amount is by the rows; a UsageError where they do not tell or `lines` differs."""
+    per = LINE if _is_line_total(con, source) else found.per
+    if per == (LINE if lines else ORDER):
+        return per
     once, summed = totals_of_both(con)
     options = f"--amount-per order ({once:,.2f} in all) or --amount-per line ({summed:,.2f})"
     orders = f"{found.several:,} orders are on several rows"
@@ -148,8 +145,12 @@ def _meaning(names: list[str], column: str) -> str | None:
 
 
 def _identity(con: DuckDBPyConnection) -> str:
-    names = column_names(con, f"from {rows.READ}")
-    return ", ".join(name for name in IDENTITY if name in names)
+    return ", ".join(_identity_names(column_names(con, f"from {rows.READ}")))
+
+
+def _identity_names(names: list[str]) -> list[str]:
+    """The columns by which a row is of one order or of another."""
+    return [name for name in raw_tables()["orders"].key if name in names]
 
 
 def _fill_from_other_lines(con: DuckDBPyConnection) -> None:
@@ -174,7 +175,7 @@ def _fill_from_other_lines(con: DuckDBPyConnection) -> None:
 def _sum_lines(con: DuckDBPyConnection, per: str) -> Lines:
     """What became of the order lines of READ; makes SUMMED, one row per order."""
     names = column_names(con, f"from {rows.READ}")
-    by = [name for name in (*IDENTITY, "currency") if name in names]
+    by = [*_identity_names(names), *(name for name in names if name == "currency")]
     live, cancelled = _live_lines(con, names, ", ".join(by))
     values = {name: _value_of_lines(con, name, per) for name in names if name not in by}
     listed = ", ".join(values.get(name, name) for name in names)
@@ -192,7 +193,7 @@ def _sum_lines(con: DuckDBPyConnection, per: str) -> Lines:
 
 def _value_of_lines(con: DuckDBPyConnection, name: str, per: str) -> str:
     """SQL: what an order has of a column whose lines are grouped."""
-    if name in MONEY:
+    if raw_tables()["orders"].columns[name][0] == "money":
         own = per if name == "amount" else grain_of(con, name).per or per
         total = f"sum({name}) filter (counts)" if own == LINE else f"max({name})"
         return f"try_cast({total} as {rows.sql_type('money')}) as {name}"
@@ -232,5 +233,5 @@ def refuse_amount_per(table: str, amount_per: str | None) -> None:
         return
     if table != "orders":
         raise UsageError(f"--amount-per is for orders, not {table}; leave it out")
-    if not re.fullmatch(f"{ORDER}|{LINE}", amount_per):
+    if amount_per not in (ORDER, LINE):
         raise UsageError(f"--amount-per {amount_per}: expected order or line")

@@ -132,6 +132,15 @@ def test_a_discount_may_be_the_orders_where_the_amount_is_the_lines(tmp_path: Pa
     assert loaded(tmp_path, "amount, discount_amount") == [(11, 1), (30, 3)]
 
 
+def test_what_went_back_of_the_lines_is_summed_as_other_money_is(tmp_path: Path) -> None:
+    text = (
+        f"{HEAD},refunded_amount\n1,a,2024-01-02,10,4\n1,a,2024-01-02,20,6\n"
+        "2,b,2024-01-03,5,\n2,b,2024-01-03,6,1\n"
+    )
+    load(tmp_path, text, lines=True)
+    assert loaded(tmp_path, "amount, refunded_amount") == [(11, 1), (30, 10)]
+
+
 def test_a_cancelled_line_takes_off_itself(tmp_path: Path) -> None:
     text = (
         f"{HEAD},status\n1,a,2024-01-02,10,shipped\n1,a,2024-01-02,20,cancelled\n1,a,2024-01-02,30,shipped\n"
