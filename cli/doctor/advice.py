@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import literal
 from cva_sql.udfs.places import models_beside
@@ -45,11 +46,6 @@ def advise(shop: ResolvedShop, model: ValueState, findings: Findings) -> Iterato
     yield from _about_late_tables(shop, findings)
     yield from _about_model(shop, model, newest)
     yield from _about_build(shop, model, findings, newest)
-
-
-def count_of(number: int, noun: str) -> str:
-    """`1 order`, `2 orders`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _cva(shop: ResolvedShop, command: str, **variables: object) -> str:

@@ -104,8 +104,8 @@ def _describe_table(table: Table, counted: str) -> Iterator[str]:
 
 
 def _describe_outliers(outliers: Outliers) -> Iterator[str]:
-    from cva_sql.cli.doctor.advice import count_of
     from cva_sql.cli.doctor.orders import DEVIATIONS, FACTOR
+    from cva_sql.cli.shop.progress import count_of
 
     yield (
         f"outliers: {count_of(outliers.count, 'order')} above {outliers.limit:,.2f} (log amount "

@@ -31,6 +31,7 @@ from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import raw_tables, status_meaning
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import column_names
 from cva_sql.udfs.errors import UsageError
 
@@ -246,5 +247,5 @@ def _cancelled(con: DuckDBPyConnection, relation: str) -> list[str]:
     count, amount = first_row(
         con, f"select count(*), coalesce(sum(amount), 0) from {relation} where {is_cancelled}"
     )
-    orders = f"{count:,} order{'' if count == 1 else 's'}"
-    return [f"cancelled, so no sales: {orders} of {amount:,.2f}"] if count else []
+    said = f"cancelled, so no sales: {count_of(count, 'order')} of {amount:,.2f}"
+    return [said] if count else []

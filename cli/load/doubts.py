@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import column_names
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
     negative, back = rows.first_row(
         con, f"select count(*), -sum(amount) from {relation} where amount < 0"
     )
-    said = (
-        [f"below 0, and counted as returns: {_orders(negative)} of {back:,.2f}"] if negative else []
-    )
+    said = []
+    if negative:
+        said.append(
+            f"below 0, and counted as returns: {count_of(negative, 'order')} of {back:,.2f}"
+        )
     if "status" not in names:
         return tuple(said)
     amount = "refunded_amount" if "refunded_amount" in names else "null"
@@ -53,18 +56,15 @@ def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
     if whole:
         dated = "updated_at" if "updated_at" in names else "the order's own date"
         said.append(
-            f"refunded by their status, and counted as returns on {dated}: {_orders(whole)}"
+            f"refunded by their status, and counted as returns on {dated}:"
+            f" {count_of(whole, 'order')}"
         )
     if partial:
         said.append(
-            f"refunded in part, of which nothing is known: {_orders(partial)}; load what went back:"
-            " --column refunded_amount=…, or a table returns"
+            f"refunded in part, of which nothing is known: {count_of(partial, 'order')};"
+            " load what went back: --column refunded_amount=…, or a table returns"
         )
     return tuple(said)
-
-
-def _orders(number: int) -> str:
-    return f"{number:,} order{'' if number == 1 else 's'}"
 
 
 def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
@@ -93,7 +93,7 @@ def _say_guests(con: DuckDBPyConnection, relation: str) -> list[str]:
     ids = f"(select customer_id as id from {relation})"
     if orders < 2 or not rows.first_row(con, macro_value("casts.sql", ZERO_QUERY, ids))[0]:
         return []
-    return [f"customer_id 0: {_orders(orders)} of {spend:,.2f}, of nobody"]
+    return [f"customer_id 0: {count_of(orders, 'order')} of {spend:,.2f}, of nobody"]
 
 
 def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:

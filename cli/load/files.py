@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load.formats.kinds import read_source
 from cva_sql.cli.load.formats.layout import misfit
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions, Source
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import listed, literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -103,7 +104,7 @@ def _drop_repeated_headers(con: DuckDBPyConnection, source: Source) -> int:
 def _said(source: Source, repeated: int) -> str:
     said = list(source.said)
     if repeated:
-        said.append(f"{repeated:,} line{'s' if repeated > 1 else ''} repeating the header left out")
+        said.append(f"{count_of(repeated, 'line')} repeating the header left out")
     return f"{source.file.name}: {'; '.join(said)}" if said else ""
 
 

@@ -20,6 +20,7 @@ from cva_sql.cli.presets.recognition import recognise
 from cva_sql.cli.readings.column import Asked
 from cva_sql.cli.readings.inference import TEXT, find_columns
 from cva_sql.cli.shop.package import raw_tables
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import bind, column_names, quoted
 from cva_sql.udfs.errors import UsageError
 
@@ -93,8 +94,8 @@ def _kept_rows(con: DuckDBPyConnection, part: Part, rows: str) -> tuple[str, tup
     if not part.test:
         return kept, ()
     count = count_rows(con, f"(select * {rows} {kept}) where ({part.test})")
-    noun = part.table.replace("_", " ")
-    said = f"left out as trials: {count:,} {noun[:-1] if count == 1 else noun}"
+    noun = part.table.replace("_", " ").removesuffix("s")
+    said = f"left out as trials: {count_of(count, noun)}"
     condition = f"({part.where or 'true'}) and not coalesce(({part.test}), false)"
     return f"where {condition}", (said,) if count else ()
 

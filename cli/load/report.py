@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from cva_sql.cli.shop.package import raw_tables
+from cva_sql.cli.shop.progress import count_of
 
 
 @dataclass(frozen=True)
@@ -101,27 +102,27 @@ class LoadReport:
 
     def as_text(self) -> str:
         """The report for the terminal; only what is worth a line."""
-        name, noun = f"{self.schema}.{self.table}", self._noun
+        name = f"{self.schema}.{self.table}"
         took = f"{name}: {self._counted(self.loaded)}"
-        took += f" from {_count(self.lines.taken, 'lines')}" if self.lines else ""
+        took += f" from {count_of(self.lines.taken, 'line')}" if self.lines else ""
         said = [took + self._details(self.loaded), *self.said]
         if self.rows_left_out_by_where:
-            said.append(f"left out: {_count(self.rows_left_out_by_where, 'rows')} by --where")
+            said.append(f"left out: {count_of(self.rows_left_out_by_where, 'row')} by --where")
         if self.superseded:
-            older = _count(self.superseded, "rows")
+            older = count_of(self.superseded, "row")
             said.append(f"left out: {older} with an updated_at before that of another row")
         if self.lines and self.lines.without_order_id:
             said.append(
-                f"left out: {_count(self.lines.without_order_id, 'lines')} without order_id"
+                f"left out: {count_of(self.lines.without_order_id, 'line')} without order_id"
             )
         for column in self.unreadable:
-            values = _count(column.values, "values")
+            values = count_of(column.values, "value")
             advice = f"; {column.advice}" if column.advice else ""
             said.append(
                 f"could not be read: {column.column} {values}, e.g. {column.example!r}{advice}"
             )
         for missing, rows in self.missing.items():
-            said.append(f"without {missing}: {_count(rows, noun)}")
+            said.append(f"without {missing}: {count_of(rows, self._noun)}")
         said += [*self.statuses, *self._doubts()]
         if self.changes:
             said.append(self._changes(self.changes))
@@ -134,30 +135,31 @@ class LoadReport:
         """The rows; of people that stand on several, as they changed, the people as well."""
         is_of_people = raw_tables()[self.table].role == "people"
         if is_of_people and totals.customers not in (None, totals.rows):
-            return f"{totals.customers:,} {self._noun} in {totals.rows:,} rows"
-        return _count(totals.rows, self._noun)
+            return f"{totals.customers:,} {self._noun}s in {totals.rows:,} rows"
+        return count_of(totals.rows, self._noun)
 
     @property
     def _noun(self) -> str:
-        return self.table.replace("_", " ")
+        """What one row of the table is."""
+        return self.table.replace("_", " ").removesuffix("s")
 
     def _doubts(self) -> list[str]:
         said = []
         if self.lines and self.lines.without_amount:
             said.append(
-                f"summed as nothing: {_count(self.lines.without_amount, 'lines')} without amount"
+                f"summed as nothing: {count_of(self.lines.without_amount, 'line')} without amount"
             )
         if self.lines and self.lines.cancelled:
-            lines = _count(self.lines.cancelled, "lines")
+            lines = count_of(self.lines.cancelled, "line")
             said.append(f"cancelled, and taken off their orders: {lines}")
         if self.lines and self.lines.amount_per == "order":
             said.append("amount: the order's, so it was not summed over its lines")
         if self.several_customers:
-            ids = _count(self.several_customers, "order_ids")
+            ids = count_of(self.several_customers, "order_id")
             store = "" if "store" in self.columns else "; two stores? name them: --column store=…"
             said.append(f"of several customers, and an order for each: {ids}{store}")
         if self.repeated_keys:
-            values = _count(self.repeated_keys, "values")
+            values = count_of(self.repeated_keys, "value")
             said.append(f"{self.key[0]} on more than one row: {values}; one of each is used")
         return [*said, *self.doubts]
 
@@ -168,20 +170,16 @@ class LoadReport:
         if changes.older:
             said += f", {changes.older:,} older than what is there"
         if changes.moved:
-            said += f"; {_count(changes.moved, 'orders')} now of another customer"
+            said += f"; {count_of(changes.moved, 'order')} now of another customer"
         return said
 
     def _details(self, totals: Totals) -> str:
         said = []
         is_of_people = raw_tables()[self.table].role == "people"
         if totals.customers is not None and not is_of_people:
-            said.append(_count(totals.customers, "customers"))
+            said.append(count_of(totals.customers, "customer"))
         if totals.first and totals.last:
             said.append(f"{totals.first.date()} .. {totals.last.date()}")
         if totals.amount is not None:
             said.append(f"amount {totals.amount:,.2f}")
         return f" ({', '.join(said)})" if said else ""
-
-
-def _count(number: int, plural: str) -> str:
-    return f"{number:,} {plural[:-1] if number == 1 else plural}"

@@ -1,4 +1,4 @@
-"""Progress on stderr, results on stdout."""
+"""What is said to a person: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 order`, `2 orders`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def say(text: str) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.progress import count_of
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
 
@@ -130,4 +132,4 @@ def is_outcome(statement: Statement, columns: Sequence[str]) -> bool:
 
 def say_outcome(rows: Sequence[tuple[Any, ...]]) -> None:
     if rows and rows[0]:
-        print(f"{rows[0][0]:,} row{'' if rows[0][0] == 1 else 's'}", file=sys.stderr)
+        print(count_of(rows[0][0], "row"), file=sys.stderr)

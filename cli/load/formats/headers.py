@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from cva_sql.cli.shop.progress import count_of
+
 MOST_ABOVE = 50  # records looked at for a header; more is no preamble
 # A number or a time: has a digit, and at most the letters of ISO times, AM and PM.
 VALUE = re.compile(r"(?=.*\d)[\s\d.,:/+\-()$€£¥%TZAPM'\u00a0]+")
@@ -49,6 +51,4 @@ def _has_values_below(records: Sequence[Sequence[str]], width: int) -> bool:
 
 def left_out_above(count: int) -> list[str]:
     """What is said of the lines above the header, if there are any."""
-    if not count:
-        return []
-    return [f"{count} line{'s' if count > 1 else ''} above the header left out"]
+    return [f"{count_of(count, 'line')} above the header left out"] if count else []
