@@ -21,13 +21,12 @@ from cva_sql.cli.load.table import (
     Ready,
     Wanted,
     check,
-    load_table,
+    load_wanted,
     prepare,
     refuse_existing,
     write,
 )
 from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
-from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import raw_tables, status_meaning
@@ -60,14 +59,9 @@ class PresetReport:
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the user says beside the preset: columns, rows, and how the files are written."""
+    """What the user says beside the preset, how the files are written, and where its tables are."""
 
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    where: str | None = None
-    asked: Asked = NOTHING_ASKED
-    amount_per: str | None = None
-    status_counts: Sequence[str] = ()
-    status_cancelled: Sequence[str] = ()
+    wanted: Wanted
     options: ReadOptions = FOUND_OUT
     source_schema: str | None = None
 
@@ -105,7 +99,6 @@ def load_any(
     *,
     db: Path,
     query: str | None,
-    lines: bool,
 ) -> LoadReport | PresetReport:
     """What was loaded into the raw table of that name, by the preset or of the export itself."""
     preset = find_preset(name) if name not in raw_tables() else None
@@ -113,26 +106,10 @@ def load_any(
         if overrides.source_schema:
             raise UsageError("--source-schema is for a preset, e.g. cva load fivetran-shopify")
         check_name(name)
-        return load_table(
-            name,
-            paths,
-            db=db,
-            query=query,
-            columns=overrides.columns,
-            where=overrides.where,
-            lines=lines,
-            amount_per=overrides.amount_per,
-            replace=into.replace,
-            append=into.append,
-            schema=into.schema,
-            timezone=into.timezone,
-            decimal=overrides.asked.decimal,
-            dates=overrides.asked.dates,
-            status_counts=overrides.status_counts,
-            status_cancelled=overrides.status_cancelled,
-            options=overrides.options,
+        return load_wanted(
+            name, paths, overrides.wanted, into, db=db, query=query, options=overrides.options
         )
-    for option, is_given in (("--query", query is not None), ("--lines", lines)):
+    for option, is_given in (("--query", query is not None), ("--lines", overrides.wanted.lines)):
         if is_given:
             raise UsageError(f"{option} is for one table; a preset says itself how it is read")
     given = [Path(name), *paths] if preset is None else paths
@@ -161,7 +138,7 @@ def load_by_preset(
     Without `paths` the tables of `db` itself are the export. All tables change in one transaction,
     or none does.
     """
-    check("orders", Wanted(overrides.columns, overrides.where, False, overrides.amount_per), into)
+    check("orders", overrides.wanted, into)
     with connected(db, into.timezone) as con:
         inputs = _inputs(con, paths, overrides)
         said = []
@@ -177,7 +154,7 @@ def load_by_preset(
         said += [f"times: {preset.times}"] if preset.times else []
         ready = []
         for part in parts:
-            one = _prepare(con, preset, part, found, overrides, into)
+            one = _prepare(con, preset, part, found, overrides.wanted, into)
             if one is None:
                 continue
             if part.table == "orders":
@@ -205,22 +182,22 @@ def _prepare(
     preset: Preset,
     part: Part,
     found: Mapping[str, Sequence[Input]],
-    overrides: Overrides,
+    given: Wanted,
     into: Into,
 ) -> Ready | None:
     """The part's rows; None where the export has none for it and does not need to, as returns."""
-    made = make_part(con, preset, part, found, overrides.asked)
+    made = make_part(con, preset, part, found, given.asked)
     if part.table != "orders" and not count_rows(con, TEXT):
         return None
     known, is_of_orders = raw_tables()[part.table].columns, part.table == "orders"
-    own = {name: text for name, text in overrides.columns.items() if name in known}
+    own = {name: text for name, text in given.columns.items() if name in known}
     wanted = Wanted(
         columns={**made.columns, **own},
-        where=overrides.where if is_of_orders else None,
-        amount_per=(overrides.amount_per or made.amount_per) if is_of_orders else None,
+        where=given.where if is_of_orders else None,
+        amount_per=(given.amount_per or made.amount_per) if is_of_orders else None,
         asked=made.asked,
-        status_counts=overrides.status_counts if is_of_orders else (),
-        status_cancelled=overrides.status_cancelled if is_of_orders else (),
+        status_counts=given.status_counts if is_of_orders else (),
+        status_cancelled=given.status_cancelled if is_of_orders else (),
         said=made.said,
     )
     names = " and ".join(dict.fromkeys(one.name for n in part.layouts for one in found[n]))

@@ -11,7 +11,7 @@ import typer
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.by_preset import Overrides, load_any
 from cva_sql.cli.load.formats.source import ReadOptions
-from cva_sql.cli.load.table import Into
+from cva_sql.cli.load.table import Into, Wanted
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.progress import step
 from cva_sql.udfs.errors import UsageError
@@ -79,19 +79,21 @@ def load(
             table,
             files,
             Overrides(
-                columns=_named_expressions(column),
-                where=where,
-                asked=rows.asked_for(decimal, dates),
-                amount_per=amount_per,
-                status_counts=status_counts,
-                status_cancelled=status_cancelled,
-                options=ReadOptions(encoding, delimiter, sheet),
-                source_schema=source_schema,
+                Wanted(
+                    columns=_named_expressions(column),
+                    where=where,
+                    lines=lines,
+                    amount_per=amount_per,
+                    asked=rows.asked_for(decimal, dates),
+                    status_counts=status_counts,
+                    status_cancelled=status_cancelled,
+                ),
+                ReadOptions(encoding, delimiter, sheet),
+                source_schema,
             ),
             Into(schema, replace, append, timezone),
             db=db,
             query=query,
-            lines=lines,
         )
     print(report.as_json() if as_json else report.as_text())
 

@@ -93,25 +93,46 @@ def load_table(
     transaction, or not at all (CvaError, UsageError). Without `columns`, files with the header of
     a known export are read by its preset.
     """
-    _check_table(table, columns or {}, lines, bool(files), query is not None)
+    wanted = Wanted(
+        columns=columns or {},
+        where=where,
+        lines=lines,
+        amount_per=amount_per,
+        asked=rows.asked_for(decimal, dates),
+        status_counts=status_counts,
+        status_cancelled=status_cancelled,
+    )
     into = Into(schema, replace, append, timezone)
-    asked = rows.asked_for(decimal, dates)
-    statuses = (status_counts, status_cancelled)
-    wanted = Wanted(columns or {}, where, lines, amount_per, asked, *statuses)
+    return load_wanted(table, files, wanted, into, db=db, query=query, options=options)
+
+
+def load_wanted(
+    table: str,
+    files: Sequence[Path],
+    wanted: Wanted,
+    into: Into,
+    *,
+    db: Path,
+    query: str | None = None,
+    options: ReadOptions = FOUND_OUT,
+) -> LoadReport:
+    """The same as `load_table`, with what is wanted put together."""
+    _check_table(table, wanted, bool(files), query is not None)
     check(table, wanted, into)
     source = "the query" if query is not None else str(files[0])
-    with connected(db, timezone) as con:
+    with connected(db, into.timezone) as con:
         refuse_existing(con, table, into)
         if query is not None:
             rows.run_query(con, query)
         else:
             read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
-            made = None if columns or lines else preset_of(con, table, source, asked)
+            is_plain = not (wanted.columns or wanted.lines)
+            made = preset_of(con, table, source, wanted.asked) if is_plain else None
             if made:
                 wanted = dataclasses.replace(
                     wanted,
                     columns=made.columns,
-                    amount_per=amount_per or made.amount_per,
+                    amount_per=wanted.amount_per or made.amount_per,
                     asked=made.asked,
                 )
             wanted = dataclasses.replace(wanted, said=(*read_as, *(made.said if made else ())))
@@ -196,9 +217,7 @@ def check(table: str, wanted: Wanted, into: Into) -> None:
     refuse_amount_per(table, wanted.amount_per)
 
 
-def _check_table(
-    table: str, columns: Mapping[str, str], lines: bool, files: bool, query: bool
-) -> None:
+def _check_table(table: str, wanted: Wanted, files: bool, query: bool) -> None:
     tables = raw_tables()
     if table not in tables:
         raise UsageError(
@@ -206,10 +225,10 @@ def _check_table(
         )
     if files == query:
         raise UsageError("expected either files or --query, e.g. cva load orders orders.csv")
-    if lines and table != "orders":
+    if wanted.lines and table != "orders":
         raise UsageError(f"--lines sums order lines into orders, not {table}; leave it out")
     known = tables[table].columns
-    for name in columns.keys() - known.keys():
+    for name in wanted.columns.keys() - known.keys():
         expected = ", ".join(known)
         raise UsageError(
             f"--column {shortened(name)}: {table} has no such column; expected {expected}"

@@ -162,12 +162,13 @@ class Shop:
         """
         from cva_sql.cli.load.by_preset import Overrides, find_named, load_by_preset
         from cva_sql.cli.load.rows import asked_for
-        from cva_sql.cli.load.table import Into
+        from cva_sql.cli.load.table import Into, Wanted
         from cva_sql.cli.shop.resolver import Need
 
         paths = [files] if isinstance(files, (str, PathLike)) else list(files)
         found = None if preset is None else find_named(preset)
-        overrides = Overrides(asked=asked_for(decimal, dates), source_schema=source_schema)
+        wanted = Wanted({}, asked=asked_for(decimal, dates))
+        overrides = Overrides(wanted, source_schema=source_schema)
 
         def load(shop: ResolvedShop) -> PresetReport:
             schema, zone = str(shop.var("cva_raw_schema")), str(shop.var("cva_timezone"))
