@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "generate.py"
 
 
 @pytest.fixture
-def generate() -> Any:
+def generate(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))  # as for a script, which finds docs/pages.py
     spec = importlib.util.spec_from_file_location("generate", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -57,7 +59,7 @@ def test_columns_by_hand_and_unit_tests_stay(generate: Any) -> None:
         {"name": "long", "description": "word " * 30},
     ]
     written = generate.with_columns(text, features)
-    (model,) = generate.yaml.safe_load(written)["models"]
+    (model,) = yaml.safe_load(written)["models"]
     assert model["columns"] == [
         {"name": "by_hand", "description": "Mine."},
         *({**f, "description": f["description"].strip()} for f in features),
