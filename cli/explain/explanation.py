@@ -107,6 +107,7 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
     model = load_model(folder)
     con = connect(shop.db, read_only=True)
     try:
+        customer = _person_of(con, shop, customer)
         row = _read_features(con, shop, customer)
         sentences = read_sentences(con, shop, is_baseline=model.manifest.is_baseline)
         score, reasons = _read_told(con, shop, customer, model.manifest)
@@ -126,6 +127,19 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
         _families(found["feature_attributions"], sentences),
         _change(model, row, changes, figures["predicted_value"]) if changes else None,
     )
+
+
+def _person_of(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) -> str:
+    """The customer whom a raw id is of; the id itself where no table says otherwise."""
+    import duckdb
+
+    try:
+        found = con.execute(
+            f"select customer_id from {shop.schema}.customer_ids where raw_id = ?", [customer]
+        ).fetchall()
+    except duckdb.CatalogException:  # built before there was such a table
+        return customer
+    return str(found[0][0]) if found else customer
 
 
 def _read_features(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) -> Any:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ABSURD_SHARE = 0.01  # of all orders,
 ABSURD_TIMES = 100  # and so many times the mean: hardly one person
 MOST_NAMED = 3
+ONE_PERSON = "cva run --vars '{cva_customer_key: lower(trim(customer_id))}'"
 ZERO_QUERY = "is_zero_nobody_query"
 ENOUGH_ORDERS = 100  # below it, customers with one order each are no surprise
 
@@ -81,7 +82,7 @@ def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
         return []
     return [
         f"customer_id: {ids:,} ids differ in case or blanks alone from another, e.g."
-        f" {shortened(example)}; one person each? --column customer_id='lower(trim(…))'"
+        f" {shortened(example)}; one person each? {ONE_PERSON}"
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.load.reading import advise_format, decide_columns, say_reading, text_of
@@ -94,6 +95,7 @@ def pick_columns(
     where: str | None,
     source: str,
     asked: Asked = NOTHING_ASKED,
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Picked:
     """Makes PICKED of the rows of SOURCE that satisfy `where`.
 
@@ -102,7 +104,7 @@ def pick_columns(
     """
     is_text = has_texts(con)
     names = column_names(con, f"from {TEXT if is_text else SOURCE}")
-    chosen = _choose(kinds, expressions, names, source)
+    chosen = _choose(kinds, expressions, names, source, aliases)
     plain = {name: plain_column(text, names) for name, text in chosen.items()}
     relation, said = SOURCE, tuple[str, ...]()
     if is_text:
@@ -126,11 +128,18 @@ def pick_columns(
 
 
 def _choose(
-    kinds: Kinds, expressions: Mapping[str, str], names: Sequence[str], source: str
+    kinds: Kinds,
+    expressions: Mapping[str, str],
+    names: Sequence[str],
+    source: str,
+    aliases: Mapping[str, str],
 ) -> dict[str, str]:
     """SQL of the canonical columns: the user's expressions, else the columns of that name."""
     same = {name.lower(): quoted(name) for name in names}
-    chosen = {name: expressions.get(name) or same.get(name) for name in kinds}
+    chosen = {
+        name: expressions.get(name) or same.get(name) or same.get(aliases.get(name, ""))
+        for name in kinds
+    }
     absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
     if absent:
         raise UsageError(

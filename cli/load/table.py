@@ -145,7 +145,9 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     """The rows of the source that was read, as the raw table has them."""
     line = raw_tables()[table]
     kinds, asked = line.columns, wanted.asked
-    picked = rows.pick_columns(con, kinds, wanted.columns, wanted.where, source, asked)
+    picked = rows.pick_columns(
+        con, kinds, wanted.columns, wanted.where, source, asked, line.aliases
+    )
     read = rows.read_values(con, kinds, into.timezone, picked, asked)
     noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
     given = (wanted.status_counts, wanted.status_cancelled)

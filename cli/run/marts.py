@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.own_project import PACKAGE
 from cva_sql.cli.shop.progress import say
+from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -19,11 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mart:
-    """A table to publish under its name; `schema` is where dbt built it."""
+    """A table to publish under its name; `schema` is where dbt built it.
+
+    One that is about something optional is published `only_with_rows`.
+    """
 
     schema: str
     name: str
     is_own: bool = False
+    only_with_rows: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The table as SQL names it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -49,6 +59,8 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
                 )
             say(f"{mart} says published and has not been built: build it with dbt, then cva run")
             continue
+        if mart.only_with_rows and not con.execute(f"from {mart.sql} limit 1").fetchall():
+            continue
         other = found.setdefault(mart.name.lower(), mart)
         if other is not mart:
             raise CvaError(f"{mart} and {other} would be published under one name; rename yours")
@@ -63,10 +75,7 @@ def _declared_marts(shop: ResolvedShop) -> Iterator[Mart]:
     except (OSError, ValueError, KeyError):
         raise CvaError(f"{path} cannot be read; build again with: cva run{shop.naming}") from None
     for node in nodes:
-        if _says_published(node):
-            yield Mart(node["schema"], node["alias"], node["package_name"] != PACKAGE)
-
-
-def _says_published(node: dict[str, Any]) -> bool:
-    said = (node.get("config", {}).get("meta") or {}).get("cva")
-    return isinstance(said, dict) and said.get("published") is True
+        said = (node.get("config", {}).get("meta") or {}).get("cva")
+        if isinstance(said, dict) and said.get("published") is True:
+            is_own, only_with_rows = node["package_name"] != PACKAGE, said.get("only_with_rows")
+            yield Mart(node["schema"], node["alias"], is_own, only_with_rows is True)

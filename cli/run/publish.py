@@ -12,6 +12,7 @@ from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
+from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _copy_into(
     mart: Mart | None = None
     try:
         for mart in marts:
-            name, source = _name(mart.name), f"{_name(mart.schema)}.{_name(mart.name)}"
-            con.execute(f"create table published.{name} as from {source}").fetchall()
+            name = quoted(mart.name)
+            con.execute(f"create table published.{name} as from {mart.sql}").fetchall()
             con.execute(
                 f"copy published.{name} to '{_quoted(folder / mart.name)}.parquet' (format parquet)"
             ).fetchall()
@@ -91,11 +92,6 @@ def _copy_into(
             path.unlink()
         return reason
     return None
-
-
-def _name(text: str) -> str:
-    doubled = text.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _quoted(path: Path) -> str:

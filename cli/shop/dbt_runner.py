@@ -30,6 +30,7 @@ def run_dbt(
     command: str,
     *,
     select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     variables: Mapping[str, Any] | None = None,
     schema: str | None = None,
     environment: Mapping[str, str] | None = None,
@@ -71,6 +72,8 @@ def run_dbt(
             call += ["--indirect-selection", "buildable"]
     if select:
         call += ["--select", *select]
+    if exclude:
+        call += ["--exclude", *exclude]
     target = shop.target_dir(schema, (variables or {}).get("cva_spine"))
     return _execute(shop, call, {**(environment or {}), "DBT_TARGET_PATH": str(target)})
 

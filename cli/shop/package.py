@@ -46,6 +46,8 @@ class RawTable:
     tells: frozenset[str]
     columns: dict[str, tuple[str, bool]]  # (kind, required)
     column_names: dict[str, str]  # what the shop may call each
+    contact: frozenset[str]
+    aliases: dict[str, str]
     name: frozenset[str]
     words: dict[str, str]
 
@@ -69,6 +71,8 @@ def raw_tables() -> dict[str, RawTable]:
             tells=frozenset(line.get("tells", ())),
             columns={name: (kind, needed) for name, (kind, needed, _) in line["columns"].items()},
             column_names={name: names for name, (_, _, names) in line["columns"].items()},
+            contact=frozenset(line.get("contact", ())),
+            aliases=dict(line.get("aliases", {})),
             name=frozenset(line["name"].split()),
             words=dict(line.get("words", {})),
         )

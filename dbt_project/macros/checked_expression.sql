@@ -21,6 +21,25 @@
 {% macro spark__checked_expression(text, name) %}{{ return(text | string) }}{% endmacro %}
 
 
+{#- The columns that a checked expression names, in lower case and each once. -#}
+{% macro expression_columns(text) %}
+{{- return(adapter.dispatch('expression_columns', 'cva')(text)) -}}
+{% endmacro %}
+
+{% macro default__expression_columns(text) %}
+{% set rows = run_query(
+    "select distinct lower(parts.atom ->> '$[#-1]') as name from ("
+    ~ "select json_extract(items.value, '$.column_names') as atom from json_tree(json_serialize_sql('select ('"
+    ~ " || chr(10) || '" ~ text | replace("'", "''") ~ "' || chr(10) || ')')) as items"
+    ~ " where items.type = 'OBJECT' and items.value ->> 'class' = 'COLUMN_REF') as parts order by 1"
+).rows %}
+{{ return(rows | map(attribute=0) | list) }}
+{% endmacro %}
+
+{#- Taken for one over every table. -#}
+{% macro spark__expression_columns(text) %}{{ return(['customer_id']) }}{% endmacro %}
+
+
 {#- For a message: in one line, 60 characters at most. -#}
 {% macro shortened(text) %}
 {% set line = text | string | trim | replace('\n', ' ') | replace('\r', ' ') %}

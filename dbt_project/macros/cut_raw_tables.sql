@@ -40,6 +40,8 @@
             mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
     {% elif name in present %}
         {% do expressions.update({name: present[name]}) %}
+    {% elif cva.raw_tables()[table].get('aliases', {}).get(name) in present %}
+        {% do expressions.update({name: present[cva.raw_tables()[table].aliases[name]]}) %}
     {% endif %}
 {% endfor %}
 {{ return(expressions) }}

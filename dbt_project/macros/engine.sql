@@ -256,3 +256,37 @@ cast(null as array<struct<
         attribution: double, standard_error: double, family_attribution: double
     >>)
 {%- endmacro %}
+
+
+{#- `node` and `label` of a relation of `pairs` (a, b), each both ways round: nodes that pairs lead from one
+    to another have the same label, the least of them. Common table expressions, of which `name` is the last;
+    the query starts with `with recursive`. -#}
+{% macro least_connected(name, pairs) %}
+{{- return(adapter.dispatch('least_connected', 'cva')(name, pairs)) -}}
+{% endmacro %}
+
+{% macro default__least_connected(name, pairs) -%}
+{{ name }} (node, label) using key (node) as (
+    select a as node, min(least(a, b)) as label from {{ pairs }} group by a
+    union
+    select {{ pairs }}.b as node, min(changed.label) as label
+    from {{ name }} as changed
+    inner join {{ pairs }} on changed.node = {{ pairs }}.a
+    inner join recurring.{{ name }} as known on {{ pairs }}.b = known.node
+    where changed.label < known.label
+    group by {{ pairs }}.b
+)
+{%- endmacro %}
+
+{#- Spark has no such table that grows and changes: every label that is reached, and then the least. -#}
+{% macro spark__least_connected(name, pairs) -%}
+reached (node, label) as (
+    select a as node, least(a, b) as label from {{ pairs }}
+    union
+    select {{ pairs }}.b as node, reached.label
+    from reached
+    inner join {{ pairs }} on reached.node = {{ pairs }}.a
+),
+
+{{ name }} as (select node, min(label) as label from reached group by node)
+{%- endmacro %}

@@ -16,6 +16,8 @@
              the others
     family   the family that alone reads the table, so that with it off the table is left alone
     columns  name -> [kind, required, what the shop may call it], the last as `concept concept=how sure`
+    contact  columns that `cva_customer_key` may be made of, and nothing else reads
+    aliases  name -> another that a table may give it
     tells    columns of which a table has to have one to be taken for this one
     name     the concepts of the table's own name
     words    words for concepts, beside those that cli/shop/column_meanings.py has for columns of any table
@@ -48,7 +50,10 @@
             "refunded_amount": ["money", false, "return amount=1, return=.7"],
             "store": ["id", false, "store=.9, store id=1, store name=.8"],
             "updated_at": ["time", false, "changed time=.9, changed=.8"],
+            "email": ["text", false, ""],
+            "phone": ["text", false, ""],
         },
+        "contact": ["email", "phone"],
         "name": "order",
         "words": {
             "order": "order ord purchase transaction trans invoice sale receipt ordered bestellung bestell bestellt auftrag rechnung kauf beleg transaktion verkauf commande achat facture vente pedido compra venta factura dingdan xiaoshou xiadan 订单 下单 销售 交易",
@@ -105,10 +110,30 @@
             "acquisition_channel": ["text", false, "acquisition channel=1, acquisition=.8, channel=.75"],
             "marketing_consent": ["flag", false, "marketing consent=1, consent=.85, marketing=.6"],
             "valid_from": ["time", false, "valid from=1, valid time=.75"],
+            "email": ["text", false, ""],
+            "phone": ["text", false, ""],
+            "name": ["text", false, ""],
         },
+        "contact": ["email", "phone", "name"],
         "name": "customer",
         "words": {
             "customer": "customer cust client user buyer member account shopper kunde kund kd kaufer besteller nutzer mitglied acheteur utilisateur cliente comprador usuario kehu yonghu huiyuan guke 客户 用户 会员 顾客",
+        },
+    },
+    "customer_merges": {
+        "role": "identity",
+        "key": ["from_customer_id"],
+        "kept": ["to_customer_id"],
+        "aliases": {"from_customer_id": "from", "to_customer_id": "to"},
+        "columns": {
+            "from_customer_id": ["person", true, "from customer id=1, from customer=.9"],
+            "to_customer_id": ["person", true, "to customer id=1, to customer=.9"],
+        },
+        "tells": ["from_customer_id", "to_customer_id"],
+        "name": "merged",
+        "words": {
+            "merged": "merge merged merges zusammengefuhrt fusionne fusionado 合并",
+            "to": "to into nach vers hacia",
         },
     },
     "returns": {

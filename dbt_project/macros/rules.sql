@@ -70,7 +70,7 @@ case
 {% if cva.setting('cva_currency') %}{{ return(cva.setting('cva_currency')) }}{% endif %}
 {% if not execute %}{{ return(none) }}{% endif %}
 {% set rows = run_query(
-    'select currency from (' ~ cva.source_or_empty('orders') ~ ') where currency is not null '
+    'select currency from (' ~ cva.canonical_rows('orders') ~ ') where currency is not null '
     ~ ("and ordered_at < timestamp '" ~ cva.setting('cva_as_of') ~ "' " if cva.setting('cva_as_of') else '')
     ~ 'group by currency order by count(*) desc, currency limit 1'
 ).rows %}

@@ -4,7 +4,8 @@
 {% set value = var(name) %}
 {% set kind = {
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
-    'cva_currency': 'text or null', 'cva_horizon_days': 'days', 'cva_clv_days': 'days',
+    'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
+    'cva_horizon_days': 'days', 'cva_clv_days': 'days',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',

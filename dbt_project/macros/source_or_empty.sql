@@ -19,7 +19,7 @@
 {%- if spend | trim == 'amount' -%}
 {{ cva.source_or_empty('orders') }}
 {%- else -%}
-{%- set columns = cva.raw_tables().orders.columns -%}
+{%- set columns = cva.staged_columns('orders') -%}
 select
     {%- for name, spec in columns.items() %}
     {%- if name != 'amount' %}
@@ -83,18 +83,34 @@ from (
 
 {#- A canonical table as a query: every canonical column in its type, and for each required one
     `is_<id>_missing` or, where it is cast, `is_<column>_unreadable`. An absent table is an empty relation,
-    an absent column a NULL. -#}
+    an absent column a NULL. Ids of persons are those of macros/identity.sql. -#}
 {% macro source_or_empty(table) %}
-{% set columns = cva.raw_tables()[table].columns %}
+{%- if 'customer_id' in cva.raw_tables()[table].columns -%}
+    {#- For dbt, which looks for what a model reads before any question can be asked. -#}
+    {%- set ids = ref('cva', 'int_cva__customer_ids') -%}
+    {%- if cva.is_identified() and cva.source_relation(table) is not none -%}
+        {{- return(cva.rows_of_persons(table)) -}}
+    {%- endif -%}
+{%- endif -%}
+{{- return(cva.canonical_rows(table)) -}}
+{% endmacro %}
+
+
+{#- The same with ids as they are in the table. Columns `also` are given too where the table has them. -#}
+{% macro canonical_rows(table, also=()) %}
+{% set line, columns = cva.raw_tables()[table], cva.staged_columns(table) %}
+{% for name, spec in line.columns.items() if name in also %}
+    {% do columns.update({name: spec}) %}
+{% endfor %}
 {% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
 {% if mapped is not mapping %}
     {% do cva.refuse_setting(
         'cva_' ~ table ~ '_columns', mapped, 'columns with expressions, e.g. {channel: shop}') %}
 {% endif %}
-{% for name in mapped if name not in columns %}
+{% for name in mapped if name not in line.columns %}
     {% do exceptions.raise_compiler_error(
         'cva_' ~ table ~ '_columns maps `' ~ name ~ '`, which is not a column of ' ~ table
-        ~ '; it has: ' ~ columns | join(', ')) %}
+        ~ '; it has: ' ~ line.columns | join(', ')) %}
 {% endfor %}
 {% set relation = cva.source_relation(table) if execute else none %}
 {% if relation is none %}
@@ -120,7 +136,9 @@ where 1 = 0
             mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
     {% elif name in present %}
         {% do expressions.update({name: present[name]}) %}
-    {% elif spec[1] %}
+    {% elif line.get('aliases', {}).get(name) in present %}
+        {% do expressions.update({name: present[line.aliases[name]]}) %}
+    {% elif spec[1] and not (name == 'customer_id' and also) %}
         {% do exceptions.raise_compiler_error(
             relation ~ ' has no column `' ~ name ~ '` (it has: ' ~ present | join(', ')
             ~ '); map it with vars: {cva_' ~ table ~ '_columns: {' ~ name ~ ': "<expression>"}}'
@@ -150,7 +168,13 @@ select
     {%- endif %}
     {%- else %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
+    {%- if spec[1] %}
+    true as is_{{ name }}_missing,
     {%- endif %}
+    {%- endif %}
+    {%- endfor %}
+    {%- for name in also if name not in columns and name in present %}
+    {{ present[name] }} as {{ adapter.quote(name) }},
     {%- endfor %}
     '{{ table }}' as table_name
 from {{ relation }}

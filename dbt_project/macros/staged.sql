@@ -24,7 +24,7 @@ numbered as (
 {% endif %}
 final as (
     select
-        {%- for name in line.columns %}
+        {%- for name in cva.staged_columns(table) %}
         {{ name }},
         {%- if name == line.get('date') and name.endswith('_at') %}
         cast({{ name }} as date) as {{ name[:-3] }}_date,
@@ -41,6 +41,16 @@ final as (
 
 select * from final
 {%- endmacro %}
+
+
+{#- The canonical columns of a table that staging has: all but those of contact. -#}
+{% macro staged_columns(table) %}
+{% set line, columns = cva.raw_tables()[table], {} %}
+{% for name, spec in line.columns.items() if name not in line.get('contact', []) %}
+    {% do columns.update({name: spec}) %}
+{% endfor %}
+{{ return(columns) }}
+{% endmacro %}
 
 
 {#- The cases of a raw row that cannot be used, whatever the table: a required column without a value, a

@@ -97,3 +97,11 @@ def test_without_a_manifest_the_next_step_is_said(tmp_path: Path) -> None:
     shop = ResolvedShop(tmp_path / "shop.duckdb", tmp_path)
     with pytest.raises(CvaError, match=r"manifest.json cannot be read; build again with: cva run"):
         marts_of(shop)
+
+
+def test_a_table_about_something_optional_is_published_with_rows_alone(tmp_path: Path) -> None:
+    meta = {"cva": {"published": True, "question": "?", "only_with_rows": True}}
+    nodes = [node("has_rows", meta=meta), node("has_none", meta=meta)]
+    tables = "create table has_rows as select 1 as a; create table has_none (a integer);"
+    shop = shop_with(tmp_path, nodes, tables)
+    assert [mart.name for mart in marts_of(shop)] == ["has_rows"]

@@ -21,6 +21,8 @@ KNOWN = NEEDED | {
     "valid",
     "family",
     "tells",
+    "contact",
+    "aliases",
 }
 KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
 
@@ -29,7 +31,7 @@ KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
 def test_an_entry_is_whole(table: str) -> None:
     entry = ENTRIES[table]
     assert NEEDED <= entry.keys() <= KNOWN
-    assert entry["role"] in ("facts", "entities", "people")
+    assert entry["role"] in ("facts", "entities", "people", "identity")
     assert {kind for kind, _, _ in entry["columns"].values()} <= KINDS
     assert bool(entry["key"]) == ("kept" in entry)
     assert entry.get("of", "orders") in ENTRIES
@@ -40,6 +42,7 @@ def test_what_an_entry_names_is_there(table: str) -> None:
     entry, columns = ENTRIES[table], set(ENTRIES[table]["columns"])
     states = entry.get("states", {})
     named = {*entry["key"], *entry.get("tells", ()), *states}
+    named |= {*entry.get("contact", ()), *entry.get("aliases", ())}
     assert named.union(*states.values()) <= columns
     models = {path.stem for path in (project_dir() / "models").rglob("*.sql")}
     assert {f"stg_cva__{table}", *entry.get("valid", ())[:1]} <= models
