@@ -112,10 +112,10 @@ left join (
         ~ 'select customer_id, count(*) as n from ' ~ ids ~ ' group by customer_id having count(*) > 1) as joined'
     ).rows[0] %}
     {% if row[1] %}
-        {% set most = '; one of them, ' ~ row[3] ~ ', has ' ~ row[2]
+        {% set many = '; one of them, ' ~ row[3] ~ ', has ' ~ '{:,}'.format(row[2])
             ~ ' of these: a placeholder? let cva_customer_key be null there' if row[2] > 20 else '' %}
-        {% do log('cva: ' ~ row[0] ~ ' customer ids are '
-            ~ (row[1] ~ ' people' if row[1] > 1 else '1 person') ~ ', see customer_ids' ~ most, info=true) %}
+        {% set people = '{:,} people'.format(row[1]) if row[1] > 1 else '1 person' %}
+        {% do log('cva: {:,} customer ids are '.format(row[0]) ~ people ~ ', see customer_ids' ~ many, info=true) %}
     {% endif %}
 {% endif %}
 {% endmacro %}
