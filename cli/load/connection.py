@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load.rows import first_row
+from cva_sql.cli.shop.connection import check_is_duckdb, check_name, unopened
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.sql_text import literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -22,11 +22,12 @@ def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
     """A connection that writes the database; what is left of a new one when it fails is nothing."""
     import duckdb
 
+    check_name(db)
     if db.is_dir() or not db.parent.is_dir():
         raise UsageError(f"--db {db}: expected a file in a folder that exists")
+    check_is_duckdb(db)
     existed = db.exists()
-    # Attached as what it has to be: connect() would look into the file, keep nothing if it is a
-    # CSV, and fetch an extension over the network if it is SQLite.
+    # Attached as what it has to be: connect() makes one of another kind where its name says so.
     con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     name = quoted("shop" if db.stem in ("memory", "system", "temp") else db.stem)
     try:
@@ -35,23 +36,25 @@ def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
         con.execute(f"use {name}")
     except duckdb.Error as error:
         con.close()
-        if "lock" in str(error):
-            holder = re.search(r"PID \d+", str(error))
-            by = f" ({holder[0]})" if holder else ""
-            raise CvaError(f"{db} is in use by another process{by}; close it, try again") from error
-        raise CvaError(f"{db} cannot be opened: {one_line(error)}; give another --db") from error
+        if not existed:
+            _remove(db)
+        raise unopened(db, error) from error
     try:
         _set_zone(con, timezone)
         yield con
     except BaseException as error:
         con.close()
         if not existed:  # leave no empty database behind
-            db.unlink(missing_ok=True)
-            db.with_name(f"{db.name}.wal").unlink(missing_ok=True)
+            _remove(db)
         if isinstance(error, duckdb.Error):
             raise CvaError(f"{db}: {one_line(error)}") from error
         raise
     con.close()
+
+
+def _remove(db: Path) -> None:
+    db.unlink(missing_ok=True)
+    db.with_name(f"{db.name}.wal").unlink(missing_ok=True)
 
 
 @contextmanager

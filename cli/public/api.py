@@ -185,11 +185,14 @@ class Shop:
 
         return self._write(train_shop)
 
-    def run(self) -> Run:
-        """Builds the tables, tests them and publishes them; if anything fails, nothing changes."""
+    def run(self, *, allow_empty: bool = False) -> Run:
+        """Builds the tables, tests them and publishes them; if anything fails, nothing changes.
+
+        `allow_empty`: also without customers, or with less than half of those published before.
+        """
         from cva_sql.cli.run.build import run_shop
 
-        return self._write(run_shop)
+        return self._write(lambda shop: run_shop(shop, allow_empty=allow_empty))
 
     def evaluate(
         self,

@@ -33,12 +33,15 @@ class Run:
     notes: tuple[str, ...] = ()
 
 
-def run_shop(shop: ResolvedShop) -> Run:
-    """Builds, checks and publishes; raises CvaError with nothing published."""
+def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
+    """Builds, checks and publishes; raises CvaError with nothing published.
+
+    `allow_empty`: also without customers, or with less than half of those published before.
+    """
     from datetime import UTC, datetime
 
     from cva_sql.cli.embed.texts import count_texts, status_counts
-    from cva_sql.cli.run.gates import check_scores
+    from cva_sql.cli.run.gates import check_customers, check_scores
     from cva_sql.cli.run.publish import publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import step
@@ -51,7 +54,10 @@ def run_shop(shop: ResolvedShop) -> Run:
     _check_database(shop, load_model(folder).manifest)
     texts = count_texts(shop)
     with step("building and testing the tables"):
-        notes = run_dbt(shop, "build")
+        variables = {"cva_allow_empty": True} if allow_empty else {}
+        notes = run_dbt(shop, "build", variables=variables)
+    if not allow_empty:
+        check_customers(shop)
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from cva_sql.cli.run.build import Run, run_shop
 from cva_sql.cli.shop.options import (
@@ -19,6 +22,14 @@ from cva_sql.cli.shop.options import (
 )
 from cva_sql.cli.shop.resolver import open_shop
 
+AllowEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--allow-empty",
+        help="Publish even without customers, or with less than half of those published before.",
+    ),
+]
+
 
 def run(
     db: ShopDb = None,
@@ -29,6 +40,7 @@ def run(
     status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    allow_empty: AllowEmpty = False,
     as_json: Json = False,
 ) -> None:
     """Build the tables, test them, and publish customer_value for readers.
@@ -48,7 +60,7 @@ def run(
         project=project,
     )
     with exclusive(shop):
-        result = run_shop(shop)
+        result = run_shop(shop, allow_empty=allow_empty)
     print(json.dumps(asdict(result), indent=2) if as_json else describe(result))
 
 

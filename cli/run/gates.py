@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.connection import connect
-from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
+from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
 TOLERANCE = 1e-4  # relative; the file and the table come from the same graph, so this is generous
 SAMPLE_ROWS = 20_000
+COLLAPSED = 0.5  # of the customers published before
 COMPARED = (
     "predicted_value",
     "predicted_value_p10",
@@ -29,6 +31,32 @@ class Gate:
     rows: int
     worst: float
     model_version: str
+
+
+def check_customers(shop: ResolvedShop) -> None:
+    """Raises CvaError where most of the published customers would be gone.
+
+    A clock that was set back, a table that was half loaded: dbt's own tests would pass.
+    """
+    published = shop.published / CURRENT / PUBLISHED_FILE
+    if not published.is_file():
+        return
+    now, before = (
+        _count(db, schema) for db, schema in ((shop.db, shop.schema), (published, DEFAULT_SCHEMA))
+    )
+    if now < COLLAPSED * before:
+        raise CvaError(
+            f"customer_value has {now:,} customers and the published one {before:,}, so nothing was"
+            f" published; insist with: cva run{shop.naming} --allow-empty"
+        )
+
+
+def _count(db: Path, schema: str) -> int:
+    con = connect(db, read_only=True)
+    try:
+        return int(con.execute(f"select count(*) from {schema}.customer_value").fetchall()[0][0])
+    finally:
+        con.close()
 
 
 def check_scores(shop: ResolvedShop, model_folder: Path) -> Gate:

@@ -2,33 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.sql_text import quoted
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
+MAGIC_AT = 8
+UNNAMEABLE = ("{{", "{%", "{#")
+UNQUOTABLE = "'\"`;"
+SCHEMAS = {"raw", "main", "main_cva", "cva_train", "cva_check", "temp", "system"}
 
 
 def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
     """A connection to the shop's database; a CvaError in one line where it cannot be opened."""
     import duckdb
 
+    check_is_duckdb(db)
     try:
-        return duckdb.connect(str(db), read_only=read_only)
+        return duckdb.connect(str(db.absolute()), read_only=read_only)
     except duckdb.Error as error:
-        text = str(error).splitlines()[0]
-        if "lock" in text.lower():
-            raise CvaError(
-                f"{db} is in use by another process; close it there, or read published/current"
-            ) from None
-        if "different configuration" in text:
-            raise CvaError(
-                f"{db} is open in this very process; close that connection first, e.g. con.close()"
-            ) from None
-        raise CvaError(f"{db} cannot be opened: {text}") from None
+        raise unopened(db, error) from None
+
+
+def check_name(db: Path) -> None:
+    """Raises UsageError for a file that dbt or DuckDB could not name.
+
+    Its stem is the database's name in SQL, beside the schemas; dbt takes its path for a template.
+    """
+    odd = next((c for c in UNNAMEABLE if c in str(db.absolute())), None)
+    odd = odd or next((c for c in db.name if c in UNQUOTABLE or not c.isprintable()), None)
+    if odd:
+        raise UsageError(
+            f"--db {shortened(str(db))!r} has {odd!r} in its name; call it e.g. shop.duckdb"
+        )
+    if db.stem.lower() in SCHEMAS:
+        raise UsageError(
+            f"--db {db}: {db.stem} is the name of a schema too; call it e.g. shop.duckdb"
+        )
+
+
+def check_is_duckdb(db: Path) -> None:
+    """Raises CvaError for a file of another kind.
+
+    DuckDB would look for an extension that reads it, in the network as well.
+    """
+    try:
+        with db.open("rb") as file:
+            head = file.read(MAGIC_AT + len(MAGIC))
+    except FileNotFoundError:
+        return  # it may be about to be made
+    except OSError as error:
+        raise CvaError(f"{db} cannot be read: {error.strerror}") from None
+    if head[MAGIC_AT:] != MAGIC:
+        kinds = {b"": "an empty file", b"SQLite f": "an SQLite database"}
+        kind = kinds.get(head[:MAGIC_AT], "no DuckDB database")
+        raise CvaError(f"{db} is {kind}; expected a DuckDB file, give another")
+
+
+def unopened(db: Path, error: Exception) -> CvaError:
+    """What DuckDB's error on opening a file means, in one line."""
+    text = str(error).splitlines()[0]
+    if "Could not set lock on file" in text:
+        holder = re.search(r"PID \d+", str(error))
+        by = f" ({holder[0]})" if holder else ""
+        return CvaError(
+            f"{db} is in use by another process{by}; close it there, or read published/current"
+        )
+    if "different configuration" in text:
+        return CvaError(
+            f"{db} is open in this very process; close that connection first, e.g. con.close()"
+        )
+    if re.search(r"checksum|corrupt|enough bytes|deserializ", text, re.IGNORECASE):
+        return CvaError(
+            f"{db} is damaged: {text}; take a copy of before, or load into another --db"
+        )
+    return CvaError(f"{db} cannot be opened: {text}")
 
 
 def check_not_open_here(db: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
@@ -20,6 +21,7 @@ from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
+JINJA = re.compile(r"\{[{%#]")
 QUIET_SECONDS = 2.0  # a line of progress at most this often
 OURS = "cva: "  # what a SQL function or a model of the package says starts with this
 QUESTION = "cva asks: "  # a model cannot go on without an answer, and names the var that gives it
@@ -50,6 +52,7 @@ def run_dbt(
     _write_profile(shop, schema or shop.schema, attached or {})
     root = shop.project.root if shop.project else project_dir()
     settings = {**shop.vars, **(variables or {})}
+    refuse_jinja(settings)
     if shop.project:
         is_side = schema not in (None, shop.schema)
         settings["cva_schema_check"] = "side" if is_side else "own"
@@ -76,6 +79,16 @@ def run_dbt(
         call += ["--exclude", *exclude]
     target = shop.target_dir(schema, (variables or {}).get("cva_spine"))
     return _execute(shop, call, {**(environment or {}), "DBT_TARGET_PATH": str(target)})
+
+
+def refuse_jinja(settings: Mapping[str, Any]) -> None:
+    """Raises UsageError for a var that dbt would take for a template, and run."""
+    for name, value in settings.items():
+        if JINJA.search(json.dumps([name, value], default=str, ensure_ascii=False)):
+            raise UsageError(
+                f"{shortened(name)} is {shortened(str(value))!r}; expected a value without"
+                " {{, {% and {#, which dbt would run"
+            )
 
 
 def _execute(

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.connection import has_table
+from cva_sql.cli.shop.connection import check_name, has_table
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.own_project import (
     DEFAULT_SCHEMA,
@@ -73,6 +73,7 @@ def open_shop(
 
 def require(shop: ResolvedShop, need: Need) -> None:
     """Raises UsageError or CvaError, with the command that helps, where the shop lacks `need`."""
+    check_name(shop.db)
     if need is not Need.NOTHING and not shop.db.is_file():
         raise UsageError(
             f"{shop.db} does not exist; load orders into it with: "

@@ -2,6 +2,7 @@
     it on a copy of the database: rows that were not there yet go, and a state that changed later is
     unknown. Rows that another table dates go with theirs. A view is replaced by a table of its rows. -#}
 {% macro cut_raw_tables(as_of) %}
+{% do cva.refuse_unless_copy() %}
 {% set day = "cast('" ~ as_of ~ "' as timestamp)" %}
 {% for table, line in cva.raw_tables().items() %}
     {% set relation = cva.source_relation(table) %}
@@ -23,6 +24,16 @@
 {#- dbt rolls back what a run-operation leaves open. -#}
 {% do run_query('commit') %}
 {% do run_query('begin') %}
+{% endmacro %}
+
+
+{#- What deletes and updates raw rows is for the copy that `cva check-features` makes, wherever it is called. -#}
+{% macro refuse_unless_copy() %}
+{% if '/.cva/check/' not in (target.path or '') | replace('\\', '/') %}
+    {% do exceptions.raise_compiler_error(
+        (target.path or target.name) ~ ' is no copy of cva check-features, and its rows are not to be cut;'
+        ~ ' run: cva check-features') %}
+{% endif %}
 {% endmacro %}
 
 
@@ -57,6 +68,7 @@
 
 
 {% macro replace_by_table(relation) %}
+{% do cva.refuse_unless_copy() %}
 {% set name = adapter.quote(relation.identifier) %}
 {% set copy = adapter.quote(relation.identifier ~ '__cva_cut') %}
 {% set schema = adapter.quote(relation.database) ~ '.' ~ adapter.quote(relation.schema) %}
@@ -68,6 +80,7 @@
 
 {#- Only where all are columns as they are: what an expression is made from cannot be told. -#}
 {% macro forget_state(table, relation, names, is_later) %}
+{% do cva.refuse_unless_copy() %}
 {% set expressions = cva.raw_expressions(table, relation) %}
 {% set columns = [] %}
 {% for column in adapter.get_columns_in_relation(relation) %}
@@ -87,6 +100,7 @@
 {#- Rows of other tables that this one dates, where all of its rows with their key go. Where the key is made
     by a window there is nothing to look up, and e.g. an item without its order counts for nothing anyway. -#}
 {% macro cut_dated_rows(table, relation, is_later) %}
+{% do cva.refuse_unless_copy() %}
 {% for other, line in cva.raw_tables().items() if line.get('of') == table %}
     {% set dated = cva.source_relation(other) %}
     {% set key = cva.raw_tables()[table].key[0] %}

@@ -3,12 +3,19 @@
 {% if cva.raw_tables()[table].get('family') in cva.setting('cva_families_off') %}
     {{ return(none) }}
 {% endif %}
-{% set identifier = 'cva_' ~ table ~ '_identifier' %}
+{% set schema, identifier = cva.source_name(table) %}
 {{ return(adapter.get_relation(
-    database=cva.setting('cva_raw_database') or target.database,
-    schema=cva.checked_name(var('cva_raw_schema'), 'cva_raw_schema'),
-    identifier=cva.checked_name(var(identifier, table), identifier)
+    database=cva.setting('cva_raw_database') or target.database, schema=schema, identifier=identifier
 )) }}
+{% endmacro %}
+
+
+{#- Schema and name of the user's table, as the vars say. -#}
+{% macro source_name(table) %}
+{% set identifier = 'cva_' ~ table ~ '_identifier' %}
+{% set schema = cva.checked_name(var('cva_raw_schema'), 'cva_raw_schema') %}
+{% set name = cva.checked_name(var(identifier, table), identifier) %}
+{{ return((schema, name)) }}
 {% endmacro %}
 
 
@@ -96,6 +103,29 @@ from (
 {% endmacro %}
 
 
+{#- A build without orders would be tables without rows, and look like one that is fine. -#}
+{% macro refuse_without_orders(table) %}
+{% if execute and table == 'orders' and not flags.EMPTY and flags.WHICH in ('run', 'build') %}
+    {% do exceptions.raise_compiler_error(
+        'there is no table ' ~ cva.source_name(table) | join('.') ~ ' in ' ~ (target.path or target.database) ~ ', so no customer could be scored; load it with cva load orders,'
+        ~ ' or name yours: vars: {cva_raw_schema: …, cva_orders_identifier: …}') %}
+{% endif %}
+{% endmacro %}
+
+
+{#- Undoes a customer_value that has nobody, where readers would take it for a shop without customers. -#}
+{% macro refuse_no_customers(table) %}
+{% if execute and not flags.EMPTY and not cva.setting('cva_allow_empty')
+    and not run_query('select 1 from ' ~ table ~ ' limit 1').rows | length %}
+    {% set row = run_query('select max(as_of_date) from ' ~ ref('cva', 'int_cva__as_of_dates')).rows[0] %}
+    {% do exceptions.raise_compiler_error(
+        'customer_value as of ' ~ row[0] ~ ' would have no customer: no usable order, sign-up or review is older;'
+        ~ ' see main_cva.cva_rejects for rows that are not used, or insist with the var cva_allow_empty: true'
+        ~ ' (cva run --allow-empty)') %}
+{% endif %}
+{% endmacro %}
+
+
 {#- The same with ids as they are in the table. Columns `also` are given too where the table has them. -#}
 {% macro canonical_rows(table, also=()) %}
 {% set line, columns = cva.raw_tables()[table], cva.staged_columns(table) %}
@@ -114,6 +144,7 @@ from (
 {% endfor %}
 {% set relation = cva.source_relation(table) if execute else none %}
 {% if relation is none %}
+{% do cva.refuse_without_orders(table) %}
 select
     {%- for name, spec in columns.items() %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.readings.counted import COUNTED
+from cva_sql.cli.shop.connection import check_is_duckdb, unopened
 from cva_sql.cli.shop.sql_text import literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -235,19 +236,21 @@ def opened(db: Path) -> Iterator[DuckDBPyConnection]:
 
     if not db.is_file():
         raise UsageError(f"{db} is no file; expected a DuckDB database, e.g. --scan shop.duckdb")
-    # Attached as what it has to be: connect() would take a CSV or fetch an extension for SQLite.
+    check_is_duckdb(db)
     con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    name = "shop" if db.stem in ("memory", "system", "temp") else db.stem
     try:
-        name = "shop" if db.stem in ("memory", "system", "temp") else db.stem
         con.execute(
             f"attach {literal(str(db.resolve()))} as {quoted(name)} (type duckdb, read_only)"
         )
+    except duckdb.Error as error:
+        con.close()
+        raise unopened(db, error) from error
+    try:
         con.execute(f"use {quoted(name)}")
         con.execute("set timezone = 'UTC'")
         yield con
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
-            raise CvaError(f"{db} is in use by another process; close it, try again") from error
         raise CvaError(f"{db} cannot be scanned: {one_line(error)}") from error
     finally:
         con.close()

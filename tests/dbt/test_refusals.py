@@ -1,0 +1,117 @@
+"""What would harm or mislead is refused, by plain dbt as well, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql.cli.run.build import run_shop
+from cva_sql.cli.shop.dbt_runner import refuse_jinja
+from cva_sql.cli.shop.package import project_dir
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.udfs.errors import CvaError, UsageError
+
+PROFILE = {
+    "type": "duckdb",
+    "path": "shop.duckdb",
+    "plugins": [{"module": "cva_sql.udfs.plugin"}],
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    profiles = {"cva": {"target": "dev", "outputs": {"dev": PROFILE}}}
+    (tmp_path / "profiles.yml").write_text(json.dumps(profiles))
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
+        con.execute(
+            "create schema raw; create table raw.orders as select range::varchar as order_id,"
+            " (range % 9)::varchar as customer_id, 10.0 as amount,"
+            " timestamp '2024-01-01' + interval (range) day as ordered_at from range(90)"
+        )
+    return tmp_path / "shop.duckdb"
+
+
+def dbt(db: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Plain dbt on the packaged project."""
+    call = [sys.executable, "-m", "dbt.cli.main", *arguments, "--project-dir", str(project_dir())]
+    call += ["--profiles-dir", str(db.parent), "--vars", json.dumps(variables)]
+    places = {
+        "DBT_TARGET_PATH": str(db.parent / "target"),
+        "DBT_LOG_PATH": str(db.parent / "logs"),
+    }
+    return subprocess.run(
+        call, capture_output=True, text=True, cwd=db.parent, env={**os.environ, **places}
+    )
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ["cut_raw_tables", "--args", "{as_of: 2024-02-01}"],
+        ["cut_dated_rows", "--args", "{table: orders, relation: raw.orders, is_later: 'true'}"],
+        ["replace_by_table", "--args", "{relation: raw.orders}"],
+        ["forget_state", "--args", "{table: orders, relation: x, names: [], is_later: 'true'}"],
+    ],
+    ids=lambda operation: operation[0],
+)
+def test_raw_rows_are_cut_in_the_copy_of_check_features_alone(
+    shop: Path, rows: Any, operation: list[str]
+) -> None:
+    done = dbt(shop, "run-operation", *operation)
+    assert done.returncode != 0
+    assert "is no copy of cva check-features, and its rows are not to be cut" in done.stdout
+    assert rows(shop, "select count(*) from raw.orders") == [(90,)]
+
+
+def test_a_build_without_orders_fails_and_the_rest_of_dbt_does_not(shop: Path) -> None:
+    absent = {"cva_orders_identifier": "ordres"}
+    done = dbt(shop, "build", "--exclude-resource-type", "unit_test", **absent)
+    assert done.returncode != 0
+    assert "there is no table raw.ordres in shop.duckdb" in done.stdout
+    for command in (["compile"], ["run", "--empty", "--select", "stg_cva__orders"]):
+        assert dbt(shop, *command, **absent).returncode == 0, command
+
+
+def test_nobody_to_score_is_no_success(shop: Path, rows: Any) -> None:
+    select = ["--select", "+customer_value"]
+    assert dbt(shop, "run", *select).returncode == 0
+    before = rows(shop, "select count(*) from customer_value")
+    done = dbt(shop, "run", *select, cva_as_of="1970-01-01")
+    assert done.returncode != 0
+    assert "customer_value as of 1970-01-01 would have no customer" in done.stdout
+    assert rows(shop, "select count(*) from customer_value") == before == [(9,)]
+    assert dbt(shop, "run", *select, cva_as_of="1970-01-01", cva_allow_empty=True).returncode == 0
+    assert rows(shop, "select count(*) from customer_value") == [(0,)]
+
+
+def test_most_customers_gone_is_published_only_when_told(shop: Path, rows: Any) -> None:
+    assert run_shop(open_shop(shop)).customers == 9
+    early = open_shop(shop, as_of="2024-01-03")
+    with pytest.raises(CvaError, match=r"2 customers and the published one 9.* --allow-empty"):
+        run_shop(early)
+    published = shop.parent / "published" / "current" / "cva.duckdb"
+    assert rows(published, "select count(*) from customer_value") == [(9,)]
+    assert run_shop(early, allow_empty=True).customers == 2
+    assert rows(published, "select count(*) from customer_value") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"cva_currency": "{{ run_query('select 1') }}"},
+        {"cva_orders_columns": {"amount": "{% do x %}"}},
+        {"cva_families_off": ["{# a #}"]},
+        {"{{ x }}": 1},
+    ],
+)
+def test_a_var_is_no_template(variables: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="which dbt would run"):
+        refuse_jinja(variables)
+    refuse_jinja({"cva_orders_columns": {"amount": "a % 2 # {x}"}, "cva_tier_shares": [0.2, {}]})
