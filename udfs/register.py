@@ -15,7 +15,7 @@ from cva_sql.udfs.kinds import kind_functions
 from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
-from cva_sql.udfs.sessions import deployed_folder, load_model
+from cva_sql.udfs.sessions import deployed_folder, deployed_horizon, load_model
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,6 +32,7 @@ FUNCTIONS = (
     "cva_texts_stored",
     "cva_project",
     "cva_version",
+    "cva_horizon_days",
 )
 _kind_names: set[str] = set()  # functions of kinds that any connection of this process has had
 
@@ -104,6 +105,7 @@ def register(
     )
     con.execute(SCENARIO).fetchall()
     con.create_function("cva_version", package_version, [], "VARCHAR")
+    con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 

@@ -14,6 +14,7 @@ from cva_sql.udfs.manifest import Manifest, read_manifest, read_manifest_text, r
 
 DEPLOYED_FILE = "deployed.json"  # kind -> the version that scores
 VALUE = "value"
+USUAL_HORIZON_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def deployed_folder(models_dir: Path, kind: str = VALUE) -> Path:
     if kind == VALUE:
         return baseline_folder()
     raise ModelError(f"no model of kind {kind} is deployed; train one with: cva train")
+
+
+def deployed_horizon(models_dir: Path) -> int:
+    """How many days ahead the deployed value model looks; of a rule, which takes any, the usual."""
+    return read_manifest(deployed_folder(models_dir)).horizon_days or USUAL_HORIZON_DAYS
 
 
 def load_model(folder: Path) -> ValueModel:

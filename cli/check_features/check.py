@@ -117,7 +117,7 @@ def _checked_day(shop: ResolvedShop, day: date | None) -> date:
     if first is None:
         raise CvaError("there is no valid order to look at; see table cva_rejects")
     if day is None:
-        horizon = timedelta(days=int(shop.var("cva_horizon_days")))
+        horizon = timedelta(days=shop.horizon_days)
         day = end - horizon if end - horizon > first else first + (end - first) / 2
     if not first < day < end:
         raise UsageError(f"--as-of is {day}; expected a date after {first} and before {end}")

@@ -64,7 +64,7 @@ def evaluate_shop(
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
     from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
-    horizon = int(shop.var("cva_horizon_days"))
+    horizon = shop.horizon_days
     with dropped_after(shop, EVALUATE_SCHEMA):
         with step("looking at the history"):
             history = read_history(shop, EVALUATE_SCHEMA)

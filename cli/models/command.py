@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cva_sql.cli.models.inventory import (
     ENCODER,
+    RULE,
     chosen_model,
     encoder_details,
     encoder_summary,
@@ -20,6 +22,7 @@ from cva_sql.cli.models.inventory import (
 from cva_sql.cli.models.report import describe_details, models_table, size_text
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.cli.shop.shop import ResolvedShop
 
 models = typer.Typer(
     name="models",
@@ -79,3 +82,58 @@ def info(
         print("\n".join(describe_details(details)))
     if problem is not None:
         raise problem
+
+
+@models.command("deploy")
+def deploy_model(
+    version: Annotated[
+        str, typer.Argument(help="A version that `cva models list` shows, or rule.")
+    ],
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Let this model score from the next run on."""
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    _deploy(shop, version)
+
+
+@models.command("rollback")
+def rollback(
+    kind: Annotated[str, typer.Argument(help="The kind of model.")] = "value",
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Let the model score again that did before the deployed one."""
+    from cva_sql.cli.shop.model_store import version_before
+
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    _deploy(shop, version_before(shop.models_dir, kind) or RULE, kind)
+
+
+def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
+    """Deploys a version whose file is sound, or the rule of a kind."""
+    from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.cli.shop.model_store import deploy, note_deployed, withdraw
+
+    with exclusive(shop):
+        if version == RULE:
+            withdraw(shop.models_dir, kind or "value")
+        else:
+            model = chosen_model(shop.models_dir, version)
+            if model.kind == RULE:
+                withdraw(shop.models_dir)
+            else:
+                _, problem = model_details(model)
+                if problem is not None:
+                    raise problem
+                deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
+        if shop.db.is_file():
+            note_deployed(shop)
+    scoring = chosen_model(shop.models_dir, None) if kind in (None, "value") else None
+    print(
+        f"deployed {version}"
+        + (f"; {scoring.version} scores" if scoring else "")
+        + f"\nnext: cva run{shop.naming}"
+    )

@@ -179,11 +179,17 @@ class Shop:
 
         return self._write(load, Need.NOTHING)
 
-    def train(self) -> Trained:
-        """Trains the value model on past dates and deploys it if it beats the rules."""
+    def train(self, *, deploy: bool = True, withdraw: bool = False) -> Trained:
+        """Trains the value model on past dates and deploys it if it beats the rules.
+
+        `deploy` False leaves what is deployed in any case; `withdraw`: where a rule does as well,
+        no trained model scores any more.
+        """
+        from cva_sql.cli.train.deployment import Wish
         from cva_sql.cli.train.training import train_shop
 
-        return self._write(train_shop)
+        wish = Wish(deploy, withdraw)
+        return self._write(lambda shop: train_shop(shop, wish))
 
     def run(self, *, allow_empty: bool = False) -> Run:
         """Builds the tables, tests them and publishes them; if anything fails, nothing changes.

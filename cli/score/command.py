@@ -21,11 +21,13 @@ def score(
     Writes the same table as the dbt model that calls cva_predict; build the rest with
     `dbt run --vars '{cva_udfs: false}'`.
     """
+    from cva_sql.cli.shop.model_store import note_deployed
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
     model = load_model(deployed_folder(shop.models_dir))
     target, rows = fill_table(shop, TABLE, "cva_predict", before=check_projection)
+    note_deployed(shop)
     result = {"rows": rows, "model_version": model.manifest.version, "table": target}
     print(
         json.dumps(result, indent=2)

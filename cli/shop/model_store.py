@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cva_sql.udfs.errors import CvaError, ModelError
-from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
+from cva_sql.cli.shop.connection import connect
+from cva_sql.udfs.errors import CvaError, ModelError, UsageError
+from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
 from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_versions
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import ResolvedShop
+
+DEPLOYMENTS_FILE = "deployments.jsonl"  # what was deployed before, a line a change
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file by renaming a finished copy onto it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
@@ -36,10 +49,13 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
             return final
         root.mkdir(parents=True, exist_ok=True)
         work = root / f".{manifest.version}.{os.getpid()}"
-        work.mkdir()
-        write_atomic(work / MODEL_FILE, data)
-        write_atomic(work / MANIFEST_FILE, manifest.to_json().encode())
-        work.rename(final)
+        try:
+            work.mkdir()
+            write_atomic(work / MODEL_FILE, data)
+            write_atomic(work / MANIFEST_FILE, manifest.to_json().encode())
+            work.rename(final)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise CvaError(f"the model cannot be written to {root}: {error.strerror}") from None
     return final
@@ -60,6 +76,40 @@ def withdraw(models_dir: Path, kind: str = VALUE) -> bool:
     return kind in versions
 
 
+def deployed_version(models_dir: Path, kind: str = VALUE) -> str | None:
+    """The version of a trained model that scores; None where there is none."""
+    return _deployed(models_dir).get(kind)
+
+
+def version_before(models_dir: Path, kind: str = VALUE) -> str | None:
+    """The version that scored before the one that does now, None for the packaged rule.
+
+    Raises UsageError where nothing else ever did.
+    """
+    now = deployed_version(models_dir, kind)
+    for versions in reversed(_deployments(models_dir)):
+        if versions.get(kind) != now:
+            return versions.get(kind)
+    raise UsageError(
+        f"no other model of kind {kind} was deployed before; choose one of cva models list"
+    )
+
+
+def _deployments(models_dir: Path) -> list[dict[str, str]]:
+    """What was deployed, by and by, the newest last; lines that cannot be read are none."""
+    try:
+        lines = (models_dir / DEPLOYMENTS_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append({str(k): str(v) for k, v in json.loads(line)["deployed"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
 def _deployed(models_dir: Path) -> dict[str, str]:
     """What is deployed; nothing where the file is broken: the next deployment mends it."""
     try:
@@ -69,11 +119,50 @@ def _deployed(models_dir: Path) -> dict[str, str]:
 
 
 def _point(models_dir: Path, versions: Mapping[str, str]) -> None:
-    pointer = models_dir / DEPLOYED_FILE
+    pointer, before = models_dir / DEPLOYED_FILE, _deployed(models_dir)
+    if versions != before:
+        _remember(models_dir, before)
     if not versions:
         pointer.unlink(missing_ok=True)
-        return
-    write_atomic(pointer, (json.dumps(versions, indent=2) + "\n").encode())
+    else:
+        write_atomic(pointer, (json.dumps(versions, indent=2) + "\n").encode())
+
+
+def _remember(models_dir: Path, versions: Mapping[str, str]) -> None:
+    """Adds what was deployed until now to the list of deployments."""
+    models_dir.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({"until": datetime.now(UTC).isoformat(), "deployed": versions})
+    file = models_dir / DEPLOYMENTS_FILE
+    written = file.read_bytes() if file.is_file() else b""
+    write_atomic(file, written + line.encode() + b"\n")
+
+
+def note_deployed(shop: ResolvedShop) -> None:
+    """Writes table cva_deployed_models: kind, version and horizon_days of what scores.
+
+    For dbt without our functions, which has no other way to know the horizon.
+    """
+    rows = []
+    for kind, version in _deployed(shop.models_dir).items():
+        try:
+            manifest = read_manifest(shop.models_dir / kind / version)
+        except ModelError:
+            continue
+        rows.append((kind, version, manifest.horizon_days))
+    target = f"{shop.schema}_cva"
+    con = connect(shop.db)
+    try:
+        con.execute(f"create schema if not exists {target}").fetchall()
+        con.begin()
+        con.execute(
+            f"create or replace table {target}.cva_deployed_models"
+            " (kind varchar, version varchar, horizon_days integer)"
+        ).fetchall()
+        if rows:
+            con.executemany(f"insert into {target}.cva_deployed_models values (?, ?, ?)", rows)
+        con.commit()
+    finally:
+        con.close()
 
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:

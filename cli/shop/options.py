@@ -27,7 +27,11 @@ AsOf = Annotated[
     ),
 ]
 HorizonDays = Annotated[
-    int | None, typer.Option("--horizon-days", help="Length of the forecast. Default: 90.")
+    int | None,
+    typer.Option(
+        "--horizon-days",
+        help="Length of the forecast. Default: the deployed model's, 90 without one.",
+    ),
 ]
 Vars = Annotated[
     str | None,

@@ -80,7 +80,8 @@ def require(shop: ResolvedShop, need: Need) -> None:
             f"cva load orders FILE --db {shop.db}"
         )
     horizon = shop.var("cva_horizon_days")
-    if not isinstance(horizon, int) or not 1 <= horizon <= MAX_HORIZON_DAYS:
+    is_days = isinstance(horizon, int) and 1 <= horizon <= MAX_HORIZON_DAYS
+    if horizon is not None and not is_days:
         raise UsageError(
             f"--horizon-days is {horizon}; expected a whole number from 1 to {MAX_HORIZON_DAYS}"
         )

@@ -34,6 +34,20 @@ class ResolvedShop:
         """A dbt var: what was set, else the package's default."""
         return self.vars[name] if name in self.vars else default_vars().get(name)
 
+    @property
+    def horizon_days(self) -> int:
+        """How far the forecast looks: as was set, else as far as the deployed model."""
+        from cva_sql.udfs.errors import ModelError
+        from cva_sql.udfs.sessions import USUAL_HORIZON_DAYS, deployed_horizon
+
+        given = self.var("cva_horizon_days")
+        if given is not None:
+            return int(given)
+        try:
+            return deployed_horizon(self.models_dir)
+        except ModelError:  # training mends it, and what scores says what is wrong
+            return USUAL_HORIZON_DAYS
+
     def raw_table(self, table: str) -> tuple[str, str]:
         """Schema and name of the user's table behind a canonical one, as the vars name it."""
         identifier = self.vars.get(f"cva_{table}_identifier", table)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+import typer
 
 from cva_sql.cli.shop.options import (
     AsOf,
@@ -16,8 +19,17 @@ from cva_sql.cli.shop.options import (
     Vars,
 )
 from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.train.deployment import Wish
 from cva_sql.cli.train.report import describe
 from cva_sql.cli.train.training import train_shop
+
+Deploy = Annotated[
+    bool, typer.Option("--deploy/--no-deploy", help="Let a better model score from now on.")
+]
+Withdraw = Annotated[
+    bool,
+    typer.Option("--withdraw", help="Where a rule does as well, let no trained model score."),
+]
 
 
 def train(
@@ -29,15 +41,19 @@ def train(
     status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    is_to_deploy: Deploy = True,
+    is_to_withdraw: Withdraw = False,
     as_json: Json = False,
 ) -> None:
     """Train the value model on past dates and deploy it if it beats the rules.
 
-    Nothing after --as-of is learned from. Where a rule does as well, or the history is too short,
-    the rule goes on scoring, and this says so. Models of other kinds are trained after it.
+    Nothing after --as-of is learned from. Where a rule does as well, the history is too short, or
+    what is deployed was trained as of a later date, that goes on scoring, and this says so. Models
+    of other kinds are trained after it.
     """
     from cva_sql.cli.shop.lock import exclusive
 
+    wish = Wish(is_to_deploy, is_to_withdraw)
     shop = open_shop(
         db,
         as_of=as_of,
@@ -49,7 +65,7 @@ def train(
         project=project,
     )
     with exclusive(shop):
-        trained = train_shop(shop)
+        trained = train_shop(shop, wish)
     if as_json:
         from cva_sql.udfs.manifest import plain
 

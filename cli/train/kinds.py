@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import one_line
+from cva_sql.cli.train.deployment import Wish, settle
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -50,27 +52,33 @@ def open_past(shop: ResolvedShop, found: TrainingSet) -> Iterator[Past]:
         con.close()
 
 
-def train_others(shop: ResolvedShop, found: TrainingSet) -> tuple[TrainedOther, ...]:
+def train_others(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> tuple[TrainedOther, ...]:
     """Every kind but the value model, one after the other; one that fails stops nobody."""
     from cva_sql.models_onnx.kinds.registry import other_kinds
 
-    return tuple(_train(shop, found, kind) for kind in other_kinds())
+    return tuple(_train(shop, found, kind, wish) for kind in other_kinds())
 
 
-def leave_untrained(shop: ResolvedShop, reason: str) -> tuple[TrainedOther, ...]:
-    """Withdraws every kind but the value model: with so little history none can be judged."""
-    from cva_sql.cli.shop.model_store import withdraw
+def leave_untrained(shop: ResolvedShop, reason: str, wish: Wish) -> tuple[TrainedOther, ...]:
+    """Settles every kind but the value model: with so little history none can be judged."""
     from cva_sql.models_onnx.kinds.registry import other_kinds
 
-    kinds = [kind.name for kind in other_kinds()]
-    for kind in kinds:
-        withdraw(shop.models_dir, kind)
-    return tuple(TrainedOther(kind, None, False, reason) for kind in kinds)
+    return tuple(
+        TrainedOther(
+            kind.name,
+            None,
+            False,
+            settle(
+                shop.models_dir, None, is_better=False, reason=reason, wish=wish, kind=kind.name
+            ).reason,
+        )
+        for kind in other_kinds()
+    )
 
 
-def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind) -> TrainedOther:
-    """What is not better than its rules is withdrawn; a fault leaves what was deployed."""
-    from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
+def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind, wish: Wish) -> TrainedOther:
+    """What is not better than its rules, or fails, leaves what was deployed."""
+    from cva_sql.cli.shop.model_store import store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.models_onnx.kinds.contract import check_file
 
@@ -78,17 +86,15 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind) -> TrainedOther:
         with step(f"training {kind.name}"):
             with open_past(shop, found) as past:
                 trained = kind.train(past)
+            settling = partial(settle, shop.models_dir, wish=wish, kind=kind.name)
             if trained is None:
-                withdraw(shop.models_dir, kind.name)
-                return TrainedOther(kind.name, None, False, "too little to learn from")
+                settled = settling(None, is_better=False, reason="too little to learn from")
+                return TrainedOther(kind.name, None, False, settled.reason)
             check_file(kind, trained)
-            version = trained.manifest.version
-            store_model(shop.models_dir, trained.onnx, trained.manifest)
-            if trained.is_better:
-                deploy(shop.models_dir, version, kind.name)
-            else:
-                withdraw(shop.models_dir, kind.name)
-        return TrainedOther(kind.name, version, trained.is_better, trained.verdict)
+            manifest = trained.manifest
+            store_model(shop.models_dir, trained.onnx, manifest)
+            settled = settling(manifest, is_better=trained.is_better, reason=trained.verdict)
+        return TrainedOther(kind.name, manifest.version, settled.is_deployed, settled.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the value model is deployed
         what = "" if isinstance(error, CvaError) else f"{type(error).__name__}: "
         reason = f"failed, nothing was changed: {what}{one_line(error)}"

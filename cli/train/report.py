@@ -28,6 +28,8 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     if trained.is_deployed:
         lines.append(f"deployed {trained.version}: {trained.reason}")
         lines.append(f"ONNX file and fitted model agree within {trained.parity:.0e}")
+    elif trained.scoring:
+        lines.append(f"not deployed, {trained.scoring} goes on scoring: {trained.reason}")
     else:
         lines.append(f"not deployed, the packaged rule scores: {trained.reason}")
     for other in trained.others:

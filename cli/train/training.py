@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.train.deployment import UNASKED, Settled, Wish, settle
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 class Trained:
     """What `cva train` found. `version` is None where nothing could be fitted.
 
+    `scoring` is the trained version that scores now, None where the packaged rule does.
     `total_forecast` is that of the total as in the manifest, `outliers` the customers left out of
     learning, `others` how the kinds of models beside the value model did. `notes` are what is
     unclear in the data, and the option that settles it.
@@ -35,6 +39,7 @@ class Trained:
     outliers: tuple[dict[str, Any], ...] = ()
     others: tuple[TrainedOther, ...] = ()
     notes: tuple[str, ...] = ()
+    scoring: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As it is printed for programs; `others` only where there are any."""
@@ -42,33 +47,41 @@ class Trained:
         return found if self.others else {k: v for k, v in found.items() if k != "others"}
 
 
-def train_shop(shop: ResolvedShop) -> Trained:
+def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     """Trains the value model, then every other kind; what is better than its rules is deployed.
 
-    Another kind's fault or defeat changes nothing of the value model's deployment.
+    What is not leaves the deployed model as it is, unless the wish is to withdraw it. Another
+    kind's fault or defeat changes nothing of the value model's deployment.
     """
-    from cva_sql.cli.shop.model_store import withdraw
+    from cva_sql.cli.shop.model_store import note_deployed
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import leave_untrained, train_others
 
-    horizon = int(shop.var("cva_horizon_days"))
+    horizon = shop.horizon_days
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
     found = read_training_set(shop, history, horizon)
     if found is None:
-        withdraw(shop.models_dir)
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
-        others = leave_untrained(shop, reason)
-        return Trained(None, False, reason, {}, (), None, 0, others=others, notes=history.notes)
-    trained = _train_value(shop, found)
-    return replace(trained, others=train_others(shop, found), notes=history.notes)
+        others = leave_untrained(shop, reason, wish)
+        settled = settle(shop.models_dir, None, is_better=False, reason=reason, wish=wish)
+        trained = _nothing_fitted(settled, 0)
+    else:
+        trained = _train_value(shop, found, wish)
+        others = train_others(shop, found, wish)
+    note_deployed(shop)
+    return replace(trained, others=others, notes=history.notes)
 
 
-def _train_value(shop: ResolvedShop, found: TrainingSet) -> Trained:
+def _nothing_fitted(settled: Settled, examples: int) -> Trained:
+    return Trained(None, False, settled.reason, {}, (), None, examples, scoring=settled.scoring)
+
+
+def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
     """Fits, validates, exports, checks parity and deploys."""
-    from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
+    from cva_sql.cli.shop.model_store import store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.kinds import open_past
     from cva_sql.models_onnx.kinds.value import export_value, fit_value
@@ -82,32 +95,33 @@ def _train_value(shop: ResolvedShop, found: TrainingSet) -> Trained:
                 exported = export_value(past, fitted)
         else:
             exported = None
+    settling = partial(settle, shop.models_dir, reason=choice.reason, wish=wish)
     if exported is None:
-        withdraw(shop.models_dir)
-        _record(shop, found.plan, choice, None)
-        return Trained(None, False, choice.reason, {}, (), None, examples)
+        settled = settling(None, is_better=False)
+        _record(shop, found.plan, choice, None, settled)
+        return _nothing_fitted(settled, examples)
     model, parity = exported
     manifest = model.manifest
     store_model(shop.models_dir, model.onnx, manifest)
-    if model.is_better:
-        deploy(shop.models_dir, manifest.version)
-    else:
-        withdraw(shop.models_dir)
-    _record(shop, found.plan, choice, manifest)
+    settled = settling(manifest, is_better=model.is_better)
+    _record(shop, found.plan, choice, manifest, settled)
     return Trained(
         manifest.version,
-        choice.is_better,
-        choice.reason,
+        settled.is_deployed,
+        settled.reason,
         choice.scores,
         tuple(day.isoformat() for day in choice.dates),
         parity.worst,
         examples,
         manifest.training["total_forecast"],
         tuple(manifest.training["outliers"]),
+        scoring=settled.scoring,
     )
 
 
-def _record(shop: ResolvedShop, plan: Plan, choice: Choice, manifest: Manifest | None) -> None:
+def _record(
+    shop: ResolvedShop, plan: Plan, choice: Choice, manifest: Manifest | None, settled: Settled
+) -> None:
     """Adds the training to table cva_training_runs."""
     from cva_sql.cli.shop.connection import connect
     from cva_sql.models_onnx.value.training.runs import (
@@ -117,7 +131,7 @@ def _record(shop: ResolvedShop, plan: Plan, choice: Choice, manifest: Manifest |
     )
 
     version = manifest.version if manifest else None
-    run = Run(datetime.now(UTC), version, plan, choice.is_better, choice.reason)
+    run = Run(datetime.now(UTC), version, plan, settled.is_deployed, settled.reason)
     con = connect(shop.db)
     try:
         append_training_run(con, shop.schema, run, training_entries(manifest, choice))

@@ -5,7 +5,7 @@
 {% set kind = {
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
     'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
-    'cva_horizon_days': 'days', 'cva_clv_days': 'days',
+    'cva_horizon_days': 'days or null', 'cva_clv_days': 'days',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
@@ -17,7 +17,7 @@
 {% if kind is not string %}
     {% set is_fine, expected = value in kind, kind | join(' or ') %}
 {% elif kind.endswith(' or null') and is_absent %}
-    {{ return(none) }}
+    {{ return(cva.deployed_horizon_days() if name == 'cva_horizon_days' else none) }}
 {% elif kind == 'date or null' %}
     {% set is_fine, expected = cva.is_date(value), 'a date like 2025-12-31' %}
 {% elif kind == 'time or null' %}
@@ -30,7 +30,7 @@
     {% set expected = 'a name like Europe/Berlin' %}
 {% elif kind == 'text or null' %}
     {% set is_fine, expected = value is string, 'a text like EUR' %}
-{% elif kind == 'days' %}
+{% elif kind.startswith('days') %}
     {% set is_fine = value is integer and 1 <= value <= 36500 %}
     {% set expected = 'a whole number of days from 1 to 36500' %}
 {% elif kind == 'count' %}
@@ -72,6 +72,27 @@
 {% if not is_fine %}{% do cva.refuse_setting(name, value, expected) %}{% endif %}
 {{ return(value) }}
 {% endmacro %}
+
+
+{#- The horizon that the deployed model was trained for, 90 where none is: as the plugin says, without it
+    as the commands wrote it that deploy and score. -#}
+{% macro deployed_horizon_days() %}
+{{- return(adapter.dispatch('deployed_horizon_days', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__deployed_horizon_days() %}
+{% if not execute %}{{ return(90) }}{% endif %}
+{% set function = "select 1 from duckdb_functions() where function_name = 'cva_horizon_days' limit 1" %}
+{% if run_query(function).rows | length %}
+    {{ return(run_query('select cva_horizon_days()').rows[0][0] | int) }}
+{% endif %}
+{% set table = adapter.get_relation(
+    database=target.database, schema=target.schema ~ '_cva', identifier='cva_deployed_models') %}
+{% set rows = run_query('select horizon_days from ' ~ table ~ " where kind = 'value'").rows if table else [] %}
+{{ return((rows[0][0] if rows | length else none) or 90) }}
+{% endmacro %}
+
+{% macro spark__deployed_horizon_days() %}{{ return(90) }}{% endmacro %}
 
 
 {% macro refuse_setting(name, value, expected) %}

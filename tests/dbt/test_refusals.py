@@ -115,3 +115,24 @@ def test_a_var_is_no_template(variables: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="which dbt would run"):
         refuse_jinja(variables)
     refuse_jinja({"cva_orders_columns": {"amount": "a % 2 # {x}"}, "cva_tier_shares": [0.2, {}]})
+
+
+def test_the_horizon_is_the_deployed_models(shop: Path) -> None:
+    """Without our functions the table tells that the commands write; a var comes first."""
+
+    def horizon(**variables: Any) -> str:
+        inline = "select {{ cva.setting('cva_horizon_days') }} as days"
+        done = dbt(shop, "--quiet", "compile", "--inline", inline, cva_udfs=False, **variables)
+        return done.stdout.strip()
+
+    (shop.parent / "profiles.yml").write_text(
+        json.dumps({"cva": {"target": "dev", "outputs": {"dev": {**PROFILE, "plugins": []}}}})
+    )
+    assert horizon() == "select 90 as days"
+    with duckdb.connect(str(shop)) as con:
+        con.execute(
+            "create schema main_cva; create table main_cva.cva_deployed_models as"
+            " select 'value' as kind, 'v' as version, 365 as horizon_days"
+        )
+    assert horizon() == "select 365 as days"
+    assert horizon(cva_horizon_days=30) == "select 30 as days"

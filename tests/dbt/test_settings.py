@@ -38,7 +38,7 @@ FINE: dict[str, list[Any]] = {
     "cva_now": [None, "2024-06-01", "2024-06-01 00:00:00", "2024-06-01T00:00"],
     "cva_timezone": ["UTC", "Europe/Berlin", "Etc/GMT+5"],
     "cva_currency": [None, "EUR", "E'R"],
-    "cva_horizon_days": [1, 90],
+    "cva_horizon_days": [None, 1, 90],
     "cva_margin": [0, 0.3, 1],
     "cva_discount_rate": [0, 0.1],
     "cva_tier_shares": [[0.2, 0.3, 0.5], [0, 0, 1]],

@@ -10,6 +10,7 @@ from cva_sql.cli.load.command import load
 from cva_sql.cli.shop.defaults import default_vars, internal_vars
 from cva_sql.cli.shop.options import HorizonDays
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.sessions import USUAL_HORIZON_DAYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +42,7 @@ def test_internal_vars_are_those_that_the_file_marks() -> None:
 
 def test_help_names_the_packages_defaults() -> None:
     (option,) = HorizonDays.__metadata__  # type: ignore[attr-defined]
-    assert f"Default: {default_vars()['cva_horizon_days']}." in option.help
+    assert f"{USUAL_HORIZON_DAYS} without one." in option.help
     parameters = inspect.signature(load).parameters
     assert parameters["schema"].default.default == default_vars()["cva_raw_schema"]
     assert parameters["timezone"].default.default == default_vars()["cva_timezone"]

@@ -19,6 +19,7 @@ import pytest
 from cva_sql.cli.export_model.command import export_model
 from cva_sql.cli.models.command import info, list_models
 from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
+from cva_sql.cli.train.deployment import UNASKED, Wish
 from cva_sql.cli.train.kinds import TrainedOther, leave_untrained, train_others
 from cva_sql.cli.train.report import describe
 from cva_sql.cli.train.training import Trained
@@ -144,7 +145,7 @@ def test_a_kind_that_beats_its_rules_is_deployed_beside_the_value_model(
     add_kind()
     shop.models_dir.mkdir()
     deploy(shop.models_dir, "v1")
-    (other,) = train_others(shop, training_set())
+    (other,) = train_others(shop, training_set(), UNASKED)
     assert other.is_deployed
     assert other.reason.startswith("toy is better than every rule (brier 0.")
     assert deployed_versions(shop.models_dir) == {"value": "v1", "toy": other.version}
@@ -157,7 +158,7 @@ def test_a_kind_that_beats_its_rules_is_deployed_beside_the_value_model(
 
 def test_a_deployed_kind_has_a_sql_function_of_its_own(add_kind: Any, shop: Any) -> None:
     add_kind()
-    (other,) = train_others(shop, training_set())
+    (other,) = train_others(shop, training_set(), UNASKED)
     (row, nothing) = scores(
         shop,
         "select cva_toy(case when customer_id = 'c10' then f end) from customer_features as f "
@@ -177,28 +178,33 @@ def test_a_deployed_kind_has_a_sql_function_of_its_own(add_kind: Any, shop: Any)
         scores(shop, "select cva_toy(f) from customer_features as f")
 
 
-def test_a_kind_that_is_no_better_is_kept_and_not_deployed(add_kind: Any, shop: Any) -> None:
+def test_a_kind_that_is_no_better_leaves_what_is_deployed(add_kind: Any, shop: Any) -> None:
     add_kind()
-    train_others(shop, training_set())
+    (first,) = train_others(shop, training_set(), UNASKED)
     deploy(shop.models_dir, "v1")
     add_kind(slope=-0.05)
-    (other,) = train_others(shop, training_set())
+    (other,) = train_others(shop, training_set(), UNASKED)
     assert not other.is_deployed
     assert "toy is not better than every rule" in other.reason
     assert (shop.models_dir / "toy" / str(other.version) / "model.onnx").is_file()
+    assert deployed_versions(shop.models_dir) == {"value": "v1", "toy": first.version}
+    train_others(shop, training_set(), Wish(withdraw=True))
     assert deployed_versions(shop.models_dir) == {"value": "v1"}
 
 
-def test_too_little_to_learn_from_withdraws_that_kind_alone(add_kind: Any, shop: Any) -> None:
+def test_too_little_to_learn_from_leaves_what_is_deployed(add_kind: Any, shop: Any) -> None:
     add_kind()
-    train_others(shop, training_set())
+    (first,) = train_others(shop, training_set(), UNASKED)
     deploy(shop.models_dir, "v1")
-    assert train_others(shop, training_set(8)) == (
+    assert train_others(shop, training_set(8), UNASKED) == (
         TrainedOther("toy", None, False, "too little to learn from"),
     )
-    assert deployed_versions(shop.models_dir) == {"value": "v1"}
-    deploy(shop.models_dir, "t1", "toy")
-    assert leave_untrained(shop, "too short") == (TrainedOther("toy", None, False, "too short"),)
+    assert leave_untrained(shop, "too short", UNASKED) == (
+        TrainedOther("toy", None, False, "too short"),
+    )
+    assert deployed_versions(shop.models_dir) == {"value": "v1", "toy": first.version}
+    (left,) = leave_untrained(shop, "too short", Wish(withdraw=True))
+    assert left.reason == f"too short; {first.version} was withdrawn, as asked"
     assert deployed_versions(shop.models_dir) == {"value": "v1"}
 
 
@@ -218,7 +224,7 @@ def test_a_kind_that_fails_changes_nothing_and_is_said(
     deploy(shop.models_dir, "v1")
     deploy(shop.models_dir, "t1", "toy")
     add_kind(text=TOY.replace(*change))
-    others = train_others(shop, training_set())
+    others = train_others(shop, training_set(), UNASKED)
     with pytest.raises(AssertionError, match=f"failed, nothing was changed: .*{said}"):
         raise AssertionError(others[0].reason)
     assert deployed_versions(shop.models_dir) == {"value": "v1", "toy": "t1"}
@@ -249,7 +255,7 @@ def test_the_list_and_the_details_know_the_kind(
     add_kind: Any, shop: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_kind()
-    (other,) = train_others(shop, training_set())
+    (other,) = train_others(shop, training_set(), UNASKED)
     version = str(other.version)
     list_models(models_dir=shop.models_dir)
     lines = capsys.readouterr().out.splitlines()
@@ -272,7 +278,7 @@ def test_a_deployed_kind_can_be_exported(
     add_kind: Any, shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_kind()
-    (other,) = train_others(shop, training_set())
+    (other,) = train_others(shop, training_set(), UNASKED)
     export_model("toy", tmp_path / "out", models_dir=shop.models_dir)
     assert f"toy model {other.version} (1 inputs) written" in capsys.readouterr().out
     assert read_manifest(tmp_path / "out").name == "toy"
@@ -322,8 +328,8 @@ def test_a_manifest_without_outputs_is_the_value_models(tmp_path: Path) -> None:
 
 def test_a_kind_of_the_same_version_is_stored_once(add_kind: Any, shop: Any) -> None:
     add_kind()
-    first = train_others(shop, training_set())
-    assert train_others(shop, training_set()) == first
+    first = train_others(shop, training_set(), UNASKED)
+    assert train_others(shop, training_set(), UNASKED) == first
     folder = deployed_folder(shop.models_dir, "toy")
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     assert store_model(shop.models_dir, b"", read_manifest(folder)) == folder

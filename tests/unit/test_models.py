@@ -6,15 +6,19 @@ import hashlib
 import json
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
-from cva_sql.cli.models.command import info, list_models
+from cva_sql.cli.models.command import deploy_model, info, list_models, rollback
 from cva_sql.cli.models.inventory import value_models
-from cva_sql.cli.shop.model_store import deploy, store_model
+from cva_sql.cli.shop.model_store import deploy, deployed_version, store_model
+from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train.deployment import UNASKED, Wish, settle
 from cva_sql.udfs.errors import ModelError, UsageError
-from cva_sql.udfs.manifest import Feature, Manifest
+from cva_sql.udfs.manifest import Feature, Manifest, read_manifest
 from cva_sql.udfs.projection import DIMENSION, TextProjection
+from cva_sql.udfs.register import register, unregister
 
 FIGURES = {
     "d2_shape": 0.2,
@@ -27,7 +31,7 @@ FIGURES = {
 }
 
 
-def stored(models_dir: Path, as_of: str, *, with_text: bool = False) -> str:
+def stored(models_dir: Path, as_of: str, *, with_text: bool = False, horizon_days: int = 90) -> str:
     """A trained model's folder; its file is never run here. The version."""
     data = f"model of {as_of}".encode()
     digest = hashlib.sha256(data).hexdigest()
@@ -36,7 +40,7 @@ def stored(models_dir: Path, as_of: str, *, with_text: bool = False) -> str:
         version=f"{as_of.replace('-', '')}-h90-ensemble-{digest[:8]}",
         sha256=digest,
         features=(Feature("recency_days", "number"), Feature("country", "category")),
-        horizon_days=90,
+        horizon_days=horizon_days,
         is_baseline=False,
         opset=17,
         training={
@@ -171,3 +175,78 @@ def test_info_says_when_the_deployed_version_is_gone(models_dir: Path) -> None:
     deploy(models_dir, "20250101-h90-ensemble-00000000")
     with pytest.raises(UsageError, match="no model 20250101-h90-ensemble-00000000"):
         info(models_dir=models_dir)
+
+
+def test_a_good_model_stays_unless_told_otherwise(tmp_path: Path) -> None:
+    def settled(as_of: str, *, is_better: bool = True, wish: Wish = UNASKED) -> tuple[bool, str]:
+        version = stored(tmp_path, as_of)
+        manifest = read_manifest(tmp_path / "value" / version)
+        found = settle(tmp_path, manifest, is_better=is_better, reason="why", wish=wish)
+        assert found.scoring == deployed_version(tmp_path)
+        return found.is_deployed, found.reason
+
+    good = stored(tmp_path, "2025-06-01")
+    assert settled("2025-06-01", is_better=False) == (False, "why")
+    assert deployed_version(tmp_path) is None
+    assert settled("2025-06-01") == (True, "why")
+    assert deployed_version(tmp_path) == good
+    assert settled("2025-07-01", is_better=False) == (False, "why")
+    assert settle(tmp_path, None, is_better=False, reason="too short").scoring == good
+    earlier = stored(tmp_path, "2025-05-01")
+    assert settled("2025-05-01") == (
+        False,
+        f"why, and not deployed: it looks from before {good}, trained as of 2025-06-01;"
+        f" deploy it with: cva models deploy {earlier}",
+    )
+    is_deployed, reason = settled("2025-07-01", wish=Wish(deploy=False))
+    assert (is_deployed, "not deployed: as asked" in reason) == (False, True)
+    assert deployed_version(tmp_path) == good
+    assert settled("2025-07-01")[0]
+    is_deployed, reason = settled("2025-08-01", is_better=False, wish=Wish(withdraw=True))
+    assert (is_deployed, reason.endswith("was withdrawn, as asked")) == (False, True)
+    assert deployed_version(tmp_path) is None
+
+
+def test_deploy_and_rollback_name_what_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db, models = tmp_path / "shop.duckdb", tmp_path / "cva_models"
+    first, second = stored(models, "2025-05-01"), stored(models, "2025-06-01")
+    with pytest.raises(UsageError, match="no other model of kind value was deployed before"):
+        rollback(db=db)
+    for act, scoring in (
+        (lambda: deploy_model(first, db=db), first),
+        (lambda: deploy_model(second, db=db), second),
+        (lambda: rollback(db=db), first),
+        (lambda: rollback(db=db), second),
+        (lambda: deploy_model("rule", db=db), "baseline-1"),
+        (lambda: rollback(db=db), second),
+    ):
+        act()
+        assert f"; {scoring} scores\nnext: cva run --db {db}\n" in capsys.readouterr().out
+    (models / "value" / first / "model.onnx").write_bytes(b"other")
+    with pytest.raises(ModelError, match="sha256"):
+        deploy_model(first, db=db)
+    with pytest.raises(UsageError, match="there is no model v9"):
+        deploy_model("v9", db=db)
+    assert deployed_version(models) == second
+
+
+def test_the_horizon_is_the_deployed_models(tmp_path: Path) -> None:
+    db, models = tmp_path / "shop.duckdb", tmp_path / "cva_models"
+
+    def in_sql() -> int:
+        with duckdb.connect(str(db)) as con:
+            register(con)
+            try:
+                return int(con.execute("select cva_horizon_days()").fetchall()[0][0])
+            finally:
+                unregister(con)
+
+    assert (ResolvedShop(db, models).horizon_days, in_sql()) == (90, 90)
+    deploy_model(stored(models, "2025-05-01", horizon_days=365), db=db)
+    assert (ResolvedShop(db, models).horizon_days, in_sql()) == (365, 365)
+    assert ResolvedShop(db, models, {"cva_horizon_days": 30}).horizon_days == 30
+    with duckdb.connect(str(db)) as con:
+        told = con.execute("select kind, horizon_days from main_cva.cva_deployed_models").fetchall()
+    assert told == [("value", 365)]
