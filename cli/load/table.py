@@ -15,6 +15,7 @@ from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.preset_source import preset_of
+from cva_sql.cli.load.rates import said_of_rates
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
@@ -160,10 +161,12 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     loaded = rows.totals(con, relation, line)
     if not loaded.rows and not into.append:
         raise CvaError(f"{source}: none of {picked.rows:,} rows is left; check --where, order_id")
-    several, refunds = 0, tuple[str, ...]()
+    several, doubts = 0, tuple[str, ...]()
     if table == "orders":
         several = rows.ids_of_several_customers(con, relation)
-        refunds = said_of_refunds(con, relation)
+        doubts = said_of_refunds(con, relation)
+    elif table == "exchange_rates":
+        doubts = said_of_rates(con, relation)
     report = LoadReport(
         table=table,
         schema=into.schema,
@@ -183,7 +186,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         loaded=loaded,
         table_now=loaded,
         said=(*wanted.said, *read.said),
-        doubts=refunds,
+        doubts=doubts,
     )
     return Ready(relation, report)
 
