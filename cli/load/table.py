@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.connection import connected, transaction
+from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows, refuse_amount_per
 from cva_sql.cli.load.preset_source import preset_of
-from cva_sql.cli.load.rates import said_of_rates
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
@@ -165,7 +165,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     if table == "orders":
         several = rows.ids_of_several_customers(con, relation)
         doubts = said_of_refunds(con, relation)
-    elif table == "exchange_rates":
+    elif table == RATES:
         doubts = said_of_rates(con, relation)
     report = LoadReport(
         table=table,
@@ -202,13 +202,14 @@ def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
     else:
         con.execute(f"create schema if not exists {quoted(into.schema)}")
         con.execute(f"create or replace table {target} as from {relation}")
+    currencies = said_of_currencies(con, target, into.schema) if table == "orders" else ()
     return dataclasses.replace(
         ready.report,
         appended=changes is not None,
         changes=changes,
         table_now=rows.totals(con, target, line),
         repeated_keys=rows.repeated_keys(con, target, line.key),
-        doubts=(*ready.report.doubts, *doubts_about_customers(con, target, table)),
+        doubts=(*ready.report.doubts, *currencies, *doubts_about_customers(con, target, table)),
     )
 
 

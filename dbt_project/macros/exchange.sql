@@ -122,11 +122,14 @@ left join (
 
 
 {#- Rows that name an order, with the currency they were paid in and the day whose rate counts. Orders of one
-    order_id in two currencies give a currency that has no rate. -#}
+    order_id in two currencies give a currency that has no rate. Without rates only orders in another currency
+    matter, which are few. -#}
 {% macro with_order_currency(table, orders) -%}
 {%- set line = cva.raw_tables()[table] -%}
 {%- set theirs = "case when min(currency) = max(currency) then min(currency)
                 else concat(min(currency), ' or ', max(currency)) end as currency, min(order_date) as order_date" -%}
+{%- set condition = 'true' if cva.source_relation('exchange_rates') is not none
+    else 'upper(currency) <> ' ~ cva.upper_literal(cva.shop_currency()) -%}
 select
             given.*,
             coalesce(given.currency, of_store.currency, of_id.currency) as paid_currency,
@@ -139,13 +142,14 @@ select
         left join (
             select order_id, store, {{ theirs }}
             from {{ orders }}
-            where store is not null
+            where store is not null and {{ condition }}
             group by order_id, store
         ) as of_store
             on given.order_id = of_store.order_id and given.store = of_store.store
         left join (
             select order_id, {{ theirs }}
             from {{ orders }}
+            where {{ condition }}
             group by order_id
         ) as of_id
             on given.order_id = of_id.order_id

@@ -5,10 +5,9 @@ with source as ({{ cva.source_or_empty('exchange_rates') }}),
 
 judged as (
     select
-        upper(currency) as currency,
-        date,
+        *,
+        upper(currency) as code,
         cast(date as date) as rate_date,
-        rate,
         case
             {{ cva.reject_cases('exchange_rates') }}
             when rate <= 0 then 'rate_not_positive'
@@ -20,7 +19,7 @@ numbered as (
     select
         *,
         row_number() over (
-            partition by currency, rate_date, problem is null
+            partition by code, rate_date, problem is null
             order by date desc, rate
         ) as occurrence
     from judged
@@ -28,7 +27,7 @@ numbered as (
 
 final as (
     select
-        currency,
+        code as currency,
         date,
         rate_date,
         rate,
