@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -106,9 +106,16 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
             *find_doubtful_statuses(con, shop, staging),
             build,
             foreign,
-            staging.problem,
+            staging.problem or _problem_of_absent(staging, tables),
             *_read_newest(con, shop, staging, tables),
         )
+
+
+def _problem_of_absent(staging: Staging, tables: Sequence[Table]) -> str | None:
+    """What keeps dbt from staging even a table that the shop has not; None where one has it."""
+    if any(table.problem for table in tables):
+        return None
+    return next(iter(staging.problems.values()), None)
 
 
 def _look_at_table(con: DuckDBPyConnection, shop: ResolvedShop, name: str) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.connection import connected, transaction
+from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
@@ -162,10 +163,12 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     loaded = rows.totals(con, relation, line)
     if not loaded.rows and not into.append:
         raise CvaError(f"{source}: none of {picked.rows:,} rows is left; check --where, order_id")
-    several, refunds = 0, tuple[str, ...]()
+    several, doubts = 0, tuple[str, ...]()
     if table == "orders":
         several = rows.ids_of_several_customers(con, relation)
-        refunds = said_of_refunds(con, relation)
+        doubts = said_of_refunds(con, relation)
+    elif table == RATES:
+        doubts = said_of_rates(con, relation)
     report = LoadReport(
         table=table,
         schema=into.schema,
@@ -185,7 +188,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         loaded=loaded,
         table_now=loaded,
         said=(*wanted.said, *read.said),
-        doubts=refunds,
+        doubts=doubts,
     )
     return Ready(relation, report)
 
@@ -201,13 +204,14 @@ def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
     else:
         con.execute(f"create schema if not exists {quoted(into.schema)}")
         con.execute(f"create or replace table {target} as from {relation}")
+    currencies = said_of_currencies(con, target, into.schema) if table == "orders" else ()
     return dataclasses.replace(
         ready.report,
         appended=changes is not None,
         changes=changes,
         table_now=rows.totals(con, target, line),
         repeated_keys=rows.repeated_keys(con, target, line.key),
-        doubts=(*ready.report.doubts, *doubts_about_customers(con, target, table)),
+        doubts=(*ready.report.doubts, *currencies, *doubts_about_customers(con, target, table)),
     )
 
 

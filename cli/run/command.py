@@ -68,6 +68,11 @@ def describe(result: Run) -> str:
     """The result for a person."""
     statuses = ", ".join(f"{count:,} {name}" for name, count in result.statuses.items())
     lines = [f"customer_value as of {result.as_of}: {result.customers:,} customers ({statuses})"]
+    if "other_currency" in result.statuses:
+        lines.append(
+            "other_currency: no rate for the currency of their orders; it converts them: "
+            "cva load exchange_rates FILE"
+        )
     lines += result.notes
     lines.append(
         f"scored by {result.model_version}; table and file agree within {result.parity:.0e}"

@@ -71,6 +71,7 @@
             "unit_price": ["money", false, "unit price=1, price=.9, product price=.9"],
             "line_id": ["id", false, "line id=1"],
             "store": ["id", false, "store=.9, store id=1, store name=.8"],
+            "currency": ["text", false, "currency=1"],
         },
         "name": "order line",
         "words": {
@@ -80,12 +81,13 @@
     "products": {
         "role": "entities",
         "key": ["product_id"],
-        "kept": ["category", "name", "unit_cost"],
+        "kept": ["category", "name", "unit_cost", "currency"],
         "columns": {
             "product_id": ["id", true, "product id=1, product=.75, id=.75"],
             "name": ["text", false, "product name=1, name=.9, product=.6"],
             "category": ["text", false, "category=1, category name=1, product type=.8"],
             "unit_cost": ["money", false, "unit cost=1, cost price=.95, cost=.9"],
+            "currency": ["text", false, "currency=1"],
         },
         "name": "product",
         "words": {
@@ -152,6 +154,7 @@
             "refund_amount": ["money", true, "return amount=1, amount=.9"],
             "store": ["id", false, "store=.9, store id=1, store name=.8"],
             "updated_at": ["time", false, "changed time=.9, changed=.8"],
+            "currency": ["text", false, "currency=1"],
         },
         "name": "return",
         "words": {
@@ -182,6 +185,23 @@
         "name": "review",
         "words": {
             "review": "review reviewed feedback opinion bewertung bewertet rezension avis resena pinglun pingjia 评论 评价",
+        },
+    },
+    "exchange_rates": {
+        "role": "facts",
+        "date": "date",
+        "key": ["date", "currency"],
+        "kept": ["rate"],
+        "columns": {
+            "currency": ["text", true, "currency=1, from currency=.9"],
+            "date": ["time", true, "rate time=1, time=.9, valid time=.8"],
+            "rate": ["number", true, "exchange rate=1, rate=.9, exchange=.8"],
+        },
+        "tells": ["rate"],
+        "name": "exchange rate",
+        "words": {
+            "exchange": "exchange fx forex wechsel devisen cambio huilv 汇率",
+            "rate": "rate kurs taux tasa huilv 汇率",
         },
     },
 } %}

@@ -32,8 +32,10 @@ case
             when amount = 0 or amount < 0 and {{ cva.is_cancelled() }} then 'amount_not_positive'
             when abs(amount) > 1e12 then 'amount_too_large'
             {%- set currency = cva.shop_currency() %}
-            {%- if currency is not none %}
-            when currency <> '{{ currency | replace("'", "''") }}' then 'other_currency'
+            {%- if cva.is_exchanged('orders') %}
+            {{ cva.exchange_case('orders') }}
+            {%- elif currency is not none %}
+            when upper(currency) <> {{ cva.upper_literal(currency) }} then 'other_currency'
             {%- endif %}
             when {{ cva.is_test_order() }} then 'test_order'
             when {{ cva.is_cancelled() }} and status_changed_at is null then 'cancelled'

@@ -19,12 +19,12 @@
 {% endmacro %}
 
 
-{#- Orders as `source_or_empty` gives them, their amount being what `cva_spend` says. Parts that a row has
+{#- Orders as `in_shop_currency` gives them, their amount being what `cva_spend` says. Parts that a row has
     not count as 0 in it; an order without an amount stays without. -#}
 {% macro orders_with_spend() %}
 {%- set spend = cva.checked_expression(var('cva_spend'), 'cva_spend') -%}
 {%- if spend | trim == 'amount' -%}
-{{ cva.source_or_empty('orders') }}
+{{ cva.in_shop_currency('orders') }}
 {%- else -%}
 {%- set columns = cva.staged_columns('orders') -%}
 select
@@ -36,6 +36,7 @@ select
     is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
     {%- endif %}
     {%- endfor %}
+    {{ 'exchange_rate,' if cva.is_exchanged('orders') }}
     cast((
         {{ spend }}
     ) as decimal(18, 4)) as amount
@@ -47,8 +48,8 @@ from (
         is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
         {%- endif %}
         {%- endfor %}
-        1 as one
-    from ({{ cva.source_or_empty('orders') }}) as given
+        {{ 'exchange_rate' if cva.is_exchanged('orders') else '1 as one' }}
+    from ({{ cva.in_shop_currency('orders') }}) as given
 ) as counted
 {%- endif -%}
 {% endmacro %}

@@ -335,9 +335,9 @@ CASES: dict[str, tuple[str, str, list[Row], dict[int, str | None]]] = {
         "text",
         "order_items",
         [
-            ("\t", "1", "1", "1", None, None),
-            ("1", " \r\n", "1", "1", None, None),
-            ("\t1 ", "1", "1", "1", None, None),
+            ("\t", "1", "1", "1", None, None, None),
+            ("1", " \r\n", "1", "1", None, None, None),
+            ("\t1 ", "1", "1", "1", None, None, None),
         ],
         {0: "order_id_missing", 1: "product_id_missing", 2: None},
     ),
@@ -345,8 +345,8 @@ CASES: dict[str, tuple[str, str, list[Row], dict[int, str | None]]] = {
         "natural",
         "returns",
         [
-            ("1", "1", "1", "2024-01-01", None, None, None),
-            ("1", "1", "1", "2024-01-02", "5", None, None),
+            ("1", "1", "1", "2024-01-01", None, None, None, None),
+            ("1", "1", "1", "2024-01-02", "5", None, None, None),
         ],
         {0: "refund_amount_missing", 1: None},
     ),

@@ -59,3 +59,40 @@ def test_refunds_in_orders_are_said(tmp_path: Path) -> None:
         "refunded in part, of which nothing is known: 1 order; load what went back:"
         " --column refunded_amount=…, or a table returns",
     )
+
+
+def test_the_newest_rate_shows_which_way_round_rates_are(tmp_path: Path) -> None:
+    file = tmp_path / "rates.csv"
+    file.write_text(
+        "code;day;quote\nEUR;31.05.2024;1\nUSD;30.05.2024;1,25\nUSD;31.05.2024;1,6\nJPY;31.05.2024;160,5\n",
+        encoding="utf-8",
+    )
+    report = load_table(
+        "exchange_rates",
+        [file],
+        db=tmp_path / "shop.duckdb",
+        columns={"currency": "code", "date": "day", "rate": "1 / quote"},
+    )
+    assert report.as_text().startswith(
+        "raw.exchange_rates: 4 exchange rates (2024-05-30 .. 2024-05-31)"
+    )
+    assert report.doubts == (
+        "rate: 1 USD is 0.625 of the shop's currency on 2024-05-31;"
+        " if it is the other way round: --column 'rate=1 / rate'",
+    )
+
+
+def test_orders_in_several_currencies_are_said_until_there_are_rates(tmp_path: Path) -> None:
+    file, db = tmp_path / "orders.csv", tmp_path / "shop.duckdb"
+    rows = [f"{n},c{n % 7},2024-01-02,10,{'USD' if n % 3 == 0 else 'EUR'}" for n in range(9)]
+    head = "order_id,customer_id,ordered_at,amount,currency"
+    file.write_text("\n".join([head, *rows, "9,c1,2024-01-02,10,usd"]), encoding="utf-8")
+    (line,) = load_table("orders", [file], db=db).doubts
+    assert line == (
+        "currency: 6 in EUR, 4 in USD; the shop's is the first unless cva_currency says other, and"
+        " 4 orders will not count without rates: cva load exchange_rates FILE"
+    )
+    rates = tmp_path / "rates.csv"
+    rates.write_text("currency,date,rate\nUSD,2024-01-02,0.9\n", encoding="utf-8")
+    load_table("exchange_rates", [rates], db=db)
+    assert load_table("orders", [file], db=db, append=True).doubts == ()

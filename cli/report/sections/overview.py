@@ -14,6 +14,7 @@ TOP_SHARE = 0.1
 STATUSES = {  # score_status -> in words, in the order they are shown
     "ok": "scored by the model",
     "untrained": "scored by the packaged rule",
+    "other_currency": "paying in a currency without a rate",
     "cold_start": "without an order yet",
     "not_eligible": "not eligible",
 }

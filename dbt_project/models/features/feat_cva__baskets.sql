@@ -23,11 +23,12 @@ bought as (
         products.category,
         cast(coalesce(items.quantity, 1) as decimal(19, 4)) as quantity,
         items.unit_price,
-        products.unit_cost
+        {{ cva.unit_cost() }}
     from spine
     inner join orders on spine.customer_id = orders.customer_id
     inner join items on {{ cva.is_of_order('items') }}
     left join products on items.product_id = products.product_id
+    {{ cva.join_cost_rates() }}
     where
         orders.order_date < spine.as_of_date
         and {{ cva.is_valid_on('orders.cancelled_at', 'spine.as_of_date') }}

@@ -10,6 +10,10 @@ scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
 reasons as (select * from {{ ref('cva', 'int_cva__customer_reasons') }}),
 
+paid_otherwise as (
+    {{ cva.paid_otherwise() }}
+),
+
 -- Apart from the join, so that the user's predicate may name any column of customer_features.
 judged as (
     select
@@ -33,6 +37,7 @@ customers as (
         judged.historic_value,
         judged.is_overdue,
         judged.is_eligible,
+        coalesce(paid_otherwise.first_order_date < judged.as_of_date, false) as has_paid_otherwise,
         scores.predicted_value,
         scores.predicted_value_p10,
         scores.predicted_value_p50,
@@ -56,6 +61,7 @@ customers as (
         on
             judged.customer_id = reasons.customer_id
             and judged.as_of_date = reasons.as_of_date
+    left join paid_otherwise on judged.customer_id = paid_otherwise.customer_id
 ),
 
 ranked as (
@@ -84,6 +90,7 @@ final as (
         case
             when not is_eligible then 'not_eligible'
             when is_baseline then 'untrained'
+            when orders_count = 0 and has_paid_otherwise then 'other_currency'
             when orders_count = 0 then 'cold_start'
             else 'ok'
         end as score_status,

@@ -21,6 +21,7 @@ final as (
         end as refunded_amount,
         store,
         updated_at,
+        currency,
         {{ cva.order_reject_reason() }} as reject_reason
     from source
 )

@@ -1,11 +1,12 @@
 -- One row per raw return row; whose it is may have to come from its order, see int_cva__returns_valid.
-with source as ({{ cva.source_or_empty('returns') }}),
+with source as ({{ cva.in_shop_currency('returns') }}),
 
 judged as (
     select
         *,
         case
             {{ cva.reject_cases('returns', oldest=none) }}
+            {{ cva.exchange_case('returns') }}
             when refund_amount <= 0 then 'refund_amount_not_positive'
         end as problem
     from source
