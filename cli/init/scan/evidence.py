@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from cva_sql.cli.init.scan.marks import kept_rows
 from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_of, parents
-from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
+from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, as_id, overlap
+from cva_sql.cli.load.doubts import ALIKE, ONE_EACH, SHARE, advised, find_doubts
 from cva_sql.cli.shop.column_meanings import table_score
 from cva_sql.cli.shop.package import (
     canonical_tables,
@@ -11,8 +13,13 @@ from cva_sql.cli.shop.package import (
     status_meaning,
     statuses_line,
 )
-from cva_sql.cli.shop.sql_text import listed, quoted
+from cva_sql.cli.shop.sql_text import listed
 
+VARS = {  # where it is settled
+    ALIKE: " cva_orders_columns: {customer_id: lower(trim(…))}, in customers too",
+    ONE_EACH: "; cva_orders_columns: {customer_id: … of the person}",
+    SHARE: " cva_eligible_customers leaves it out of the scores",
+}
 FEW = 0.5  # fewer ids than this found in the other table: they are of something else
 
 
@@ -123,7 +130,7 @@ def _say_overlaps(proposal: Proposal, match: TableMatch) -> list[str]:
         column, key = match.source(name), parent.source(name) if parent else None
         if parent is None or column is None or key is None or parent.table is match.table:
             continue
-        if not match.table.rows or not parent.table.rows or match.role == role:
+        if not match.table.rows or not parent.table.rows or match.role == role or match.parts:
             continue
         share = overlap(match.table, column, parent.table, key)
         lines.append(f"{name}: {share:.1%} of ids are in {parent.table.name}")
@@ -150,7 +157,7 @@ def add_open_questions(
 ) -> None:
     """What the user has to answer, and what was left out."""
     for role, match in proposal.tables.items():
-        proposal.questions += [f"{role}: {doubt}" for doubt in match.doubts]
+        proposal.questions += [f"{role}: {doubt}" for doubt in (*match.doubts, *match.asked)]
         for name, column in match.columns.items():
             is_required = canonical_tables()[role][name][1]
             if not column.is_sure and not is_required:
@@ -164,7 +171,11 @@ def add_open_questions(
     if orders is None and "orders" not in incomplete:
         proposal.questions.append("no table looks like orders, the one that cva needs")
     elif orders is not None:
-        proposal.questions += _ask_statuses(orders)
+        proposal.questions += [*_ask_statuses(proposal, orders), *_ask_customers(orders)]
+    if orders is None and proposal.loads:
+        proposal.to_settle += ["cva_raw_schema"] if "orders" in proposal.hidden else []
+    else:
+        proposal.to_settle += _to_settle(proposal, orders or incomplete.get("orders"))
     used = {m.table.name for m in proposal.tables.values()}
     used |= {table.name for m in proposal.tables.values() for table in m.parts}
     others = [t.name for t in tables if t.name not in used]
@@ -177,13 +188,27 @@ def add_open_questions(
             proposal.hidden[role] = f"{named[0].shown} does not look like {role}"
 
 
-def _ask_statuses(orders: TableMatch) -> list[str]:
+def _to_settle(proposal: Proposal, orders: TableMatch | None) -> list[str]:
+    """What of orders is open, as the project's vars or the printed load call it."""
+    required = [name for name, (_, needed) in canonical_tables()["orders"].items() if needed]
+    found = orders.columns if orders else {}
+    unsure = [name for name in required if name not in found or not found[name].is_sure]
+    if orders is not None and orders.parts:
+        moved = ["cva_raw_schema"] if "orders" in proposal.hidden else []
+        return [*(["in the cva load above " + ", ".join(unsure)] if unsure else []), *moved]
+    if unsure:
+        where = [] if orders and not orders.missing else ["cva_orders_identifier"]
+        return [*where, f"cva_orders_columns ({', '.join(unsure)})"]
+    return [] if orders is None or orders.is_sure else ["cva_orders_identifier"]
+
+
+def _ask_statuses(proposal: Proposal, orders: TableMatch) -> list[str]:
     column = orders.source("status")
     if column is None or not column.is_text or not orders.table.rows:
         return []
     amount = orders.columns.get("amount")
     money = f"sum(try_cast({amount.expression} as double))" if amount else "null"
-    status = quoted(column.name)
+    status = f"({orders.columns['status'].expression})"
     rows = orders.table.con.execute(
         f"select trim({status}), count(*), {money}, {status_meaning(status)} as meaning "
         f"from {orders.table.sample} group by 1, 4 order by 2 desc, 1"
@@ -193,6 +218,27 @@ def _ask_statuses(orders: TableMatch) -> list[str]:
         found = [row[:3] for row in rows if row[3] == kind]
         if found:
             settled = "name those that do not in the var cva_status_cancelled"
+            if kind == "asked" and not orders.parts:
+                proposal.to_settle.append("cva_status_cancelled or cva_status_counts")
             both = f"{settled}, those that do in cva_status_counts"
             said.append(statuses_line(kind, found, both if kind == "asked" else settled))
     return said
+
+
+def _ask_customers(orders: TableMatch) -> list[str]:
+    """What is odd about the ids of customers, with where it is settled."""
+    customer, amount = orders.source("customer_id"), orders.columns.get("amount")
+    order = orders.columns.get("order_id")
+    if customer is None or order is None or amount is None or orders.parts:
+        return []
+    ids = as_id(f"({orders.columns['customer_id'].expression})", customer.type)
+    kept = f" where {kept_rows(orders)}" if orders.left_out else ""
+    found = find_doubts(
+        orders.table.con,
+        f"(select nullif(min({ids}), '') as customer_id,"
+        f" sum(try_cast({amount.expression} as decimal(18, 4))) as amount"
+        f" from {orders.table.relation}{kept} group by {order.expression}"
+        f"{'' if orders.is_lines else ', ' + ids})",
+        "orders",
+    )
+    return [f"orders.{advised(doubt, VARS)}" for doubt in found]

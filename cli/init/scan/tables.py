@@ -55,6 +55,11 @@ class Column:
         return self.type in (*INTEGERS, "DOUBLE", "FLOAT") or self.type.startswith("DECIMAL")
 
     @property
+    def is_of_numbers(self) -> bool:
+        """Whether its values are numbers, in texts as well."""
+        return self.is_number or self.shares.get("as number", 0) >= READABLE
+
+    @property
     def is_time(self) -> bool:
         return self.type.startswith(("TIMESTAMP", "DATE"))
 
@@ -200,7 +205,8 @@ def _readings(name: str, _: str) -> dict[str, str]:
     count = "count(*) filter ({})"
     asked = {"filled": f"count(nullif(trim({name}), ''))"}
     flags = "'true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '0', '1'"
-    asked["as flag"] = count.format(f"lower({name}) in ({flags})")
+    asked["as flag"] = count.format(f"lower(trim({name})) in ({flags})")
+    asked["as number"] = count.format(f"try_cast({name} as double) is not null")
     return asked
 
 
