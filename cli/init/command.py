@@ -51,14 +51,12 @@ def init(
 def next_step(folder: Path, proposal: Proposal | None) -> str:
     """What to do now: nothing is run while it is open which table the orders are."""
     is_here = folder.resolve() == Path.cwd()
-    first = "the cva load above, then " if proposal and proposal.loads else ""
-    if proposal is not None and proposal.to_settle:
-        file = PROJECT_FILE if is_here else folder / PROJECT_FILE
-        open_still = "; ".join(proposal.to_settle)
-        project = "" if is_here else f" --project {shlex.quote(str(folder))}"
-        return (
-            f"settle what is open, in {file} under vars: cva: {open_still}; {first}see whether it"
-            f" fits: cva doctor{project}"
-        )
     steps = [] if is_here else [f"cd {shlex.quote(str(folder))}"]
-    return first + " && ".join([*steps, "dbt deps", "dbt run"])
+    first = "the cva load above, then " if proposal and proposal.loads else ""
+    if proposal is None or not proposal.to_settle:
+        return first + " && ".join([*steps, "dbt deps", "dbt run"])
+    file = PROJECT_FILE if is_here else folder / PROJECT_FILE
+    return (
+        f"settle what is open, in {file} under vars: cva: {'; '.join(proposal.to_settle)}; "
+        f"{first}see whether it fits: {' && '.join([*steps, 'dbt deps', 'cva doctor'])}"
+    )

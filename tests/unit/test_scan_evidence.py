@@ -274,7 +274,7 @@ def test_values_alone_make_a_proposal_that_is_not_sure(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"next: settle what is open, in {tmp_path}/project/dbt_project.yml")
     assert "cva_orders_columns (order_id, customer_id, ordered_at, amount)" in last
-    assert last.endswith(f"cva doctor --project {tmp_path}/project")
+    assert last.endswith(f"see whether it fits: cd {tmp_path}/project && dbt deps && cva doctor")
     assert "dbt run" not in last
 
 

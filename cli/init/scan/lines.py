@@ -17,7 +17,7 @@ from cva_sql.cli.init.scan.match import (
 )
 from cva_sql.cli.init.scan.tables import SAMPLE_ROWS, Table, as_id, overlap
 from cva_sql.cli.shop.package import canonical_tables
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import literal, name_in_sql, quoted
 
 CONSTANT = 0.95  # share of orders whose lines all have one amount: it is the order's, not a line's
 COPY = 0.95  # share of ids that another table has too: it is a copy, not a part
@@ -222,9 +222,7 @@ def _expression(match: TableMatch, name: str, parts: list[Part]) -> str:
 
 def plain_name(table: Table) -> str:
     """The table's name in SQL, quoted where it has to be."""
-    parts = (table.schema, table.name)
-    is_plain = all(re.fullmatch(r"[A-Za-z_]\w*", p) and p not in table.keywords for p in parts)
-    return table.shown if is_plain else table.relation
+    return f"{name_in_sql(table.schema)}.{name_in_sql(table.name)}"
 
 
 def _usual_lines(match: TableMatch) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.readings.counted import COUNTED
-from cva_sql.cli.shop.sql_text import literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import literal, name_in_sql, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ class Column:
     last: Any = None
 
     @property
-    def sql(self) -> str:
-        return self.name if self.name.isidentifier() and self.name.isascii() else quoted(self.name)
-
-    @property
     def is_text(self) -> bool:
         return self.type == "VARCHAR"
 
@@ -72,7 +68,6 @@ class Table:
     name: str
     is_view: bool
     con: DuckDBPyConnection = field(repr=False)
-    keywords: frozenset[str] = field(repr=False, default=frozenset())
     counts: dict[str, int] = field(repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,7 +136,7 @@ class Table:
 
     def sql(self, column: Column) -> str:
         """The column in an expression; quoted where it has to be."""
-        return quoted(column.name) if column.name.lower() in self.keywords else column.sql
+        return name_in_sql(column.name)
 
     def distinct(self, column: str) -> int:
         """Distinct values in the whole table."""
@@ -271,8 +266,4 @@ def list_tables(con: DuckDBPyConnection, schema: str | None) -> list[Table]:
         "and (?::varchar is null or lower(table_schema) = lower(?)) order by 1, 2",
         [list(OURS), schema, schema],
     ).fetchall()
-    words = con.execute(
-        "select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'"
-    ).fetchall()
-    keywords = frozenset(word for (word,) in words)
-    return [Table(place, name, is_view, con, keywords) for place, name, is_view in rows]
+    return [Table(place, name, is_view, con) for place, name, is_view in rows]
