@@ -278,6 +278,25 @@ def test_values_alone_make_a_proposal_that_is_not_sure(
     assert "dbt run" not in last
 
 
+def test_texts_of_a_log_without_ids_are_numbered_and_asked_about(make: Make) -> None:
+    db = make(
+        "create table visits_log as select strftime(timestamp '2024-01-01' + interval (i // 2) day,"
+        " '%d.%m.%Y') as c1, (i * 7 % 150)::varchar as c2,"
+        " replace((5 + i // 2 * 1.5)::decimal(10, 2)::varchar, '.', ',') as c3"
+        " from range(300) as t(i)"
+    )
+    proposal = scan_database(db)
+    found = proposal.tables["orders"].columns
+    assert [found[name].source for name in ("customer_id", "ordered_at", "amount")] == [
+        "c2",
+        "c1",
+        "c3",
+    ]
+    assert found["order_id"].expression == "row_number() over (order by c1, c2, c3)"
+    assert "no column has each value once: is each row an order?" in describe(proposal)
+    assert not any(one.is_sure for one in found.values())
+
+
 def test_a_required_column_without_a_name_is_looked_for_by_its_values(make: Make) -> None:
     db = make(ORDERS, "alter table orders rename amount to xyz")
     proposal = scan_database(db)

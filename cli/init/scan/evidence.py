@@ -7,6 +7,7 @@ from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_
 from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, as_id, overlap
 from cva_sql.cli.load.doubts import ALIKE, ONE_EACH, SHARE, advised, find_doubts
 from cva_sql.cli.shop.column_meanings import table_score
+from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import (
     canonical_tables,
     raw_tables,
@@ -110,8 +111,8 @@ def _say_amounts(match: TableMatch) -> list[str]:
         column = match.source(name)
         if column is None or column.first is None:
             continue
-        span = f"{name}: {match.columns[name].expression}"
-        if name == "amount" and "*" in match.columns[name].expression:
+        span = f"{name}: {shortened(match.columns[name].expression)}"
+        if match.columns[name].is_product:
             lines.append(f"{span}, as no column is the amount")
             continue
         negative = column.shares.get("negative", 0)
@@ -144,7 +145,8 @@ def _add_doubts(match: TableMatch) -> None:
         column = match.columns.get(name)
         if is_required and column is not None and not column.is_sure:
             why = column.doubt or f"score {column.score:.2f}"
-            match.doubts.append(f"{name} = {column.expression} is not sure: {why}")
+            expression = shortened(column.expression)
+            match.doubts.append(f"{name} = {expression} is not sure: {why}")
     if match.score < SURE:
         match.doubts.append(f"score {match.score:.2f} is below {SURE}")
     unsafe = [c for c in "\"'`;\\" if c in match.table.name] or "{" in match.table.name
@@ -162,7 +164,8 @@ def add_open_questions(
             is_required = canonical_tables()[role][name][1]
             if not column.is_sure and not is_required:
                 why = column.doubt or f"score {column.score:.2f}"
-                proposal.questions.append(f"{role}.{name} = {column.expression}? {why}")
+                expression = shortened(column.expression)
+                proposal.questions.append(f"{role}.{name} = {expression}? {why}")
     orders = proposal.tables.get("orders")
     for role, match in incomplete.items():
         proposal.questions.append(
@@ -228,17 +231,12 @@ def _ask_statuses(proposal: Proposal, orders: TableMatch) -> list[str]:
 def _ask_customers(orders: TableMatch) -> list[str]:
     """What is odd about the ids of customers, with where it is settled."""
     customer, amount = orders.source("customer_id"), orders.columns.get("amount")
-    order = orders.columns.get("order_id")
-    if customer is None or order is None or amount is None or orders.parts:
+    if customer is None or amount is None or orders.parts:
         return []
     ids = as_id(f"({orders.columns['customer_id'].expression})", customer.type)
     kept = f" where {kept_rows(orders)}" if orders.left_out else ""
-    found = find_doubts(
-        orders.table.con,
-        f"(select nullif(min({ids}), '') as customer_id,"
-        f" sum(try_cast({amount.expression} as decimal(18, 4))) as amount"
-        f" from {orders.table.relation}{kept} group by {order.expression}"
-        f"{'' if orders.is_lines else ', ' + ids})",
-        "orders",
-    )
+    money = f"try_cast({amount.expression} as decimal(18, 4))"
+    relation = f"{orders.table.relation}{kept}"
+    query = f"select nullif({ids}, '') as customer_id, {money} as amount from {relation}"
+    found = find_doubts(orders.table.con, f"({query})", "orders")
     return [f"orders.{advised(doubt, VARS)}" for doubt in found]

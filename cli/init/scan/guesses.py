@@ -42,6 +42,9 @@ def _guess(match: TableMatch) -> bool:
         fitting = [pair for pair in fitting if LIKE[name](table, pair[0])]
         if name in RANKED:
             fitting.sort(key=lambda pair: RANKED[name](pair[0]))
+        if not fitting and name == "order_id":
+            _number_rows(match)
+            continue
         if not fitting:
             return False
         column, (expression, _, doubt) = fitting[0]
@@ -51,6 +54,14 @@ def _guess(match: TableMatch) -> bool:
         match.evidence.append(f"{name}: {column.name} {SAID[name]}")
     match.missing = ()
     return True
+
+
+def _number_rows(match: TableMatch) -> None:
+    """An id for rows that have none, as logs of sales do not."""
+    columns = ", ".join(match.table.sql(column) for column in match.table.columns.values())
+    why = "no column has each value once: is each row an order?"
+    expression = f"row_number() over (order by {columns})"
+    match.columns["order_id"] = Match(expression, POSSIBLE, "", why)
 
 
 def _is_filled(column: Column) -> bool:
@@ -74,7 +85,7 @@ def _is_amount(table: Table, column: Column) -> bool:
 
 def _is_broken(column: Column) -> bool:
     """Whether there are parts of whole numbers, as money has."""
-    return column.shares.get("whole", 0 if column.is_text else 1) < 1
+    return column.shares.get("whole", 1) < 1
 
 
 def _is_repeated_id(table: Table, column: Column) -> bool:

@@ -136,7 +136,7 @@ def _load(proposal: Proposal, role: str, parts: list[Part], tables: list[Table])
     query = orders_query(parts) if role == "orders" else items_query(role, parts)
     schema, options = load_schema(proposal, role, tables), ""
     if parts[0].match.is_lines:
-        is_product = "*" in parts[0].match.columns["amount"].expression
+        is_product = parts[0].match.columns["amount"].is_product
         options = (
             " --amount-per line" if is_product else " --lines"
         )  # which asks where it is unclear
@@ -257,7 +257,7 @@ def _cancel_prefix(match: TableMatch, lines: dict[str, Match]) -> str | None:
 def _is_order_amount(match: TableMatch) -> bool:
     """Whether each line repeats the amount of its order."""
     amount = match.columns["amount"].expression
-    if "*" in amount:
+    if match.columns["amount"].is_product:
         return False
     order = quoted(match.columns["order_id"].source)
     share = match.table.value(

@@ -42,6 +42,7 @@ class Match:
     score: float
     source: str
     doubt: str = ""
+    is_product: bool = False  # of quantity and price, where no column is the amount
 
     @property
     def is_sure(self) -> bool:
@@ -251,4 +252,5 @@ def _derive_amount(columns: dict[str, Match], table: Table, is_lines: bool) -> N
         return
     score = min(quantity.score, price.score)
     expression = f"{quantity.expression} * {price.expression}"
-    columns["amount"] = Match(expression, score, price.source, quantity.doubt or price.doubt)
+    doubt = quantity.doubt or price.doubt
+    columns["amount"] = Match(expression, score, price.source, doubt, is_product=True)

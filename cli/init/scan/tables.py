@@ -201,7 +201,9 @@ def _readings(name: str, _: str) -> dict[str, str]:
     asked = {"filled": f"count(nullif(trim({name}), ''))"}
     flags = "'true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '0', '1'"
     asked["as flag"] = count.format(f"lower(trim({name})) in ({flags})")
-    asked["as number"] = count.format(f"try_cast({name} as double) is not null")
+    number = f"try_cast({name} as double)"
+    asked["as number"] = count.format(f"{number} is not null")
+    asked["whole"] = count.format(f"{number} = floor({number})")
     return asked
 
 
