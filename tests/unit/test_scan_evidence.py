@@ -207,6 +207,21 @@ def test_two_that_may_be_the_person_are_asked_about(make: Make) -> None:
     proposal = scan_database(db)
     assert not proposal.tables["orders"].is_sure
     assert "is the person user_id or member_id?" in describe(proposal)
+    assert proposal.to_settle == ["cva_orders_columns (customer_id)"]
+
+
+def test_the_person_of_lines_is_written_into_their_load(make: Make) -> None:
+    db = make(
+        "create table sales_lines as select 'o' || i // 2 as order_id,"
+        " 'c' || i // 2 as customer_id,"
+        " timestamp '2024-01-01' + interval (i // 2) hour as order_date, 'x' || i as product_id,"
+        " 2 as quantity, 2.5 as unit_price from range(600) as t(i)",
+        "create table customers as select 'c' || i as customer_id,"
+        " 'p' || i % 290 as customer_unique_id from range(300) as t(i)",
+    )
+    proposal = scan_database(db)
+    assert "the person is main.customers.customer_unique_id" in describe(proposal)
+    assert proposal.to_settle == ["in the cva load above customer_id"]
 
 
 def test_the_person_and_the_amount_are_joined_from_other_tables(make: Make, cva: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cva_sql.cli.init.scan.lines import command, load_schema, needed, plain_name
 from cva_sql.cli.init.scan.marks import kept_rows
 from cva_sql.cli.init.scan.match import Proposal, TableMatch
-from cva_sql.cli.init.scan.people import Person, join_person, person_sql
+from cva_sql.cli.init.scan.people import Person, person_sql
 from cva_sql.cli.init.scan.tables import Table, as_id
 from cva_sql.cli.shop.package import canonical_tables
 
@@ -14,11 +14,11 @@ def join_orders(
     proposal: Proposal, orders: TableMatch, person: Person | None, tables: list[Table]
 ) -> None:
     """Adds the load of orders with the amounts of their items, and with the person, if needed."""
-    amounts = _amounts(proposal, orders) if orders.missing == ("amount",) else None
+    amounts = _amounts(proposal, orders) if orders.missing else None
     if orders.is_lines or (orders.missing and amounts is None) or not (person or amounts):
         return
-    if person:
-        join_person(orders, person, proposal)
+    if orders.missing:
+        proposal.questions += [f"orders: {text}" for text in orders.evidence]
     found = orders.columns
     names = [n for n in canonical_tables()["orders"] if n in found]
     values = {n: found[n].expression for n in names if found[n].is_sure or needed(n)}
@@ -43,11 +43,19 @@ def join_orders(
     proposal.loads.append(command(proposal, "orders", query, schema))
 
 
-def _amounts(proposal: Proposal, orders: TableMatch) -> str | None:
-    """SQL: the amounts of orders by their items; None where no items have a price."""
+def can_sum(proposal: Proposal, orders: TableMatch) -> bool:
+    """Whether orders lack the amount alone, and their items in one table have a price."""
     items = proposal.tables.get("order_items")
-    if items is None or items.parts or not {"order_id", "unit_price"} <= items.columns.keys():
+    if orders.missing != ("amount",) or items is None or items.parts:
+        return False
+    return {"order_id", "unit_price"} <= items.columns.keys()
+
+
+def _amounts(proposal: Proposal, orders: TableMatch) -> str | None:
+    """SQL: the amounts of orders by their items; None where items do not tell."""
+    if not can_sum(proposal, orders):
         return None
+    items = proposal.tables["order_items"]
     quantity = f"{items.columns['quantity'].expression} * " if "quantity" in items.columns else ""
     price = items.columns["unit_price"].expression
     where = f"\n    where {kept_rows(items)}" if items.left_out else ""

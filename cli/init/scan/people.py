@@ -39,9 +39,8 @@ def find_person(
     joined = () if of_orders else tuple(_joined(orders, own, proposal, tables))
     names = [c.name for c in of_orders] or [f"{one.table.name}.{one.column.name}" for one in joined]
     if len(names) > 1:
-        orders.doubts.append(
-            f"{own.name} is another one for each order; is the person {' or '.join(names)}?"
-        )
+        why = f"it is another one for each order; is the person {' or '.join(names)}?"
+        orders.columns["customer_id"].doubt = why
         return ()
     if names:
         orders.evidence.append(
@@ -55,10 +54,12 @@ def find_person(
 
 def join_person(orders: TableMatch, person: Person, proposal: Proposal) -> None:
     """Notes that orders have to be loaded with it, and that customers go by it as well."""
-    orders.parts = (orders.table, person.table)
-    orders.doubts.append(
-        f"the person is {person.table.shown}.{person.column.name}; join it with cva load"
-    )
+    where = f"the person is {person.table.shown}.{person.column.name}"
+    if orders.is_lines:  # which are summed by a load of their own
+        orders.columns["customer_id"].doubt = where
+    else:
+        orders.doubts.append(f"{where}; join it with cva load")
+        orders.parts = (orders.table, person.table)
     customers = proposal.tables.get("customers")
     if customers is not None and customers.table is person.table:
         expression = _as_person(person.table, person.column)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
 from cva_sql.cli.init.scan.guesses import guess_orders
-from cva_sql.cli.init.scan.joins import join_orders
+from cva_sql.cli.init.scan.joins import can_sum, join_orders
 from cva_sql.cli.init.scan.lines import join_parts
 from cva_sql.cli.init.scan.marks import add_marks, kept_key
 from cva_sql.cli.init.scan.match import (
@@ -22,7 +22,7 @@ from cva_sql.cli.init.scan.match import (
     parents,
     read_as,
 )
-from cva_sql.cli.init.scan.people import find_person
+from cva_sql.cli.init.scan.people import Person, find_person, join_person
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
 from cva_sql.cli.init.scan.vendors import describe_vendor, find_vendor
 from cva_sql.cli.shop.column_meanings import table_score
@@ -68,9 +68,12 @@ def scan_database(db: Path, schema: str | None = None) -> Proposal:
         incomplete = _incomplete(proposal, own)
         for match in (*proposal.tables.values(), *incomplete.values()):
             add_marks(match)
-        _complete_orders(proposal, incomplete, own)
+        person = _complete_orders(proposal, incomplete, own)
         add_evidence(proposal)
         join_parts(proposal, found[best], own)
+        orders = proposal.tables.get("orders") or incomplete.get("orders")
+        if orders is not None:
+            join_orders(proposal, orders, person, own)
         add_open_questions(proposal, own, incomplete)
         return proposal
 
@@ -160,24 +163,23 @@ def _incomplete(proposal: Proposal, tables: list[Table]) -> dict[str, TableMatch
 
 def _complete_orders(
     proposal: Proposal, incomplete: dict[str, TableMatch], tables: list[Table]
-) -> None:
-    """Joins what orders need from other tables; else looks for them by values alone."""
+) -> Person | None:
+    """Looks for orders by values alone where names do not tell; the person of another table."""
     orders = proposal.tables.get("orders") or incomplete.get("orders")
     if orders is not None:
-        people = find_person(orders, proposal, tables)
-        join_orders(proposal, orders, next(iter(people), None), tables)
-        if orders.missing and proposal.loads:
-            proposal.questions += [f"orders: {text}" for text in orders.evidence]
-    if proposal.loads or (orders is not None and not orders.missing):
-        return
+        person = next(iter(find_person(orders, proposal, tables)), None)
+        if person is not None:
+            join_person(orders, person, proposal)
+        if not orders.missing or can_sum(proposal, orders):
+            return person
     used = {match.table.name for match in proposal.tables.values()}
-    free = [table for table in tables if table.name not in used]
-    guessed = guess_orders(free, orders)
+    guessed = guess_orders([table for table in tables if table.name not in used], orders)
     if guessed is not None:
         if orders is None:
             add_marks(guessed)
         proposal.tables["orders"] = guessed
         incomplete.pop("orders", None)
+    return None
 
 
 def _required_count(role: str) -> int:
