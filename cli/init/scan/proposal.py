@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
-from cva_sql.cli.init.scan.lines import join_parts, sum_items
+from cva_sql.cli.init.scan.guesses import guess_orders
+from cva_sql.cli.init.scan.joins import can_sum, join_orders
+from cva_sql.cli.init.scan.lines import join_parts
+from cva_sql.cli.init.scan.marks import add_marks, kept_key
 from cva_sql.cli.init.scan.match import (
     POSSIBLE,
     SURE,
@@ -19,11 +22,14 @@ from cva_sql.cli.init.scan.match import (
     parents,
     read_as,
 )
+from cva_sql.cli.init.scan.people import Person, find_person, join_person
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
+from cva_sql.cli.init.scan.vendors import describe_vendor, find_vendor
 from cva_sql.cli.shop.column_meanings import table_score
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import canonical_tables
-from cva_sql.cli.shop.sql_text import one_line
+from cva_sql.cli.shop.progress import count_of
+from cva_sql.cli.shop.sql_text import has_name, one_line
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -46,21 +52,28 @@ def scan_database(db: Path, schema: str | None = None) -> Proposal:
             raise CvaError(
                 f"{where} has no table to scan{why}; load one with: cva load orders FILE"
             )
-        found = {
-            name: _match_schema([t for t in tables if t.schema == name])
-            for name in sorted({table.schema for table in tables})
-        }
+        schemas = sorted({table.schema for table in tables})
+        vendor, problems = find_vendor(con, db, schemas)
+        if vendor is not None:
+            count = sum(table.schema == vendor.schema for table in tables)
+            loads = [vendor.command]
+            return Proposal(db, vendor.target, count, {}, unread, loads, vendor=vendor)
+        found = {name: _match_schema([t for t in tables if t.schema == name]) for name in schemas}
         best = max(found, key=lambda name: sum(m[0].score for m in found[name].values() if m))
         chosen = {role: options[0] for role, options in found[best].items() if options}
         count = sum(table.schema == best for table in tables)
-        proposal = Proposal(db, best, count, chosen, unread)
+        proposal = Proposal(db, best, count, chosen, [*unread, *problems])
         _look_elsewhere(proposal, found)
         own = [table for table in tables if table.schema == best]
+        incomplete = _incomplete(proposal, own)
+        for match in (*proposal.tables.values(), *incomplete.values()):
+            add_marks(match)
+        person = _complete_orders(proposal, incomplete, own)
         add_evidence(proposal)
         join_parts(proposal, found[best], own)
-        incomplete = _incomplete(proposal, own)
-        if "orders" in incomplete and incomplete["orders"].missing == ("amount",):
-            sum_items(proposal, incomplete["orders"], own)
+        orders = proposal.tables.get("orders") or incomplete.get("orders")
+        if orders is not None:
+            join_orders(proposal, orders, person, own)
         add_open_questions(proposal, own, incomplete)
         return proposal
 
@@ -148,6 +161,27 @@ def _incomplete(proposal: Proposal, tables: list[Table]) -> dict[str, TableMatch
     return incomplete
 
 
+def _complete_orders(
+    proposal: Proposal, incomplete: dict[str, TableMatch], tables: list[Table]
+) -> Person | None:
+    """Looks for orders by values alone where names do not tell; the person of another table."""
+    orders = proposal.tables.get("orders") or incomplete.get("orders")
+    if orders is not None:
+        person = next(iter(find_person(orders, proposal, tables)), None)
+        if person is not None:
+            join_person(orders, person, proposal)
+        if not orders.missing or can_sum(proposal, orders):
+            return person
+    used = {match.table.name for match in proposal.tables.values()}
+    guessed = guess_orders([table for table in tables if table.name not in used], orders)
+    if guessed is not None:
+        if orders is None:
+            add_marks(guessed)
+        proposal.tables["orders"] = guessed
+        incomplete.pop("orders", None)
+    return None
+
+
 def _required_count(role: str) -> int:
     return sum(is_required for _, is_required in canonical_tables()[role].values())
 
@@ -164,7 +198,10 @@ def _look_elsewhere(proposal: Proposal, found: dict[str, dict[str, list[TableMat
 
 def describe(proposal: Proposal) -> str:
     """What was found, why, and what is open."""
-    lines = [f"{proposal.db}: {proposal.table_count} tables in schema {proposal.schema}"]
+    vendor = proposal.vendor
+    schema = vendor.schema if vendor else proposal.schema
+    lines = [f"{proposal.db}: {count_of(proposal.table_count, 'table')} in schema {schema}"]
+    lines += describe_vendor(vendor) if vendor else []
     for role, match in proposal.tables.items():
         state = "" if match.is_sure else "  left open"
         names = " + ".join(table.shown for table in match.parts or (match.table,))
@@ -188,6 +225,8 @@ def describe(proposal: Proposal) -> str:
 def vars_yaml(proposal: Proposal) -> str:
     """The dbt vars, as YAML that `cva run --vars` takes too; what is not sure is a comment."""
     lines = [f"cva_raw_schema: {_scalar(proposal.schema)}"]
+    if proposal.vendor is not None:
+        return f"{lines[0]}  # filled by: {_comment(proposal.vendor.command)}\n"
     for role in canonical_tables():
         match = proposal.tables.get(role)
         if match is not None and match.is_sure:
@@ -212,8 +251,11 @@ def _table_lines(match: TableMatch) -> list[str]:
         f"cva_{match.role}_identifier: {_scalar(match.table.name)}",
         f"cva_{match.role}_columns:",
     ]
+    kept = kept_key(match)
     for name, column in _columns(match).items():
-        if column.is_sure or name in _required(match):
+        if kept is not None and name == kept[0]:
+            lines.append(f"  {name}: {_scalar(kept[1])}")
+        elif column.is_sure or name in _required(match):
             lines.append(f"  {name}: {_scalar(column.expression)}")
         else:
             why = column.doubt or f"not sure: score {column.score:.2f}"
@@ -232,10 +274,8 @@ def _columns(match: TableMatch) -> dict[str, Match]:
 
 def _is_in(column: str, match: TableMatch) -> bool:
     """Whether an expression over several columns has this one."""
-    return any(
-        "*" in m.expression and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", m.expression)
-        for m in match.columns.values()
-    )
+    texts = [*(one.expression for one in match.columns.values()), *match.left_out]
+    return any(has_name(text, column) for text in texts)
 
 
 def _scalar(text: str) -> str:
