@@ -20,7 +20,7 @@ from cva_sql.udfs.places import models_beside
 MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt
 SOON_DAYS = 30  # a rule that won is not tried again before so many days of new facts
 DOUBTS = {  # what is done about each
-    ALIKE: " Keep these vars if so",
+    ALIKE: " Keep this var if so",
     ONE_EACH: "; the person's column goes into cva_orders_columns",
     SHARE: " cva_eligible_customers leaves it out of the scores",
 }
@@ -168,17 +168,12 @@ def _about_customers(
 ) -> Iterator[Advice]:
     """What is odd about the ids of customers, as `cva load` says it."""
     for doubt in findings.customers:
+        if doubt.kind == ALIKE and shop.var("cva_customer_key"):
+            continue
         look = f"from {_name(shop, orders)} limit 20"
         if doubt.kind == ALIKE and can_run:
-            merged = {
-                f"cva_{table.name}_columns": {
-                    **(shop.var(f"cva_{table.name}_columns") or {}),
-                    "customer_id": one_person(f"({table.columns['customer_id']})::varchar"),
-                }
-                for table in findings.tables
-                if table.relation and table.columns and "customer_id" in table.columns
-            }
-            yield Advice(advised(doubt, DOUBTS), _cva(shop, "run", **merged))
+            key = one_person("customer_id")
+            yield Advice(advised(doubt, DOUBTS), _cva(shop, "run", cva_customer_key=key))
             continue
         if doubt.kind == SHARE:
             ids = ", ".join(map(literal, doubt.ids))

@@ -17,7 +17,7 @@ from cva_sql.cli.shop.package import (
 from cva_sql.cli.shop.sql_text import listed
 
 VARS = {  # where it is settled
-    ALIKE: " cva_orders_columns: {customer_id: lower(trim(…))}, in customers too",
+    ALIKE: " cva_customer_key: lower(trim(customer_id))",
     ONE_EACH: "; cva_orders_columns: {customer_id: … of the person}",
     SHARE: " cva_eligible_customers leaves it out of the scores",
 }

@@ -11,7 +11,7 @@ from cva_sql.cli.init.scan.tables import READABLE, Column, Table
 from cva_sql.cli.init.scan.texts import read_number, read_time
 from cva_sql.cli.readings.counted import counted_sql
 from cva_sql.cli.shop import column_meanings as names
-from cva_sql.cli.shop.package import raw_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 
 if TYPE_CHECKING:
     from cva_sql.cli.init.scan.vendors import Vendor
@@ -155,7 +155,7 @@ def _shape(role: str, table: Table, columns: dict[str, Match], repeats: bool) ->
 def match_columns(role: str, table: Table) -> dict[str, Match]:
     """Each column at most once, the best pairs first."""
     pairs: list[tuple[float, bool, str, Column, str, str]] = []
-    for name, (kind, is_required) in raw_tables()[role].columns.items():
+    for name, (kind, is_required) in canonical_tables()[role].items():
         for column in table.columns.values():
             if name in WORDED and column.is_of_numbers:
                 continue
