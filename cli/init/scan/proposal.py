@@ -60,22 +60,46 @@ def scan_database(db: Path, schema: str | None = None) -> Proposal:
             return Proposal(db, vendor.target, count, {}, unread, loads, vendor=vendor)
         found = {name: _match_schema([t for t in tables if t.schema == name]) for name in schemas}
         best = max(found, key=lambda name: sum(m[0].score for m in found[name].values() if m))
-        chosen = {role: options[0] for role, options in found[best].items() if options}
-        count = sum(table.schema == best for table in tables)
-        proposal = Proposal(db, best, count, chosen, [*unread, *problems])
-        _look_elsewhere(proposal, found)
         own = [table for table in tables if table.schema == best]
-        incomplete = _incomplete(proposal, own)
-        for match in (*proposal.tables.values(), *incomplete.values()):
-            add_marks(match)
-        person = _complete_orders(proposal, incomplete, own)
+        proposal, incomplete, person = _propose(db, best, found[best], own)
+        proposal.questions[:0] = [*unread, *problems]
+        _look_elsewhere(proposal, found)
         add_evidence(proposal)
         join_parts(proposal, found[best], own)
-        orders = proposal.tables.get("orders") or incomplete.get("orders")
-        if orders is not None:
-            join_orders(proposal, orders, person, own)
+        _join_orders(proposal, incomplete, person, own)
         add_open_questions(proposal, own, incomplete)
         return proposal
+
+
+def propose(db: Path, tables: list[Table]) -> Proposal:
+    """Which of the tables of one schema is what, without what speaks for it."""
+    proposal, incomplete, person = _propose(db, tables[0].schema, _match_schema(tables), tables)
+    _join_orders(proposal, incomplete, person, tables)
+    return proposal
+
+
+def _propose(
+    db: Path, schema: str, options: dict[str, list[TableMatch]], tables: list[Table]
+) -> tuple[Proposal, dict[str, TableMatch], Person | None]:
+    """The likeliest tables with what marks their rows, those that lack a column, and the person."""
+    chosen = {role: found[0] for role, found in options.items() if found}
+    proposal = Proposal(db, schema, len(tables), chosen)
+    incomplete = _incomplete(proposal, tables)
+    for match in (*proposal.tables.values(), *incomplete.values()):
+        add_marks(match)
+    return proposal, incomplete, _complete_orders(proposal, incomplete, tables)
+
+
+def _join_orders(
+    proposal: Proposal,
+    incomplete: dict[str, TableMatch],
+    person: Person | None,
+    tables: list[Table],
+) -> None:
+    """Joins what orders need from other tables."""
+    orders = proposal.tables.get("orders") or incomplete.get("orders")
+    if orders is not None:
+        join_orders(proposal, orders, person, tables)
 
 
 def _readable_tables(con: DuckDBPyConnection, schema: str | None) -> tuple[list[Table], list[str]]:
