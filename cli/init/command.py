@@ -37,7 +37,8 @@ def init(
     """
     proposal = None
     if scan is not None:
-        from cva_sql.cli.init.scan.proposal import describe, scan_database
+        from cva_sql.cli.init.scan.proposal import scan_database
+        from cva_sql.cli.init.scan.report import describe
 
         proposal = scan_database(scan)
         print(describe(proposal), end="\n\n")

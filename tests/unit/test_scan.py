@@ -15,7 +15,8 @@ import yaml
 from cva_sql.cli.init.command import init
 from cva_sql.cli.init.scan import tables as scan_tables
 from cva_sql.cli.init.scan.match import Proposal
-from cva_sql.cli.init.scan.proposal import describe, scan_database, vars_yaml
+from cva_sql.cli.init.scan.proposal import scan_database
+from cva_sql.cli.init.scan.report import describe, vars_yaml
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.shop.column_meanings import WORDS, column_score

@@ -12,7 +12,8 @@ import pytest
 
 from cva_sql.cli.init.command import init
 from cva_sql.cli.init.scan.match import Proposal
-from cva_sql.cli.init.scan.proposal import describe, scan_database, vars_yaml
+from cva_sql.cli.init.scan.proposal import scan_database
+from cva_sql.cli.init.scan.report import describe, vars_yaml
 from cva_sql.cli.shop.expressions import check_expression
 from cva_sql.cli.shop.resolver import parse_vars
 

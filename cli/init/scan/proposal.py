@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,7 @@ from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
 from cva_sql.cli.init.scan.guesses import guess_orders
 from cva_sql.cli.init.scan.joins import can_sum, join_orders
 from cva_sql.cli.init.scan.lines import join_parts
-from cva_sql.cli.init.scan.marks import add_marks, kept_key
+from cva_sql.cli.init.scan.marks import add_marks
 from cva_sql.cli.init.scan.match import (
     POSSIBLE,
     SURE,
@@ -24,12 +22,10 @@ from cva_sql.cli.init.scan.match import (
 )
 from cva_sql.cli.init.scan.people import Person, find_person, join_person
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
-from cva_sql.cli.init.scan.vendors import describe_vendor, find_vendor
+from cva_sql.cli.init.scan.vendors import find_vendor
 from cva_sql.cli.shop.column_meanings import table_score
-from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import canonical_tables
-from cva_sql.cli.shop.progress import count_of
-from cva_sql.cli.shop.sql_text import has_name, one_line
+from cva_sql.cli.shop.sql_text import one_line
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -218,100 +214,3 @@ def _look_elsewhere(proposal: Proposal, found: dict[str, dict[str, list[TableMat
                     f"{matches[0].table.shown} looks like {role}, but cva reads one schema: make "
                     f"a view of it in {proposal.schema}"
                 )
-
-
-def describe(proposal: Proposal) -> str:
-    """What was found, why, and what is open."""
-    vendor = proposal.vendor
-    schema = vendor.schema if vendor else proposal.schema
-    lines = [f"{proposal.db}: {count_of(proposal.table_count, 'table')} in schema {schema}"]
-    lines += describe_vendor(vendor) if vendor else []
-    for role, match in proposal.tables.items():
-        state = "" if match.is_sure else "  left open"
-        names = " + ".join(table.shown for table in match.parts or (match.table,))
-        lines.append(f"\n{role} = {names}  score {match.score:.2f}{state}")
-        for name, column in _columns(match).items():
-            mark = "" if column.is_sure else "  ?"
-            lines.append(f"    {name:<20} {shortened(column.expression)}  {column.score:.2f}{mark}")
-        lines += [f"  - {text}" for text in match.evidence]
-        used = {column.source for column in match.columns.values()}
-        used |= {c for c in match.table.columns if _is_in(c, match)}
-        unused = [shortened(c) for c in match.table.columns if c not in used]
-        if unused:
-            lines.append(f"  - not used: {', '.join(unused)}")
-    if proposal.questions:
-        lines += ["\nopen:", *(f"  - {text}" for text in proposal.questions)]
-    for command in proposal.loads:
-        lines.append(f"\nrun before the first `dbt run`:\n{command}")
-    return "\n".join(lines)
-
-
-def vars_yaml(proposal: Proposal) -> str:
-    """The dbt vars, as YAML that `cva run --vars` takes too; what is not sure is a comment."""
-    lines = [f"cva_raw_schema: {_scalar(proposal.schema)}"]
-    if proposal.vendor is not None:
-        return f"{lines[0]}  # filled by: {_comment(proposal.vendor.command)}\n"
-    for role in canonical_tables():
-        match = proposal.tables.get(role)
-        if match is not None and match.is_sure:
-            lines += _table_lines(match)
-        elif match is not None:
-            lines += [f"# {role} is left open: {_comment(doubt)}" for doubt in match.doubts]
-            if match.parts:
-                lines.append(
-                    f"# cva init --scan prints the `cva load {role}` for it; no var needed"
-                )
-            else:
-                lines += [f"# {line}" for line in _table_lines(match)]
-        elif role == "orders":
-            lines.append("# orders is left open: no table is sure; see cva init --scan")
-        if role in proposal.hidden and not (match and match.is_sure):
-            lines.append(f"cva_{role}_identifier: none_yet  # {_comment(proposal.hidden[role])}")
-    return "\n".join(lines) + "\n"
-
-
-def _table_lines(match: TableMatch) -> list[str]:
-    lines = [
-        f"cva_{match.role}_identifier: {_scalar(match.table.name)}",
-        f"cva_{match.role}_columns:",
-    ]
-    kept = kept_key(match)
-    for name, column in _columns(match).items():
-        if kept is not None and name == kept[0]:
-            lines.append(f"  {name}: {_scalar(kept[1])}")
-        elif column.is_sure or name in _required(match):
-            lines.append(f"  {name}: {_scalar(column.expression)}")
-        else:
-            why = column.doubt or f"not sure: score {column.score:.2f}"
-            lines.append(f"  # {name}: {_scalar(column.expression)}  # {_comment(why)}")
-    return lines
-
-
-def _required(match: TableMatch) -> list[str]:
-    return [n for n, (_, is_required) in canonical_tables()[match.role].items() if is_required]
-
-
-def _columns(match: TableMatch) -> dict[str, Match]:
-    """The columns in the order that the canonical table has them."""
-    return {n: match.columns[n] for n in canonical_tables()[match.role] if n in match.columns}
-
-
-def _is_in(column: str, match: TableMatch) -> bool:
-    """Whether an expression over several columns has this one."""
-    texts = [*(one.expression for one in match.columns.values()), *match.left_out]
-    return any(has_name(text, column) for text in texts)
-
-
-def _scalar(text: str) -> str:
-    """A YAML string. Quoted unless it is a plain word that YAML does not read as something else."""
-    import yaml  # type: ignore[import-untyped]
-
-    if re.fullmatch(r"[^\W\d]\w*", text) and yaml.safe_load(text) == text:
-        return text
-    if "'" not in text and text.isprintable():
-        return f"'{text}'"  # an SQL name in double quotes stays readable
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())
