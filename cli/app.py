@@ -23,11 +23,12 @@ from cva_sql.cli.report.command import report
 from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
 from cva_sql.cli.sql.command import sql
+from cva_sql.cli.start.command import start
 from cva_sql.cli.train.command import train
 from cva_sql.udfs.errors import CvaError
 
 GROUPS: dict[str, dict[str, Any]] = {
-    "Start": {"demo": demo, "load": load, "init": init, "doctor": doctor},
+    "Start": {"demo": demo, "start": start, "load": load, "init": init, "doctor": doctor},
     "Every day": {"train": train, "run": run, "report": report, "explain": explain, "sql": sql},
     "How good is it": {
         "evaluate": evaluate,

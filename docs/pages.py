@@ -92,8 +92,10 @@ def tables_page() -> str:
         "Only `orders` is needed. A column that is not required may be missing; so may a table.\n"
         "Yours are named by [vars](vars.md).\n"
     ]
-    for name, columns in package.canonical_tables().items():
-        rows = ((f"`{c}`", kind, "yes" if needed else "") for c, (kind, needed) in columns.items())
+    for name, line in package.raw_tables().items():
+        rows = (
+            (f"`{c}`", kind, "yes" if needed else "") for c, (kind, needed) in line.columns.items()
+        )
         parts += [f"## {name}\n", table(("column", "kind", "required"), rows)]
     return page("Raw tables", *parts)
 

@@ -52,10 +52,12 @@ def examine(shop: ResolvedShop) -> Report:
         findings.problem if findings else None,
     ]
     current = shop.published / CURRENT
+    is_fine = not any(problems)
+    advice = advise(shop, model, findings, is_fine=is_fine) if findings else ()
     return Report(
-        not any(problems),
+        is_fine,
         tuple(problem for problem in problems if problem),
-        tuple(advise(shop, model, findings)) if findings else (),
+        tuple(advice),
         str(shop.db),
         current.resolve().name if current.exists() else None,
         machine,

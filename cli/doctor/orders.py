@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.doctor.staging import Staging
+from cva_sql.cli.load.doubts import Doubt, find_doubts
 from cva_sql.cli.shop.package import status_meaning
 from cva_sql.cli.shop.shop import ResolvedShop
 
@@ -82,3 +83,11 @@ def find_doubtful_statuses(
         if meaning != "counts":
             (unknown if meaning == "unknown" else doubtful)[status] = count
     return doubtful, unknown
+
+
+def find_doubtful_customers(con: DuckDBPyConnection, staging: Staging) -> tuple[Doubt, ...]:
+    """What is odd about the ids of customers with orders that can be used."""
+    if not staging.columns(con, ORDERS):
+        return ()
+    relation = f"(from {staging.model(ORDERS)} where reject_reason is null)"
+    return find_doubts(con, relation, "orders")

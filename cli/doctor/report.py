@@ -33,7 +33,8 @@ def describe(report: Report) -> Iterator[str]:
         yield f"broken: {problem}"
     for advice in report.advice:
         yield f"next: {advice.text}"
-        yield f"      {advice.command}"
+        if advice.command is not None:
+            yield f"      {advice.command}"
     if not report.problems and not report.advice:
         yield "all is well"
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.doctor.orders import (
     Outliers,
+    find_doubtful_customers,
     find_doubtful_statuses,
     find_outliers,
 )
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
+from cva_sql.cli.load.doubts import Doubt
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -70,6 +72,7 @@ class Findings:
     """All that the database says. `doubtful_statuses` may be no sale and still count,
     `unknown_statuses` no list knows.
 
+    `customers` are the doubts about their ids.
     `newest` is the newest day with an order that is believed, `doubted` the newest that is not, and
     `doubt` says why. `problem` says why the tables could not be staged at all.
     """
@@ -85,6 +88,7 @@ class Findings:
     newest: str | None = None
     doubted: str | None = None
     doubt: str | None = None
+    customers: tuple[Doubt, ...] = ()
 
 
 def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
@@ -108,6 +112,7 @@ def look_at_database(con: DuckDBPyConnection, shop: ResolvedShop) -> Findings:
             foreign,
             staging.problem or _problem_of_absent(staging, tables),
             *_read_newest(con, shop, staging, tables),
+            customers=find_doubtful_customers(con, staging),
         )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cva_sql.cli.init.project import init_project
+from cva_sql.cli.shop.own_project import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from cva_sql.cli.init.scan.match import Proposal
 
 
 def init(
@@ -32,7 +37,8 @@ def init(
     """
     proposal = None
     if scan is not None:
-        from cva_sql.cli.init.scan.proposal import describe, scan_database
+        from cva_sql.cli.init.scan.proposal import scan_database
+        from cva_sql.cli.init.scan.report import describe
 
         proposal = scan_database(scan)
         print(describe(proposal), end="\n\n")
@@ -40,6 +46,18 @@ def init(
     print("\n".join(done.lines))
     for text in done.to_add:
         print(f"\n{text}")
-    steps = [f"cd {folder}"] if folder.resolve() != Path.cwd() else []
+    print(f"\nnext: {next_step(folder, proposal)}")
+
+
+def next_step(folder: Path, proposal: Proposal | None) -> str:
+    """What to do now: nothing is run while it is open which table the orders are."""
+    is_here = folder.resolve() == Path.cwd()
+    steps = [] if is_here else [f"cd {shlex.quote(str(folder))}"]
     first = "the cva load above, then " if proposal and proposal.loads else ""
-    print(f"\nnext: {first}{' && '.join([*steps, 'dbt deps', 'dbt run'])}")
+    if proposal is None or not proposal.to_settle:
+        return first + " && ".join([*steps, "dbt deps", "dbt run"])
+    file = PROJECT_FILE if is_here else folder / PROJECT_FILE
+    return (
+        f"settle what is open, in {file} under vars: cva: {'; '.join(proposal.to_settle)}; "
+        f"{first}see whether it fits: {' && '.join([*steps, 'dbt deps', 'cva doctor'])}"
+    )

@@ -112,7 +112,7 @@ def _write_project_file(folder: Path, proposal: Proposal | None, done: Written) 
     text = template(PROJECT_FILE).replace("__NAME__", name)
     text = text.replace("__VARS__", default_vars(proposal.tables if proposal else ()))
     if proposal is not None:
-        from cva_sql.cli.init.scan.proposal import vars_yaml
+        from cva_sql.cli.init.scan.report import vars_yaml
 
         found = vars_yaml(proposal)
         if (folder / PROJECT_FILE).exists():

@@ -141,30 +141,62 @@ def load_by_preset(
     check("orders", overrides.wanted, into)
     with connected(db, into.timezone) as con:
         inputs = _inputs(con, paths, overrides)
-        said = []
+        told = tuple[str, ...]()
         if preset is None:
             preset = recognised(inputs)
-            said = [f"recognised by the header: {preset.name} ({preset.title})"]
-        found = find_layouts(preset, inputs)
-        parts = chosen_parts(preset, inputs, found)
-        for part in parts:
-            refuse_existing(con, part.table, into)
-        said += [f"read from {line}" for one in inputs for line in one.said]
-        said += left_alone(preset, inputs, found)
-        said += [f"times: {preset.times}"] if preset.times else []
-        ready = []
-        for part in parts:
-            one = _prepare(con, preset, part, found, overrides.wanted, into)
-            if one is None:
-                continue
-            if part.table == "orders":
-                amount = part.amount or preset.amount
-                said += [f"amount: {amount}"] if amount else []
-                said += _cancelled(con, one.relation)
-            ready.append(_set_aside(con, one))
+            told = (said_recognised(preset),)
+        filled = prepare_export(con, preset, inputs, overrides.wanted, into)
         with transaction(con):
-            reports = [_write(con, one, into) for one in ready]
-    return PresetReport(preset.name, tuple(said), tuple(reports))
+            reports = write_all(con, filled.ready, into)
+    return PresetReport(preset.name, (*told, *filled.said), reports)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Tables that are ready to be written, and what was decided for all of them."""
+
+    said: tuple[str, ...]
+    ready: tuple[Ready, ...]
+
+
+def said_recognised(preset: Preset) -> str:
+    """One line on the vendor that the header told."""
+    return f"recognised by the header: {preset.name} ({preset.title})"
+
+
+def prepare_export(
+    con: DuckDBPyConnection, preset: Preset, inputs: Sequence[Input], wanted: Wanted, into: Into
+) -> Filled:
+    """The raw tables that the vendor's inputs fill, ready to be written."""
+    found = find_layouts(preset, inputs)
+    parts = chosen_parts(preset, inputs, found)
+    for part in parts:
+        refuse_existing(con, part.table, into)
+    said = [f"read from {line}" for one in inputs for line in one.said]
+    said += left_alone(preset, inputs, found)
+    said += [f"times: {preset.times}"] if preset.times else []
+    ready = []
+    for part in parts:
+        one = _prepare(con, preset, part, found, wanted, into)
+        if one is None:
+            continue
+        if part.table == "orders":
+            amount = part.amount or preset.amount
+            said += [f"amount: {amount}"] if amount else []
+            said += _cancelled(con, one.relation)
+        ready.append(set_aside(con, one))
+    return Filled(tuple(said), tuple(ready))
+
+
+def write_all(
+    con: DuckDBPyConnection, ready: Sequence[Ready], into: Into
+) -> tuple[LoadReport, ...]:
+    """The reports of tables that are written, in the caller's transaction."""
+    reports = []
+    for one in ready:
+        forget_last(con)
+        reports.append(write(con, one, into))
+    return tuple(reports)
 
 
 def _inputs(con: DuckDBPyConnection, paths: Sequence[Path], overrides: Overrides) -> list[Input]:
@@ -204,16 +236,11 @@ def _prepare(
     return prepare(con, part.table, names, wanted, into)
 
 
-def _set_aside(con: DuckDBPyConnection, ready: Ready) -> Ready:
+def set_aside(con: DuckDBPyConnection, ready: Ready) -> Ready:
     """The same under a name of its own, so that the next table can be prepared."""
     relation = f"{READY}{ready.report.table}"
     con.execute(f"alter table {ready.relation} rename to {relation}")
     return replace(ready, relation=f"temp.{relation}")
-
-
-def _write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
-    forget_last(con)
-    return write(con, ready, into)
 
 
 def _cancelled(con: DuckDBPyConnection, relation: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,10 +10,23 @@ import typer
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.by_preset import Overrides, load_any
 from cva_sql.cli.load.formats.source import ReadOptions
+from cva_sql.cli.load.options import (
+    AmountPer,
+    Column,
+    Dates,
+    Decimal,
+    Delimiter,
+    Encoding,
+    Lines,
+    Sheet,
+    StatusCancelled,
+    StatusCounts,
+    Timezone,
+    Where,
+    named_expressions,
+)
 from cva_sql.cli.load.table import Into, Wanted
-from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.progress import step
-from cva_sql.udfs.errors import UsageError
 
 SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
 
@@ -32,14 +44,10 @@ def load(
     ),
     db: Path = typer.Option(Path("shop.duckdb"), help="DuckDB file; created if absent."),
     query: str | None = typer.Option(None, help="A SELECT over the database instead of files."),
-    column: list[str] = typer.Option(
-        [], help="canonical=EXPR over the file's columns, e.g. amount='Quantity * Price'."
-    ),
-    where: str | None = typer.Option(None, help="Take only the rows of the file that satisfy it."),
-    lines: bool = typer.Option(False, "--lines", help="One row per order line: sum into orders."),
-    amount_per: str | None = typer.Option(
-        None, help="Where orders are on several rows, whose the amount is: order or line."
-    ),
+    column: Column = None,
+    where: Where = None,
+    lines: Lines = False,
+    amount_per: AmountPer = None,
     replace: bool = typer.Option(False, "--replace", help="Replace the table if it exists."),
     append: bool = typer.Option(
         False, "--append", help="Bring into the table what is new or has changed."
@@ -48,28 +56,14 @@ def load(
     source_schema: str | None = typer.Option(
         None, help="Schema that a preset reads, where several have its tables."
     ),
-    encoding: str | None = typer.Option(
-        None, help="Encoding of the text, e.g. gb18030; else recognised."
-    ),
-    delimiter: str | None = typer.Option(
-        None, help="What parts the columns: one character, tab or space; else found out."
-    ),
-    sheet: str | None = typer.Option(
-        None, help="Sheet of a workbook, file of a .zip or list of a JSON object."
-    ),
-    timezone: str = typer.Option("UTC", help="Zone that times with an offset are converted to."),
-    decimal: str | None = typer.Option(
-        None, metavar="point|comma", help="Decimal mark, where the numbers do not tell."
-    ),
-    dates: str | None = typer.Option(
-        None, metavar="dmy|mdy|ymd", help="Order of day and month, where the dates do not tell."
-    ),
-    status_counts: list[str] = typer.Option(
-        [], help="A status of orders that counts as a sale; stored as paid."
-    ),
-    status_cancelled: list[str] = typer.Option(
-        [], help="A status of orders that is no sale; stored as cancelled."
-    ),
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    timezone: Timezone = "UTC",
+    decimal: Decimal = None,
+    dates: Dates = None,
+    status_counts: StatusCounts = None,
+    status_cancelled: StatusCancelled = None,
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
@@ -80,13 +74,13 @@ def load(
             files,
             Overrides(
                 Wanted(
-                    columns=_named_expressions(column),
+                    columns=named_expressions(column),
                     where=where,
                     lines=lines,
                     amount_per=amount_per,
                     asked=rows.asked_for(decimal, dates),
-                    status_counts=status_counts,
-                    status_cancelled=status_cancelled,
+                    status_counts=status_counts or (),
+                    status_cancelled=status_cancelled or (),
                 ),
                 ReadOptions(encoding, delimiter, sheet),
                 source_schema,
@@ -96,18 +90,3 @@ def load(
             query=query,
         )
     print(report.as_json() if as_json else report.as_text())
-
-
-def _named_expressions(options: Sequence[str]) -> dict[str, str]:
-    named: dict[str, str] = {}
-    for option in options:
-        name, _, expression = option.partition("=")
-        name = name.strip().lower()
-        if not name or not expression.strip():
-            raise UsageError(
-                f"--column {shortened(option)}: expected canonical=EXPR, e.g. order_id=Invoice"
-            )
-        if name in named:
-            raise UsageError(f"--column {shortened(name)} is given twice; give it once")
-        named[name] = expression
-    return named

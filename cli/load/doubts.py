@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
@@ -16,19 +18,44 @@ if TYPE_CHECKING:
 ABSURD_SHARE = 0.01  # of all orders,
 ABSURD_TIMES = 100  # and so many times the mean: hardly one person
 MOST_NAMED = 3
-ONE_PERSON = "cva run --vars '{cva_customer_key: lower(trim(customer_id))}'"
 ZERO_QUERY = "is_zero_nobody_query"
+ALIKE, GUESTS, ONE_EACH, SHARE = "alike", "guests", "one each", "share"  # kinds of doubts
+OPTIONS = {  # of `cva load`
+    ALIKE: " cva run --vars '{cva_customer_key: lower(trim(customer_id))}'",
+    ONE_EACH: ": --column customer_id=… of the person",
+    SHARE: " --where leaves it out",
+}
 ENOUGH_ORDERS = 100  # below it, customers with one order each are no surprise
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is odd about customer ids, one of the kinds above; `ids` are those of SHARE."""
+
+    kind: str
+    text: str
+    ids: tuple[str, ...] = ()
 
 
 def doubts_about_customers(con: DuckDBPyConnection, relation: str, table: str) -> tuple[str, ...]:
     """Lines on the customer ids of `relation`, the rows of a raw table; none without such ids."""
+    found = find_doubts(con, relation, table)
+    return tuple(advised(doubt, OPTIONS) for doubt in found)
+
+
+def find_doubts(con: DuckDBPyConnection, relation: str, table: str) -> tuple[Doubt, ...]:
+    """What is odd about the customer ids of `relation`, which has an amount where it is orders."""
     if "customer_id" not in column_names(con, f"from {relation}"):
         return ()
-    said = list(_say_alike(con, relation))
+    found = list(_find_alike(con, relation))
     if table == "orders":
-        said += [*_say_guests(con, relation), *_say_shares(con, relation)]
-    return tuple(said)
+        found += [*_find_guests(con, relation), *_find_shares(con, relation)]
+    return tuple(found)
+
+
+def advised(doubt: Doubt, advice: Mapping[str, str]) -> str:
+    """The doubt in a line, with what the caller can do about its kind."""
+    return f"customer_id{doubt.text}{advice.get(doubt.kind, '')}"
 
 
 def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
@@ -68,25 +95,32 @@ def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _say_alike(con: DuckDBPyConnection, relation: str) -> list[str]:
-    plain = r"lower(regexp_replace(trim(customer_id), '\s+', ' ', 'g'))"
+def one_person(customer_id: str) -> str:
+    """SQL: the id without what is no difference between people: case, and blanks but one."""
+    return rf"lower(regexp_replace(trim({customer_id}), '\s+', ' ', 'g'))"
+
+
+def _find_alike(con: DuckDBPyConnection, relation: str) -> list[Doubt]:
     ids, alike, example = rows.first_row(
         con,
         f"select coalesce(sum(n), 0), count(*), min(ids) from (select count(*) as n,"
         f" string_agg(quoted, ' and ' order by quoted) as ids from (select distinct"
-        f" {plain} as plain, concat('''', customer_id, '''') as quoted from {relation}"
-        " where customer_id is not null)"
+        f" {one_person('customer_id')} as plain, concat('''', customer_id, '''') as quoted"
+        f" from {relation} where customer_id is not null)"
         " group by plain having count(*) > 1)",
     )
     if not alike:
         return []
     return [
-        f"customer_id: {ids:,} ids differ in case or blanks alone from another, e.g."
-        f" {shortened(example)}; one person each? {ONE_PERSON}"
+        Doubt(
+            ALIKE,
+            f": {ids:,} ids differ in case or blanks alone from another, e.g. {shortened(example)};"
+            " one person each?",
+        )
     ]
 
 
-def _say_guests(con: DuckDBPyConnection, relation: str) -> list[str]:
+def _find_guests(con: DuckDBPyConnection, relation: str) -> list[Doubt]:
     """The customer 0, where staging takes it for nobody."""
     orders, spend = rows.first_row(
         con, f"select count(*), coalesce(sum(amount), 0) from {relation} where customer_id = '0'"
@@ -94,10 +128,10 @@ def _say_guests(con: DuckDBPyConnection, relation: str) -> list[str]:
     ids = f"(select customer_id as id from {relation})"
     if orders < 2 or not rows.first_row(con, macro_value("casts.sql", ZERO_QUERY, ids))[0]:
         return []
-    return [f"customer_id 0: {count_of(orders, 'order')} of {spend:,.2f}, of nobody"]
+    return [Doubt(GUESTS, f" 0: {count_of(orders, 'order')} of {spend:,.2f}, of nobody")]
 
 
-def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:
+def _find_shares(con: DuckDBPyConnection, relation: str) -> list[Doubt]:
     """Ids of very many orders or very much money, or as many ids as orders."""
     by_id = (
         "select customer_id, count(customer_id) as n, coalesce(sum(amount), 0) as spend"
@@ -105,14 +139,15 @@ def _say_shares(con: DuckDBPyConnection, relation: str) -> list[str]:
     )
     orders, most = rows.first_row(con, f"select coalesce(sum(n), 0), max(n) from ({by_id})")
     if orders >= ENOUGH_ORDERS and most == 1:
-        return [
-            "customer_id: each has one order; is it an id of the order? Then no one is seen to come"
-            " back: --column customer_id=… of the person"
-        ]
-    return [*_say_largest(con, by_id, "n", "orders"), *_say_largest(con, by_id, "spend", "spend")]
+        text = ": each has one order; is it an id of the order? Then no one is seen to come back"
+        return [Doubt(ONE_EACH, text)]
+    return [
+        *_find_largest(con, by_id, "n", "orders"),
+        *_find_largest(con, by_id, "spend", "spend"),
+    ]
 
 
-def _say_largest(con: DuckDBPyConnection, by_id: str, value: str, noun: str) -> list[str]:
+def _find_largest(con: DuckDBPyConnection, by_id: str, value: str, noun: str) -> list[Doubt]:
     """The ids that have so much of all orders, or of all spend, that they are hardly one person."""
     found = con.execute(
         f"select customer_id, {value}::double / total from (select *, sum({value}) over ()"
@@ -124,7 +159,5 @@ def _say_largest(con: DuckDBPyConnection, by_id: str, value: str, noun: str) -> 
         return []
     named = ", ".join(f"{shortened(name)} {share:.1%}" for name, share in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    return [
-        f"customer_id: so much of all {noun} has {named}{more}; a reseller, a placeholder?"
-        " --where leaves it out"
-    ]
+    text = f": so much of all {noun} has {named}{more}; a reseller, a placeholder?"
+    return [Doubt(SHARE, text, tuple(name for name, _ in found[:MOST_NAMED]))]

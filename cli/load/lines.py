@@ -60,27 +60,31 @@ def grain_of(con: DuckDBPyConnection, column: str) -> Grain:
 
 
 def orders_from_rows(
-    con: DuckDBPyConnection, source: LoadedFrom, *, lines: bool, amount_per: str | None
+    con: DuckDBPyConnection, source: LoadedFrom, *, lines: bool | None, amount_per: str | None
 ) -> Lines | None:
     """Makes SUMMED of READ where orders stand on several rows; None where READ is right as it is.
 
-    `lines` says that the rows are order lines, `amount_per` whose the amount is. Raises UsageError
-    where the data contradicts them, or where nothing says which it is.
+    `lines` says that the rows are order lines (None: they may be), `amount_per` whose the amount
+    is. Raises UsageError where the data contradicts them, or where nothing says which it is.
     """
     _fill_from_other_lines(con)
     found = grain_of(con, "amount")
     per = amount_per or LINE
     if found.several and amount_per is None:
         per = _grain_told(con, found, source, lines)
+    if lines is None and amount_per is None:
+        lines = found.several > 0
     if not lines and amount_per is None and not found.blanks:
         return None
     return _sum_lines(con, per)
 
 
-def _grain_told(con: DuckDBPyConnection, found: Grain, source: LoadedFrom, lines: bool) -> str:
+def _grain_told(
+    con: DuckDBPyConnection, found: Grain, source: LoadedFrom, lines: bool | None
+) -> str:
     """Whose the amount is by the rows; a UsageError where they do not tell or `lines` differs."""
     per = LINE if _is_line_total(con, source) else found.per
-    if per == (LINE if lines else ORDER):
+    if per == (LINE if lines else ORDER) or (lines is None and per is not None):
         return per
     once, summed = totals_of_both(con)
     options = f"--amount-per order ({once:,.2f} in all) or --amount-per line ({summed:,.2f})"

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
 class Wanted:
     """What is taken of a source, and how: SQL per canonical column, rows, whose the amount is.
 
-    `status_counts` and `status_cancelled` are statuses of orders that are a sale and none, `said`
-    is what was decided before.
+    `lines` is None where the rows may tell whether they are order lines. `status_counts` and
+    `status_cancelled` are statuses of orders that are a sale and none, `said` is what was decided
+    before.
     """
 
     columns: Mapping[str, str]
     where: str | None = None
-    lines: bool = False
+    lines: bool | None = False
     amount_per: str | None = None
     asked: Asked = NOTHING_ASKED
     status_counts: Sequence[str] = ()

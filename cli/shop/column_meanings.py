@@ -56,8 +56,8 @@ WORDS = {
     "category": "category cat group department kategorie gruppe warengruppe sparte categorie rayon "
     "famille categoria familia leibie fenlei 类别 分类",
     "tax": "tax vat mwst steuer ust tva iva impuesto shui 税",
-    "shipping": "shipping delivery freight shipped delivered versand liefer lieferung livraison "
-    "envio entrega yunfei fahuo 运费 发货",
+    "shipping": "shipping delivery freight shipped delivered fulfillment fulfilment versand liefer "
+    "lieferung livraison envio entrega yunfei fahuo 运费 发货",
     "billing": "billing payment paid due rechnungs zahlung bezahlt paiement pago zhifu 支付",
     "step": "processed approved confirmed packed completed closed exported imported loaded deleted",
     "partial": "subtotal zwischensumme",

@@ -81,8 +81,11 @@ def raw_tables() -> dict[str, RawTable]:
 
 
 def canonical_tables() -> dict[str, dict[str, tuple[str, bool]]]:
-    """table -> column -> (kind, required)."""
-    return {table: line.columns for table, line in raw_tables().items()}
+    """table -> column -> (kind, required), of the columns that staging has."""
+    return {
+        table: {name: spec for name, spec in line.columns.items() if name not in line.contact}
+        for table, line in raw_tables().items()
+    }
 
 
 def status_meaning(status: str, counts: Sequence[str] = (), cancelled: Sequence[str] = ()) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.expressions import shortened
@@ -18,6 +19,23 @@ MAX_LISTED = 30  # columns named in a message
 def quoted(name: str) -> str:
     """`name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    import duckdb
+
+    with duckdb.connect(":memory:") as con:
+        words = con.execute(
+            "select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'"
+        ).fetchall()
+    return frozenset(word for (word,) in words)
+
+
+def name_in_sql(name: str) -> str:
+    """`name` as an SQL identifier, quoted only where it has to be."""
+    is_plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in _keywords()
+    return name if is_plain else quoted(name)
 
 
 def literal(text: str) -> str:

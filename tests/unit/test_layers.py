@@ -37,6 +37,7 @@ ROOMS = (
     "models",
     "doctor",
     "demo",
+    "start",
     "export_model",
     "app",
 )

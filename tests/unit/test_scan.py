@@ -15,7 +15,8 @@ import yaml
 from cva_sql.cli.init.command import init
 from cva_sql.cli.init.scan import tables as scan_tables
 from cva_sql.cli.init.scan.match import Proposal
-from cva_sql.cli.init.scan.proposal import describe, scan_database, vars_yaml
+from cva_sql.cli.init.scan.proposal import scan_database
+from cva_sql.cli.init.scan.report import describe, vars_yaml
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.shop.column_meanings import WORDS, column_score
@@ -155,9 +156,12 @@ def written(proposal: Proposal) -> dict[str, Any]:
 def run_load(command: str, db: Path) -> None:
     """Runs a printed command, as a shell would read it."""
     _, load, table, *options = shlex.split(command)
+    lines = "--lines" in options
+    options = [option for option in options if option != "--lines"]
     given = dict(zip(options[::2], options[1::2], strict=True))
     assert (load, Path(given["--db"])) == ("load", db)
-    load_table(table, db=db, query=given["--query"], schema=given["--schema"])
+    query, schema, per = given["--query"], given["--schema"], given.get("--amount-per")
+    load_table(table, db=db, query=query, schema=schema, lines=lines, amount_per=per)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,7 @@ def test_an_order_amount_that_each_line_repeats_is_not_summed(make: Make) -> Non
         "10.0 + i // 3 as total_amount from range(900) as t(i)"
     )
     proposal = scan_database(db)
-    assert "max(amount) as amount" in proposal.loads[0]
+    assert "--amount-per order" in proposal.loads[0]
     assert "the same on each line of an order" in describe(proposal)
 
 

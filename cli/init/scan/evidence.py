@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from cva_sql.cli.init.scan.marks import kept_rows
 from cva_sql.cli.init.scan.match import SURE, UNIQUE, Proposal, TableMatch, key_of, parents
-from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, overlap
+from cva_sql.cli.init.scan.tables import EXACT_ROWS, SAMPLE_ROWS, Table, as_id, overlap
+from cva_sql.cli.load.doubts import ALIKE, ONE_EACH, SHARE, advised, find_doubts
 from cva_sql.cli.shop.column_meanings import table_score
+from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import (
     canonical_tables,
     raw_tables,
     status_meaning,
     statuses_line,
 )
-from cva_sql.cli.shop.sql_text import listed, quoted
+from cva_sql.cli.shop.sql_text import listed
 
+VARS = {  # where it is settled
+    ALIKE: " cva_customer_key: lower(trim(customer_id))",
+    ONE_EACH: "; cva_orders_columns: {customer_id: … of the person}",
+    SHARE: " cva_eligible_customers leaves it out of the scores",
+}
 FEW = 0.5  # fewer ids than this found in the other table: they are of something else
 
 
@@ -103,8 +111,8 @@ def _say_amounts(match: TableMatch) -> list[str]:
         column = match.source(name)
         if column is None or column.first is None:
             continue
-        span = f"{name}: {match.columns[name].expression}"
-        if name == "amount" and "*" in match.columns[name].expression:
+        span = f"{name}: {shortened(match.columns[name].expression)}"
+        if match.columns[name].is_product:
             lines.append(f"{span}, as no column is the amount")
             continue
         negative = column.shares.get("negative", 0)
@@ -123,7 +131,7 @@ def _say_overlaps(proposal: Proposal, match: TableMatch) -> list[str]:
         column, key = match.source(name), parent.source(name) if parent else None
         if parent is None or column is None or key is None or parent.table is match.table:
             continue
-        if not match.table.rows or not parent.table.rows or match.role == role:
+        if not match.table.rows or not parent.table.rows or match.role == role or match.parts:
             continue
         share = overlap(match.table, column, parent.table, key)
         lines.append(f"{name}: {share:.1%} of ids are in {parent.table.name}")
@@ -137,7 +145,8 @@ def _add_doubts(match: TableMatch) -> None:
         column = match.columns.get(name)
         if is_required and column is not None and not column.is_sure:
             why = column.doubt or f"score {column.score:.2f}"
-            match.doubts.append(f"{name} = {column.expression} is not sure: {why}")
+            expression = shortened(column.expression)
+            match.doubts.append(f"{name} = {expression} is not sure: {why}")
     if match.score < SURE:
         match.doubts.append(f"score {match.score:.2f} is below {SURE}")
     unsafe = [c for c in "\"'`;\\" if c in match.table.name] or "{" in match.table.name
@@ -150,12 +159,13 @@ def add_open_questions(
 ) -> None:
     """What the user has to answer, and what was left out."""
     for role, match in proposal.tables.items():
-        proposal.questions += [f"{role}: {doubt}" for doubt in match.doubts]
+        proposal.questions += [f"{role}: {doubt}" for doubt in (*match.doubts, *match.asked)]
         for name, column in match.columns.items():
             is_required = canonical_tables()[role][name][1]
             if not column.is_sure and not is_required:
                 why = column.doubt or f"score {column.score:.2f}"
-                proposal.questions.append(f"{role}.{name} = {column.expression}? {why}")
+                expression = shortened(column.expression)
+                proposal.questions.append(f"{role}.{name} = {expression}? {why}")
     orders = proposal.tables.get("orders")
     for role, match in incomplete.items():
         proposal.questions.append(
@@ -164,7 +174,11 @@ def add_open_questions(
     if orders is None and "orders" not in incomplete:
         proposal.questions.append("no table looks like orders, the one that cva needs")
     elif orders is not None:
-        proposal.questions += _ask_statuses(orders)
+        proposal.questions += [*_ask_statuses(proposal, orders), *_ask_customers(orders)]
+    if orders is None and proposal.loads:
+        proposal.to_settle += ["cva_raw_schema"] if "orders" in proposal.hidden else []
+    else:
+        proposal.to_settle += _to_settle(proposal, orders or incomplete.get("orders"))
     used = {m.table.name for m in proposal.tables.values()}
     used |= {table.name for m in proposal.tables.values() for table in m.parts}
     others = [t.name for t in tables if t.name not in used]
@@ -177,13 +191,27 @@ def add_open_questions(
             proposal.hidden[role] = f"{named[0].shown} does not look like {role}"
 
 
-def _ask_statuses(orders: TableMatch) -> list[str]:
+def _to_settle(proposal: Proposal, orders: TableMatch | None) -> list[str]:
+    """What of orders is open, as the project's vars or the printed load call it."""
+    required = [name for name, (_, needed) in canonical_tables()["orders"].items() if needed]
+    found = orders.columns if orders else {}
+    unsure = [name for name in required if name not in found or not found[name].is_sure]
+    if orders is not None and orders.parts:
+        moved = ["cva_raw_schema"] if "orders" in proposal.hidden else []
+        return [*(["in the cva load above " + ", ".join(unsure)] if unsure else []), *moved]
+    if unsure:
+        where = [] if orders and not orders.missing else ["cva_orders_identifier"]
+        return [*where, f"cva_orders_columns ({', '.join(unsure)})"]
+    return [] if orders is None or orders.is_sure else ["cva_orders_identifier"]
+
+
+def _ask_statuses(proposal: Proposal, orders: TableMatch) -> list[str]:
     column = orders.source("status")
     if column is None or not column.is_text or not orders.table.rows:
         return []
     amount = orders.columns.get("amount")
     money = f"sum(try_cast({amount.expression} as double))" if amount else "null"
-    status = quoted(column.name)
+    status = f"({orders.columns['status'].expression})"
     rows = orders.table.con.execute(
         f"select trim({status}), count(*), {money}, {status_meaning(status)} as meaning "
         f"from {orders.table.sample} group by 1, 4 order by 2 desc, 1"
@@ -193,6 +221,22 @@ def _ask_statuses(orders: TableMatch) -> list[str]:
         found = [row[:3] for row in rows if row[3] == kind]
         if found:
             settled = "name those that do not in the var cva_status_cancelled"
+            if kind == "asked" and not orders.parts:
+                proposal.to_settle.append("cva_status_cancelled or cva_status_counts")
             both = f"{settled}, those that do in cva_status_counts"
             said.append(statuses_line(kind, found, both if kind == "asked" else settled))
     return said
+
+
+def _ask_customers(orders: TableMatch) -> list[str]:
+    """What is odd about the ids of customers, with where it is settled."""
+    customer, amount = orders.source("customer_id"), orders.columns.get("amount")
+    if customer is None or amount is None or orders.parts:
+        return []
+    ids = as_id(f"({orders.columns['customer_id'].expression})", customer.type)
+    kept = f" where {kept_rows(orders)}" if orders.left_out else ""
+    money = f"try_cast({amount.expression} as decimal(18, 4))"
+    relation = f"{orders.table.relation}{kept}"
+    query = f"select nullif({ids}, '') as customer_id, {money} as amount from {relation}"
+    found = find_doubts(orders.table.con, f"({query})", "orders")
+    return [f"orders.{advised(doubt, VARS)}" for doubt in found]

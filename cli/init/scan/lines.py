@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from cva_sql.cli.init.scan.marks import kept_rows
 from cva_sql.cli.init.scan.match import (
     NEAR,
     Match,
@@ -16,7 +17,7 @@ from cva_sql.cli.init.scan.match import (
 )
 from cva_sql.cli.init.scan.tables import SAMPLE_ROWS, Table, as_id, overlap
 from cva_sql.cli.shop.package import canonical_tables
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import literal, name_in_sql, quoted
 
 CONSTANT = 0.95  # share of orders whose lines all have one amount: it is the order's, not a line's
 COPY = 0.95  # share of ids that another table has too: it is a copy, not a part
@@ -36,7 +37,7 @@ def join_parts(
     """Adds the loads that are needed before a run, and what they are needed for."""
     for role, best in list(proposal.tables.items()):
         parts = _parts(proposal, best, options[role])
-        if len(parts) == 1 and not best.is_lines:
+        if best.parts or (len(parts) == 1 and not best.is_lines):
             continue
         if len(parts) > 1 and role not in ("orders", "order_items"):
             others = ", ".join(p.match.table.name for p in parts if p.match is not best)
@@ -50,38 +51,6 @@ def join_parts(
             best.doubts.append(f"{names} are parts of one table; cva reads one")
             best.evidence += _say_parts(parts)
         proposal.loads.append(_load(proposal, role, parts, tables))
-
-
-def sum_items(proposal: Proposal, orders: TableMatch, tables: list[Table]) -> None:
-    """The load of orders that have no amount, from the amounts of their items."""
-    items = proposal.tables.get("order_items")
-    if items is None or items.parts or not {"order_id", "unit_price"} <= items.columns.keys():
-        return
-    quantity = f"{items.columns['quantity'].expression} * " if "quantity" in items.columns else ""
-    item_id, order_id = (
-        as_id(match.columns["order_id"].expression, column.type)
-        for match in (items, orders)
-        if (column := match.source("order_id"))
-    )
-    price = items.columns["unit_price"].expression
-    names = [n for n in canonical_tables()["orders"] if n in orders.columns and n != "amount"]
-    listed = ",\n    ".join(
-        f"{order_id if n == 'order_id' else orders.columns[n].expression} as {n}"
-        for n in names
-        if orders.columns[n].is_sure or _needed(n)
-    )
-    amounts = (
-        f"    select {item_id} as item_order_id, "
-        f"sum(({quantity}{price})::decimal(18, 4)) as item_amount\n"
-        f"    from {_plain(items.table)}\n    group by 1"
-    )
-    query = (
-        f"select\n    {listed},\n    item_amount as amount\nfrom {_plain(orders.table)}\n"
-        f"left join (\n{amounts}\n) as items on {order_id} = item_order_id"
-    )
-    schema = _load_schema(proposal, "orders", tables)
-    proposal.loads.append(_command(proposal, "orders", query, schema))
-    proposal.questions.append("orders: an amount summed from order_items is without shipping")
 
 
 def _parts(proposal: Proposal, best: TableMatch, options: list[TableMatch]) -> list[Part]:
@@ -165,10 +134,20 @@ def _say_span(part: Part) -> str:
 
 def _load(proposal: Proposal, role: str, parts: list[Part], tables: list[Table]) -> str:
     query = orders_query(parts) if role == "orders" else items_query(role, parts)
-    return _command(proposal, role, query, _load_schema(proposal, role, tables))
+    schema, options = load_schema(proposal, role, tables), ""
+    if parts[0].match.is_lines:
+        is_product = parts[0].match.columns["amount"].is_product
+        options = (
+            " --amount-per line" if is_product else " --lines"
+        )  # which asks where it is unclear
+        if all(_is_order_amount(part.match) for part in parts):
+            options = " --amount-per order"
+            said = "amount: the same on each line of an order, so it is not summed"
+            parts[0].match.evidence.append(said)
+    return command(proposal, role, query, schema, options)
 
 
-def _load_schema(proposal: Proposal, role: str, tables: list[Table]) -> str:
+def load_schema(proposal: Proposal, role: str, tables: list[Table]) -> str:
     """Where to load it: beside the shop's tables, unless one of them has its name."""
     is_taken = any(table.name.lower() == role for table in tables)
     schema = proposal.schema
@@ -183,39 +162,28 @@ def _load_schema(proposal: Proposal, role: str, tables: list[Table]) -> str:
     return schema
 
 
-def _command(proposal: Proposal, role: str, query: str, schema: str) -> str:
+def command(proposal: Proposal, role: str, query: str, schema: str, options: str = "") -> str:
     """The command, to be pasted into a shell."""
     quoted_query = re.sub(r'(["$`\\])', r"\\\1", query)
     db = re.sub(r'(["$`\\])', r"\\\1", str(proposal.db))
     if re.search(r"[^\w./-]", db):
         db = f'"{db}"'
     target = schema if re.fullmatch(r"\w+", schema) else f'"{schema}"'
-    return f'cva load {role} --db {db} --schema {target} --query "\n{quoted_query}"'
+    return f'cva load {role} --db {db} --schema {target}{options} --query "\n{quoted_query}"'
 
 
 def orders_query(parts: list[Part]) -> str:
-    """Lines summed to orders; parts of orders one below the other."""
-    best = parts[0].match
+    """Orders, or their lines, of all parts one below the other."""
     names = [
         n for n in canonical_tables()["orders"] if all(n in part.match.columns for part in parts)
     ]
-    names = [n for n in names if all(p.match.columns[n].is_sure or _needed(n) for p in parts)]
+    names = [n for n in names if all(p.match.columns[n].is_sure or needed(n) for p in parts)]
     union = "\n    union all\n".join(_select(part, names, parts) for part in parts)
-    if not best.is_lines:
-        return f"select *\nfrom (\n{union}\n) as orders"
-    chosen = {name: f"min({name}) as {name}" for name in names}
-    chosen["order_id"] = "order_id"
-    is_constant = all(_is_order_amount(part.match) for part in parts)
-    chosen["amount"] = f"{'max' if is_constant else 'sum'}(amount) as amount"
-    if "discount_amount" in chosen:
-        chosen["discount_amount"] = "sum(discount_amount) as discount_amount"
-    if is_constant:
-        best.evidence.append("amount: the same on each line of an order, so it is not summed")
-    listed = ",\n    ".join(chosen.values())
-    return f"select\n    {listed}\nfrom (\n{union}\n) as lines\ngroup by order_id"
+    return f"select *\nfrom (\n{union}\n) as orders"
 
 
-def _needed(name: str) -> bool:
+def needed(name: str) -> bool:
+    """Whether orders cannot be without the column."""
     return name in ("order_id", "customer_id", "ordered_at", "amount")
 
 
@@ -228,12 +196,14 @@ def items_query(role: str, parts: list[Part]) -> str:
 def _select(part: Part, names: list[str], parts: list[Part]) -> str:
     match = part.match
     listed = ",\n        ".join(f"{_expression(match, n, parts)} as {n}" for n in names)
-    lines = ["    select", f"        {listed}", f"    from {_plain(match.table)}"]
+    lines = ["    select", f"        {listed}", f"    from {plain_name(match.table)}"]
     time = _time_source(match)
-    keyword = "where"
+    conditions = [kept_rows(match)] if match.left_out else []
     if part.until and time is not None:
-        lines.append(f"    where {time.expression} < timestamp {literal(part.until)}")
-        keyword = "and"
+        conditions.append(f"{time.expression} < timestamp {literal(part.until)}")
+    if conditions:
+        lines.append(f"    where {' and '.join(conditions)}")
+    keyword = "and" if conditions else "where"
     usual = _usual_lines(match)
     if usual:
         lines.append(f"    -- {keyword} {usual}  -- without cancellations and corrections")
@@ -250,10 +220,9 @@ def _expression(match: TableMatch, name: str, parts: list[Part]) -> str:
     return expression
 
 
-def _plain(table: Table) -> str:
-    parts = (table.schema, table.name)
-    is_plain = all(re.fullmatch(r"[A-Za-z_]\w*", p) and p not in table.keywords for p in parts)
-    return table.shown if is_plain else table.relation
+def plain_name(table: Table) -> str:
+    """The table's name in SQL, quoted where it has to be."""
+    return f"{name_in_sql(table.schema)}.{name_in_sql(table.name)}"
 
 
 def _usual_lines(match: TableMatch) -> str:
@@ -288,7 +257,7 @@ def _cancel_prefix(match: TableMatch, lines: dict[str, Match]) -> str | None:
 def _is_order_amount(match: TableMatch) -> bool:
     """Whether each line repeats the amount of its order."""
     amount = match.columns["amount"].expression
-    if "*" in amount:
+    if match.columns["amount"].is_product:
         return False
     order = quoted(match.columns["order_id"].source)
     share = match.table.value(

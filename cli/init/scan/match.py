@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cva_sql.cli.init.scan.tables import READABLE, Column, Table
 from cva_sql.cli.init.scan.texts import read_number, read_time
 from cva_sql.cli.readings.counted import counted_sql
 from cva_sql.cli.shop import column_meanings as names
-from cva_sql.cli.shop.package import raw_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
+
+if TYPE_CHECKING:
+    from cva_sql.cli.init.scan.vendors import Vendor
 
 SURE = 0.7  # below it a table or column is left to the user, as a comment
 POSSIBLE = 0.5  # below it it is not worth a line
 NEAR = 0.1  # two columns or tables this close are one question
+WORDED = ("name", "body", "occupation", "currency")  # texts that are never numbers throughout
 UNIQUE = 0.93  # distinct ids per row of a key; estimates are off by a few per cent
 
 
@@ -37,6 +42,7 @@ class Match:
     score: float
     source: str
     doubt: str = ""
+    is_product: bool = False  # of quantity and price, where no column is the amount
 
     @property
     def is_sure(self) -> bool:
@@ -48,7 +54,9 @@ class TableMatch:
     """A table of the database as a canonical one. `doubts` say why it is not to be taken as such.
 
     `is_lines` is true where it would be `orders` but has one row per order line. `parts` are the
-    tables that `cva load` has to make one of, empty where the table can be read as it is.
+    tables that `cva load` has to make one of, empty where the table can be read as it is. Rows for
+    which one of the conditions `left_out` holds are not taken. `asked` is open, and it can be
+    taken all the same.
     """
 
     role: str
@@ -60,6 +68,8 @@ class TableMatch:
     evidence: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     parts: tuple[Table, ...] = ()
+    left_out: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     @property
     def is_sure(self) -> bool:
@@ -74,7 +84,9 @@ class TableMatch:
 class Proposal:
     """What was found: one schema, a table per role, what is open, what to load before a run.
 
-    `hidden` are canonical tables that are none, though a table of that name is there.
+    `hidden` are canonical tables that are none, though a table of that name is there. With a
+    `vendor` its preset fills them, and `schema` is where it puts them.
+    `to_settle` are the vars, or the parts of a load, without which orders cannot be read.
     """
 
     db: Path
@@ -84,6 +96,8 @@ class Proposal:
     questions: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=dict)
+    vendor: Vendor | None = None
+    to_settle: list[str] = field(default_factory=list)
 
 
 def match_table(role: str, table: Table) -> TableMatch | None:
@@ -141,8 +155,10 @@ def _shape(role: str, table: Table, columns: dict[str, Match], repeats: bool) ->
 def match_columns(role: str, table: Table) -> dict[str, Match]:
     """Each column at most once, the best pairs first."""
     pairs: list[tuple[float, bool, str, Column, str, str]] = []
-    for name, (kind, is_required) in raw_tables()[role].columns.items():
+    for name, (kind, is_required) in canonical_tables()[role].items():
         for column in table.columns.values():
+            if name in WORDED and column.is_of_numbers:
+                continue
             named = names.column_score(role, name, column.name)
             read = read_as(table, column, kind) if named >= POSSIBLE else None
             if read is None:
@@ -236,4 +252,5 @@ def _derive_amount(columns: dict[str, Match], table: Table, is_lines: bool) -> N
         return
     score = min(quantity.score, price.score)
     expression = f"{quantity.expression} * {price.expression}"
-    columns["amount"] = Match(expression, score, price.source, quantity.doubt or price.doubt)
+    doubt = quantity.doubt or price.doubt
+    columns["amount"] = Match(expression, score, price.source, doubt, is_product=True)

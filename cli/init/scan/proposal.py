@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.init.scan.evidence import add_evidence, add_open_questions
-from cva_sql.cli.init.scan.lines import join_parts, sum_items
+from cva_sql.cli.init.scan.guesses import guess_orders
+from cva_sql.cli.init.scan.joins import can_sum, join_orders
+from cva_sql.cli.init.scan.lines import join_parts
+from cva_sql.cli.init.scan.marks import add_marks
 from cva_sql.cli.init.scan.match import (
     POSSIBLE,
     SURE,
@@ -19,9 +20,10 @@ from cva_sql.cli.init.scan.match import (
     parents,
     read_as,
 )
+from cva_sql.cli.init.scan.people import Person, find_person, join_person
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
+from cva_sql.cli.init.scan.vendors import find_vendor
 from cva_sql.cli.shop.column_meanings import table_score
-from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.sql_text import one_line
 from cva_sql.udfs.errors import CvaError
@@ -46,23 +48,54 @@ def scan_database(db: Path, schema: str | None = None) -> Proposal:
             raise CvaError(
                 f"{where} has no table to scan{why}; load one with: cva load orders FILE"
             )
-        found = {
-            name: _match_schema([t for t in tables if t.schema == name])
-            for name in sorted({table.schema for table in tables})
-        }
+        schemas = sorted({table.schema for table in tables})
+        vendor, problems = find_vendor(con, db, schemas)
+        if vendor is not None:
+            count = sum(table.schema == vendor.schema for table in tables)
+            loads = [vendor.command]
+            return Proposal(db, vendor.target, count, {}, unread, loads, vendor=vendor)
+        found = {name: _match_schema([t for t in tables if t.schema == name]) for name in schemas}
         best = max(found, key=lambda name: sum(m[0].score for m in found[name].values() if m))
-        chosen = {role: options[0] for role, options in found[best].items() if options}
-        count = sum(table.schema == best for table in tables)
-        proposal = Proposal(db, best, count, chosen, unread)
-        _look_elsewhere(proposal, found)
         own = [table for table in tables if table.schema == best]
+        proposal, incomplete, person = _propose(db, best, found[best], own)
+        proposal.questions[:0] = [*unread, *problems]
+        _look_elsewhere(proposal, found)
         add_evidence(proposal)
         join_parts(proposal, found[best], own)
-        incomplete = _incomplete(proposal, own)
-        if "orders" in incomplete and incomplete["orders"].missing == ("amount",):
-            sum_items(proposal, incomplete["orders"], own)
+        _join_orders(proposal, incomplete, person, own)
         add_open_questions(proposal, own, incomplete)
         return proposal
+
+
+def propose(db: Path, tables: list[Table]) -> Proposal:
+    """Which of the tables of one schema is what, without what speaks for it."""
+    proposal, incomplete, person = _propose(db, tables[0].schema, _match_schema(tables), tables)
+    _join_orders(proposal, incomplete, person, tables)
+    return proposal
+
+
+def _propose(
+    db: Path, schema: str, options: dict[str, list[TableMatch]], tables: list[Table]
+) -> tuple[Proposal, dict[str, TableMatch], Person | None]:
+    """The likeliest tables with what marks their rows, those that lack a column, and the person."""
+    chosen = {role: found[0] for role, found in options.items() if found}
+    proposal = Proposal(db, schema, len(tables), chosen)
+    incomplete = _incomplete(proposal, tables)
+    for match in (*proposal.tables.values(), *incomplete.values()):
+        add_marks(match)
+    return proposal, incomplete, _complete_orders(proposal, incomplete, tables)
+
+
+def _join_orders(
+    proposal: Proposal,
+    incomplete: dict[str, TableMatch],
+    person: Person | None,
+    tables: list[Table],
+) -> None:
+    """Joins what orders need from other tables."""
+    orders = proposal.tables.get("orders") or incomplete.get("orders")
+    if orders is not None:
+        join_orders(proposal, orders, person, tables)
 
 
 def _readable_tables(con: DuckDBPyConnection, schema: str | None) -> tuple[list[Table], list[str]]:
@@ -148,6 +181,27 @@ def _incomplete(proposal: Proposal, tables: list[Table]) -> dict[str, TableMatch
     return incomplete
 
 
+def _complete_orders(
+    proposal: Proposal, incomplete: dict[str, TableMatch], tables: list[Table]
+) -> Person | None:
+    """Looks for orders by values alone where names do not tell; the person of another table."""
+    orders = proposal.tables.get("orders") or incomplete.get("orders")
+    if orders is not None:
+        person = next(iter(find_person(orders, proposal, tables)), None)
+        if person is not None:
+            join_person(orders, person, proposal)
+        if not orders.missing or can_sum(proposal, orders):
+            return person
+    used = {match.table.name for match in proposal.tables.values()}
+    guessed = guess_orders([table for table in tables if table.name not in used], orders)
+    if guessed is not None:
+        if orders is None:
+            add_marks(guessed)
+        proposal.tables["orders"] = guessed
+        incomplete.pop("orders", None)
+    return None
+
+
 def _required_count(role: str) -> int:
     return sum(is_required for _, is_required in canonical_tables()[role].values())
 
@@ -160,94 +214,3 @@ def _look_elsewhere(proposal: Proposal, found: dict[str, dict[str, list[TableMat
                     f"{matches[0].table.shown} looks like {role}, but cva reads one schema: make "
                     f"a view of it in {proposal.schema}"
                 )
-
-
-def describe(proposal: Proposal) -> str:
-    """What was found, why, and what is open."""
-    lines = [f"{proposal.db}: {proposal.table_count} tables in schema {proposal.schema}"]
-    for role, match in proposal.tables.items():
-        state = "" if match.is_sure else "  left open"
-        names = " + ".join(table.shown for table in match.parts or (match.table,))
-        lines.append(f"\n{role} = {names}  score {match.score:.2f}{state}")
-        for name, column in _columns(match).items():
-            mark = "" if column.is_sure else "  ?"
-            lines.append(f"    {name:<20} {shortened(column.expression)}  {column.score:.2f}{mark}")
-        lines += [f"  - {text}" for text in match.evidence]
-        used = {column.source for column in match.columns.values()}
-        used |= {c for c in match.table.columns if _is_in(c, match)}
-        unused = [shortened(c) for c in match.table.columns if c not in used]
-        if unused:
-            lines.append(f"  - not used: {', '.join(unused)}")
-    if proposal.questions:
-        lines += ["\nopen:", *(f"  - {text}" for text in proposal.questions)]
-    for command in proposal.loads:
-        lines.append(f"\nrun before the first `dbt run`:\n{command}")
-    return "\n".join(lines)
-
-
-def vars_yaml(proposal: Proposal) -> str:
-    """The dbt vars, as YAML that `cva run --vars` takes too; what is not sure is a comment."""
-    lines = [f"cva_raw_schema: {_scalar(proposal.schema)}"]
-    for role in canonical_tables():
-        match = proposal.tables.get(role)
-        if match is not None and match.is_sure:
-            lines += _table_lines(match)
-        elif match is not None:
-            lines += [f"# {role} is left open: {_comment(doubt)}" for doubt in match.doubts]
-            if match.parts:
-                lines.append(
-                    f"# cva init --scan prints the `cva load {role}` for it; no var needed"
-                )
-            else:
-                lines += [f"# {line}" for line in _table_lines(match)]
-        elif role == "orders":
-            lines.append("# orders is left open: no table is sure; see cva init --scan")
-        if role in proposal.hidden and not (match and match.is_sure):
-            lines.append(f"cva_{role}_identifier: none_yet  # {_comment(proposal.hidden[role])}")
-    return "\n".join(lines) + "\n"
-
-
-def _table_lines(match: TableMatch) -> list[str]:
-    lines = [
-        f"cva_{match.role}_identifier: {_scalar(match.table.name)}",
-        f"cva_{match.role}_columns:",
-    ]
-    for name, column in _columns(match).items():
-        if column.is_sure or name in _required(match):
-            lines.append(f"  {name}: {_scalar(column.expression)}")
-        else:
-            why = column.doubt or f"not sure: score {column.score:.2f}"
-            lines.append(f"  # {name}: {_scalar(column.expression)}  # {_comment(why)}")
-    return lines
-
-
-def _required(match: TableMatch) -> list[str]:
-    return [n for n, (_, is_required) in canonical_tables()[match.role].items() if is_required]
-
-
-def _columns(match: TableMatch) -> dict[str, Match]:
-    """The columns in the order that the canonical table has them."""
-    return {n: match.columns[n] for n in canonical_tables()[match.role] if n in match.columns}
-
-
-def _is_in(column: str, match: TableMatch) -> bool:
-    """Whether an expression over several columns has this one."""
-    return any(
-        "*" in m.expression and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", m.expression)
-        for m in match.columns.values()
-    )
-
-
-def _scalar(text: str) -> str:
-    """A YAML string. Quoted unless it is a plain word that YAML does not read as something else."""
-    import yaml  # type: ignore[import-untyped]
-
-    if re.fullmatch(r"[^\W\d]\w*", text) and yaml.safe_load(text) == text:
-        return text
-    if "'" not in text and text.isprintable():
-        return f"'{text}'"  # an SQL name in double quotes stays readable
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.readings.counted import COUNTED
 from cva_sql.cli.shop.connection import check_is_duckdb, unopened
-from cva_sql.cli.shop.sql_text import literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import literal, name_in_sql, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -44,16 +44,17 @@ class Column:
     last: Any = None
 
     @property
-    def sql(self) -> str:
-        return self.name if self.name.isidentifier() and self.name.isascii() else quoted(self.name)
-
-    @property
     def is_text(self) -> bool:
         return self.type == "VARCHAR"
 
     @property
     def is_number(self) -> bool:
         return self.type in (*INTEGERS, "DOUBLE", "FLOAT") or self.type.startswith("DECIMAL")
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether its values are numbers, in texts as well."""
+        return self.is_number or self.shares.get("as number", 0) >= READABLE
 
     @property
     def is_time(self) -> bool:
@@ -68,7 +69,6 @@ class Table:
     name: str
     is_view: bool
     con: DuckDBPyConnection = field(repr=False)
-    keywords: frozenset[str] = field(repr=False, default=frozenset())
     counts: dict[str, int] = field(repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Table:
 
     def sql(self, column: Column) -> str:
         """The column in an expression; quoted where it has to be."""
-        return quoted(column.name) if column.name.lower() in self.keywords else column.sql
+        return name_in_sql(column.name)
 
     def distinct(self, column: str) -> int:
         """Distinct values in the whole table."""
@@ -201,7 +201,10 @@ def _readings(name: str, _: str) -> dict[str, str]:
     count = "count(*) filter ({})"
     asked = {"filled": f"count(nullif(trim({name}), ''))"}
     flags = "'true', 'false', 't', 'f', 'yes', 'no', 'y', 'n', '0', '1'"
-    asked["as flag"] = count.format(f"lower({name}) in ({flags})")
+    asked["as flag"] = count.format(f"lower(trim({name})) in ({flags})")
+    number = f"try_cast({name} as double)"
+    asked["as number"] = count.format(f"{number} is not null")
+    asked["whole"] = count.format(f"{number} = floor({number})")
     return asked
 
 
@@ -268,8 +271,4 @@ def list_tables(con: DuckDBPyConnection, schema: str | None) -> list[Table]:
         "and (?::varchar is null or lower(table_schema) = lower(?)) order by 1, 2",
         [list(OURS), schema, schema],
     ).fetchall()
-    words = con.execute(
-        "select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'"
-    ).fetchall()
-    keywords = frozenset(word for (word,) in words)
-    return [Table(place, name, is_view, con, keywords) for place, name, is_view in rows]
+    return [Table(place, name, is_view, con) for place, name, is_view in rows]

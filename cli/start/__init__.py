@@ -1,0 +1,1 @@
+"""`cva start`: from files as they are to the report, in one go."""
