@@ -7,7 +7,7 @@ ENCODER_VENV := .venv-encoder
 READER_VENV := .venv-reader
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz encoder reader bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz encoder reader database bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -58,6 +58,7 @@ test: setup-dev
 test-all: test
 	$(call timed,encoder)
 	$(call timed,reader)
+	$(call timed,database)
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -85,6 +86,10 @@ encoder: setup-encoder
 # What is published has to open in the newest DuckDB 1.x.
 reader: setup-dev setup-reader
 	READER=$(CURDIR)/$(READER_VENV)/bin/python $(BIN)/pytest tests/reader
+
+# A PostgreSQL of the tests' own; Debian's package has the server.
+database: setup-dev
+	$(BIN)/pytest tests/database
 
 bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_load.py

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load.connection import connected, transaction
+from cva_sql.cli.load.databases import copy_tables
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
-from cva_sql.cli.load.inputs import Input, read_inputs, tables_of
+from cva_sql.cli.load.inputs import FROM, Input, read_inputs, tables_of
 from cva_sql.cli.load.matching import chosen_parts, find_layouts, left_alone, recognised
 from cva_sql.cli.load.preset_source import READY, forget_last, make_part
 from cva_sql.cli.load.report import LoadReport
@@ -27,6 +28,7 @@ from cva_sql.cli.load.table import (
     write,
 )
 from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
+from cva_sql.cli.presets.recognition import layouts_of
 from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import raw_tables, status_meaning
@@ -99,6 +101,7 @@ def load_any(
     *,
     db: Path,
     query: str | None,
+    url: str | None = None,
 ) -> LoadReport | PresetReport:
     """What was loaded into the raw table of that name, by the preset or of the export itself."""
     preset = find_preset(name) if name not in raw_tables() else None
@@ -107,13 +110,22 @@ def load_any(
             raise UsageError("--source-schema is for a preset, e.g. cva load fivetran-shopify")
         check_name(name)
         return load_wanted(
-            name, paths, overrides.wanted, into, db=db, query=query, options=overrides.options
+            name,
+            paths,
+            overrides.wanted,
+            into,
+            db=db,
+            query=query,
+            url=url,
+            options=overrides.options,
         )
     for option, is_given in (("--query", query is not None), ("--lines", overrides.wanted.lines)):
         if is_given:
             raise UsageError(f"{option} is for one table; a preset says itself how it is read")
     given = [Path(name), *paths] if preset is None else paths
-    return load_by_preset(preset, given, overrides, into, db=db)
+    if given and url is not None:
+        raise UsageError("expected either files or --from")
+    return load_by_preset(preset, given, overrides, into, db=db, url=url)
 
 
 def check_name(name: str) -> None:
@@ -132,15 +144,16 @@ def load_by_preset(
     into: Into,
     *,
     db: Path,
+    url: str | None = None,
 ) -> PresetReport:
     """What the export filled; None as preset is the vendor that its headers tell.
 
-    Without `paths` the tables of `db` itself are the export. All tables change in one transaction,
-    or none does.
+    Without `paths` the tables of `db` itself are the export, or those of the database of `url`. All
+    tables change in one transaction, or none does.
     """
     check("orders", overrides.wanted, into)
     with connected(db, into.timezone) as con:
-        inputs = _inputs(con, paths, overrides)
+        inputs = _inputs(con, paths, overrides, preset, url)
         told = tuple[str, ...]()
         if preset is None:
             preset = recognised(inputs)
@@ -199,9 +212,20 @@ def write_all(
     return tuple(reports)
 
 
-def _inputs(con: DuckDBPyConnection, paths: Sequence[Path], overrides: Overrides) -> list[Input]:
+def _inputs(
+    con: DuckDBPyConnection,
+    paths: Sequence[Path],
+    overrides: Overrides,
+    preset: Preset | None,
+    url: str | None,
+) -> list[Input]:
     """What was given; the tables of the shop's own database where nothing was."""
     schema = overrides.source_schema
+    if preset is not None and url is not None:
+        con.execute(f"attach ':memory:' as {FROM}")
+        known = preset
+        copy_tables(con, url, FROM, schema, lambda header: bool(layouts_of(known, header)))
+        return tables_of(con, FROM, schema)
     if not paths:
         own = con.execute("select current_database()").fetchone() or ("",)
         return tables_of(con, own[0], schema)

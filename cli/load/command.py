@@ -44,6 +44,12 @@ def load(
     ),
     db: Path = typer.Option(Path("shop.duckdb"), help="DuckDB file; created if absent."),
     query: str | None = typer.Option(None, help="A SELECT over the database instead of files."),
+    url: str | None = typer.Option(
+        None,
+        "--from",
+        help="URL of another database that --query is over, or a preset reads, e.g."
+        " postgresql://user@host/shop; or the environment variable that holds it.",
+    ),
     column: Column = None,
     where: Where = None,
     lines: Lines = False,
@@ -67,7 +73,8 @@ def load(
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
-    slow = query is not None or sum(f.stat().st_size for f in files if f.is_file()) > SLOW_BYTES
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    slow = query is not None or url is not None or size > SLOW_BYTES
     with step(f"loading {table}") if slow else nullcontext():
         report = load_any(
             table,
@@ -88,5 +95,6 @@ def load(
             Into(schema, replace, append, timezone),
             db=db,
             query=query,
+            url=url,
         )
     print(report.as_json() if as_json else report.as_text())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
+from cva_sql.cli.load.databases import read_query
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
@@ -72,6 +73,7 @@ def load_table(
     *,
     db: Path,
     query: str | None = None,
+    url: str | None = None,
     columns: Mapping[str, str] | None = None,
     where: str | None = None,
     lines: bool = False,
@@ -88,6 +90,7 @@ def load_table(
 ) -> LoadReport:
     """What was loaded into `schema.table` of the DuckDB file `db`, and what could not be used.
 
+    `query` is over that database, or over the one of `url` (or of the environment variable `url`).
     `columns` maps canonical names to SQL expressions over the source's columns; a canonical column
     that is not in it is taken from the source's column of that name. `decimal` (point, comma) and
     `dates` (dmy, mdy, ymd) say how the source is written where its columns do not tell, `options`
@@ -105,7 +108,7 @@ def load_table(
         status_cancelled=status_cancelled,
     )
     into = Into(schema, replace, append, timezone)
-    return load_wanted(table, files, wanted, into, db=db, query=query, options=options)
+    return load_wanted(table, files, wanted, into, db=db, query=query, url=url, options=options)
 
 
 def load_wanted(
@@ -116,15 +119,20 @@ def load_wanted(
     *,
     db: Path,
     query: str | None = None,
+    url: str | None = None,
     options: ReadOptions = FOUND_OUT,
 ) -> LoadReport:
     """The same as `load_table`, with what is wanted put together."""
     _check_table(table, wanted, bool(files), query is not None)
+    if url is not None and query is None:
+        raise UsageError(f"--from needs --query, e.g. --query 'select * from {table}'")
     check(table, wanted, into)
     source = "the query" if query is not None else str(files[0])
     with connected(db, into.timezone) as con:
         refuse_existing(con, table, into)
-        if query is not None:
+        if query is not None and url is not None:
+            read_query(con, url, query)
+        elif query is not None:
             rows.run_query(con, query)
         else:
             read_as = tuple(f"read from {line}" for line in read_files(con, files, options))

@@ -88,6 +88,7 @@ class Shop:
         files: AnyPath | Iterable[AnyPath] = (),
         *,
         query: str | None = None,
+        url: str | None = None,
         columns: Mapping[str, str] | None = None,
         where: str | None = None,
         lines: bool = False,
@@ -104,6 +105,7 @@ class Shop:
     ) -> LoadReport:
         """Loads files, or a query over the database, into a raw table with canonical columns.
 
+        `url` is that of another database that the query is over, e.g. postgresql://user@host/shop.
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
         `lines`: a row is an order line, to be summed into orders; `amount_per` ("order" or
         "line") says whose the amount is where the rows do not. `append` brings in what is new or
@@ -126,6 +128,7 @@ class Shop:
                 [Path(path) for path in paths],
                 db=shop.db,
                 query=query,
+                url=url,
                 columns=columns,
                 where=where,
                 lines=lines,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from cva_sql.cli.init.scan.match import (
     Proposal,
     TableMatch,
     match_columns,
+    match_table,
     read_as,
 )
 from cva_sql.cli.init.scan.proposal import propose
@@ -37,7 +38,7 @@ class Same:
     """Files with the same columns, as one table."""
 
     inputs: tuple[Input, ...]
-    table: Table
+    table: Table = field(compare=False)
 
     @property
     def names(self) -> str:
@@ -93,14 +94,17 @@ def _same_columns(con: DuckDBPyConnection, inputs: Sequence[Input]) -> list[Same
 
 def _only_orders(groups: Sequence[Same], proposal: Proposal, given: Wanted) -> TableMatch:
     """The one file as orders, which lacks columns that only the user can name."""
+    required = [name for name, (_, needed) in raw_tables()["orders"].columns.items() if needed]
     if len(groups) > 1:
-        names = ", ".join(group.names for group in groups)
+        found = {group: match_columns("orders", group.table).keys() for group in groups}
+        best = max(groups, key=lambda group: len(found[group] & set(required)))
+        lacking = [name for name in required if name not in found[best]]
+        options = " ".join(f"--column {name}=…" for name in lacking or required)
         raise UsageError(
-            f"none of {names} is sure to be the orders; start with the file of the orders alone,"
-            " and load the others afterwards"
+            f"no file is sure to be the orders; {best.names} is likest, and what is its"
+            f" {' and its '.join(lacking or required)}? Start with it alone and add {options}"
         )
     table = groups[0].table
-    required = [name for name, (_, needed) in raw_tables()["orders"].columns.items() if needed]
     role = next(iter(proposal.tables), None)
     if role is not None and not given.columns:
         raise UsageError(
@@ -117,6 +121,13 @@ def _left_alone(
     used = {id(match.table) for match in matches.values()}
     said = []
     for group in (group for group in groups if id(group.table) not in used):
+        orders = match_table("orders", group.table)
+        if orders is not None and not orders.missing:
+            raise UsageError(
+                f"{group.names} looks like orders as {matches['orders'].table.name} does, with"
+                f" other columns; start with one, then add the other: cva load orders"
+                f" {group.inputs[0].name} --append --column …"
+            )
         if any(one.is_named for one in group.inputs):
             taken = ", ".join(f"{match.table.name} as {role}" for role, match in matches.items())
             raise UsageError(
@@ -151,6 +162,7 @@ def _wanted(group: Same, match: TableMatch, given: Wanted) -> Wanted:
     taken = ", ".join(f"{name}={shortened(text)}" for name, text in columns.items())
     said = [f"taken from {group.names}: {taken}", *match.evidence]
     said += [f"not taken, as not sure: {', '.join(unsure)}"] if unsure else []
+    said += match.asked
     may_be_lines = match.is_lines and not given.lines
     return replace(
         given,
@@ -179,7 +191,7 @@ def _expression(match: TableMatch, name: str, found: Match) -> str:
         lines = match_columns("order_items", match.table)
         return " * ".join(_plain(match, lines[part]) for part in ("quantity", "unit_price"))
     is_made = name == "status" and "case" in found.expression
-    is_made = is_made or found.expression.startswith(("lower(trim(", "-(", "coalesce("))
+    is_made = is_made or found.expression.startswith(("lower(trim(", "coalesce("))
     return found.expression if is_made else _plain(match, found)
 
 
@@ -191,22 +203,33 @@ def _refuse(
     group: Same, match: TableMatch, given: Wanted, settle: Sequence[tuple[str, str, str]]
 ) -> None:
     """A UsageError that says all that is not sure, and the options that settle it."""
-    is_said = given.where is not None or {"customer_id", "status"} & given.columns.keys()
-    doubts = [] if is_said else match.doubts
-    if not settle and not doubts:
-        return
     why = [f"is {name} {shortened(text)}? {doubt}" for name, text, doubt in settle]
+    options = [f"--column {shlex.quote(f'{name}={text}')}" for name, text, _ in settle]
+    for doubt in match.doubts:
+        settled, option = _settling(match, doubt)
+        if settled not in given.columns and (settled != "where" or given.where is None):
+            why.append(doubt)
+            options.append(option)
+    if not why:
+        return
     if match.role != "orders":
         raise UsageError(
-            f"{group.names}, taken for {match.role}: {'; '.join([*why, *doubts])}; start without"
-            f" it, then load it: cva load {match.role} {group.inputs[0].name} --column …"
+            f"{group.names}, taken for {match.role}: {'; '.join(why)}; start without it, then load"
+            f" it: cva load {match.role} {group.inputs[0].name} --column …"
         )
-    options = [f"--column {shlex.quote(f'{name}={text}')}" for name, text, _ in settle]
-    options += ["--where or --column"] if doubts else []
     raise UsageError(
-        f"{group.names}: {'; '.join([*why, *doubts])}; if so add {' '.join(options)}, else the"
-        " right one"
+        f"{group.names}: {'; '.join(why)}; if so add {' '.join(options)}, else the right one"
     )
+
+
+def _settling(match: TableMatch, doubt: str) -> tuple[str, str]:
+    """What of the load settles a doubt about the rows, and the option that says yes to it."""
+    if "person" in doubt:
+        return "customer_id", "--column customer_id=…"
+    if "are cancelled" in doubt:
+        status = match.columns["status"].expression
+        return "status", f"--column {shlex.quote(f'status={status}')}"
+    return "where", "--where … (--where true keeps them)"
 
 
 def _prepare(con: DuckDBPyConnection, group: Same, role: str, wanted: Wanted, into: Into) -> Ready:

@@ -195,6 +195,16 @@ UNCLEAR = {
         orders("pending"),
         "--status-cancelled pending",
     ),
+    "most are cancelled": (
+        "order_id,customer_id,date,total,is_cancelled",
+        orders("true"),
+        "--column 'status=case when",
+    ),
+    "most are trials": (
+        "order_id,customer_id,date,total,is_test",
+        orders("true"),
+        "--where true",
+    ),
     "no orders at all": (
         "review_id,customer_id,review_date,rating,text",
         [[n, f"k{n % 40}", "2024-03-01", n % 5 + 1, "fine"] for n in range(50)],
@@ -212,6 +222,32 @@ def test_what_is_unclear_names_its_option_and_leaves_nothing(case: str, tmp_path
     assert option in str(error.value)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["file.csv"]
+
+
+def test_two_files_of_orders_with_other_columns_are_not_halved(tmp_path: Path) -> None:
+    half = ORDERS // 2
+    (tmp_path / "export").mkdir()
+    write(tmp_path / "export" / "a.csv", "order_id,customer,date,total", orders()[:half])
+    write(tmp_path / "export" / "b.csv", "order_no,client,day,amount", orders()[half:])
+    with pytest.raises(UsageError, match=r"looks like orders as . does, with other columns"):
+        load(tmp_path / "export", folder=tmp_path / "shop")
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_of_several_files_the_likest_is_named_with_what_it_lacks(tmp_path: Path) -> None:
+    costs = write(tmp_path / "costs.csv", "day,cost", [["2024-01-02", 5]])
+    log = write(tmp_path / "log.csv", "Uid,Buy Ts,Revenue", [row[1:] for row in orders()])
+    with pytest.raises(
+        UsageError, match=r"log\.csv is likest, .*alone and add --column order_id=…"
+    ):
+        load(costs, log, folder=tmp_path / "shop")
+
+
+def test_a_doubt_about_rows_is_settled_by_where(tmp_path: Path) -> None:
+    header, rows, _ = UNCLEAR["most are trials"]
+    file = write(tmp_path / "file.csv", header, rows)
+    loaded = load(file, folder=tmp_path / "shop", where="true")
+    assert loaded.total.startswith("200 orders of")
 
 
 def test_the_options_settle_it(tmp_path: Path) -> None:
