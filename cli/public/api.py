@@ -107,14 +107,13 @@ class Shop:
 
         `url` is that of another database that the query is over, e.g. postgresql://user@host/shop.
         `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
-        `lines`: a row is an order line, to be summed into orders; `amount_per` ("order" or
-        "line") says whose the amount is where the rows do not. `append` brings in what is new or
-        has changed. `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is
-        written where it does not tell. `status_counts` and `status_cancelled` are statuses that are
-        a sale and none, beside those that cva knows. `encoding`, `delimiter` and `sheet` (of a
-        workbook, file of an archive, list of a JSON object) are found out where they are not
-        given. The database is made where there is none; the table changes in one transaction, or
-        not at all.
+        `lines`: a row is an order line, to be summed into orders; `amount_per` ("order", "line")
+        says whose the amount is where the rows do not. `append` brings in what is new or changed.
+        `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is written, where it
+        does not tell. `status_counts` and `status_cancelled` add to the statuses that are a sale
+        and none. `encoding`, `delimiter`, `sheet` (of a workbook, archive, JSON object) are found
+        out where not given. The database is made where there is none; the table changes in one
+        transaction, or not at all.
         """
         from cva_sql.cli.load.formats.source import ReadOptions
         from cva_sql.cli.load.table import load_table
@@ -183,19 +182,17 @@ class Shop:
         return self._write(load, Need.NOTHING)
 
     def train(self, *, deploy: bool = True, withdraw: bool = False) -> Trained:
-        """Trains the value model on past dates and deploys it if it beats the rules.
+        """Trains the value model on past dates and deploys it if `deploy` and it beats the rules.
 
-        `deploy` False leaves what is deployed in any case; `withdraw`: where a rule does as well,
-        no trained model scores any more.
+        `withdraw`: where a rule does as well, no trained model scores any more.
         """
         from cva_sql.cli.train.deployment import Wish
         from cva_sql.cli.train.training import train_shop
 
-        wish = Wish(deploy, withdraw)
-        return self._write(lambda shop: train_shop(shop, wish))
+        return self._write(lambda shop: train_shop(shop, Wish(deploy, withdraw)))
 
     def run(self, *, allow_empty: bool = False) -> Run:
-        """Builds the tables, tests them and publishes them; if anything fails, nothing changes.
+        """Builds, tests and publishes the tables, or changes nothing.
 
         `allow_empty`: also without customers, or with less than half of those published before.
         """
