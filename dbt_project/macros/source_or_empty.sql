@@ -170,7 +170,7 @@ where 1 = 0
         {% do expressions.update({name: present[name]}) %}
     {% elif line.get('aliases', {}).get(name) in present %}
         {% do expressions.update({name: present[line.aliases[name]]}) %}
-    {% elif spec[1] and not (name == 'customer_id' and also) %}
+    {% elif spec[1] and (name != 'customer_id' or cva.customer_key_of(table) is none) %}
         {% do exceptions.raise_compiler_error(
             relation ~ ' has no column `' ~ name ~ '` (it has: ' ~ present | join(', ')
             ~ '); map it with vars: {cva_' ~ table ~ '_columns: {' ~ name ~ ': "<expression>"}}'

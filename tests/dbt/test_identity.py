@@ -13,6 +13,7 @@ import pytest
 
 from cva_sql.cli.explain.explanation import explain_customer
 from cva_sql.cli.run.build import Run, run_shop
+from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.resolver import open_shop
 
@@ -120,6 +121,17 @@ def test_a_key_over_columns_of_no_table_is_refused(tmp_path: Path) -> None:
         "cva_customer_key is 'lower(mail)'; none of orders, customers, returns has mail; load it,"
         " e.g. cva load customers FILE --replace --column mail=…"
     ) in done.stderr
+
+
+def test_a_key_stands_in_for_a_column_of_customers(tmp_path: Path, rows: Any) -> None:
+    db = make_shop(tmp_path)
+    with duckdb.connect(str(db)) as con:
+        con.execute("alter table raw.orders drop column customer_id")
+        con.execute("alter table raw.orders add column currency varchar default 'EUR'")
+    shop = open_shop(db, variables={"cva_customer_key": KEY})
+    run_dbt(shop, "run", select=["+stg_cva__orders"])
+    found = "select count(distinct customer_id), count(customer_id) from main_cva.stg_cva__orders"
+    assert rows(db, found) == [(2, 5)]
 
 
 def test_labels_are_those_of_connected_ids() -> None:
