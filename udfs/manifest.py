@@ -163,7 +163,9 @@ def without_ids(training: dict[str, Any]) -> dict[str, Any]:
 def check_place(folder: Path, manifest: Manifest) -> None:
     """Raises ModelError where a manifest is of another model than its folder's names say."""
     expected = (folder.parent.name, folder.name)
-    if (manifest.name, manifest.version) != expected:
+    # A rule may be put in the value model's place: it has the same inputs and outputs.
+    kind = "value" if manifest.name == "baseline" else manifest.name
+    if (kind, manifest.version) != expected:
         raise ModelError(
             f"{folder / MANIFEST_FILE} is of {manifest.name} {manifest.version}, expected "
             f"{' '.join(expected)}; {RETRAIN}"
