@@ -88,7 +88,7 @@ def _explained_part(data: bytes, explanation: Explanation) -> tuple[Any, tuple[L
     file is another's than the explanation's.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx.utils import Extractor
 
     try:

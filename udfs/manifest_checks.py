@@ -13,6 +13,7 @@ Check = Callable[[Any], bool]
 KINDS = ("number", "category")
 LINKS = ("log", "identity")
 LONGEST_HORIZON = 36_500  # days
+OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 HEX = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -29,10 +30,8 @@ def or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def list_of(check: Check, least: int = 0) -> Check:
-    return lambda found: (
-        isinstance(found, list) and len(found) >= least and all(check(part) for part in found)
-    )
+def list_of(check: Check) -> Check:
+    return lambda found: isinstance(found, list) and all(check(part) for part in found)
 
 
 def texts_to(check: Check) -> Check:
@@ -58,6 +57,16 @@ def is_feature(value: Any) -> bool:
         and value["name"] != ""
         and value.get("kind") in KINDS
         and list_of(lambda part: isinstance(part, str))(value.get("values", []))
+    )
+
+
+def is_outputs(value: Any) -> bool:
+    """Names that a SQL type can have, each once."""
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(name, str) and OUTPUT.fullmatch(name) for name in value)
+        and len({name.lower() for name in value}) == len(value)
     )
 
 
@@ -93,7 +102,7 @@ WHOLE: Mapping[str, tuple[Check, str]] = {
     "evaluation": (lambda value: isinstance(value, dict), "an object"),
 }
 OPTIONAL: Mapping[str, tuple[Check, str]] = {
-    "outputs": (list_of(is_text, 1), "one or more names"),
+    "outputs": (is_outputs, "one or more names of letters, digits and _"),
     "text_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "explanation": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
 }

@@ -24,7 +24,7 @@ def size_in_bytes(text: str) -> float | None:
     base = 1024 if "i" in unit.lower() else 1000
     place = UNITS.find(unit[0].upper()) + 1
     try:
-        return float(number) * base**place
+        return float(number) * float(base**place)
     except ValueError:  # 1.2.3
         return None
 

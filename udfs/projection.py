@@ -38,6 +38,8 @@ class TextProjection:
                 f"a text projection has shapes {shapes}; expected (at most {MAX_COMPONENTS}, "
                 f"{DIMENSION}) and ({DIMENSION},)"
             )
+        if not self.encoder_key.isprintable():
+            raise ValueError("a text projection's encoder_key cannot be printed")
         if not (np.isfinite(self.components).all() and np.isfinite(self.mean).all()):
             raise ValueError("a text projection has numbers that are not finite")
 

@@ -163,15 +163,21 @@ def check_fits(manifest: Manifest, session: Session) -> None:
 @contextmanager
 def _one_line(what: str) -> Iterator[None]:
     """Raises what onnxruntime raises as a ModelError that says it in one line."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    known = [kind for kind in vars(state).values() if isinstance(kind, type)]
-    errors = [kind for kind in known if issubclass(kind, Exception)]
     try:
         yield
-    except (*errors, RuntimeError, ValueError, MemoryError) as error:
+    except _errors() as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"the model is {what}: {reason[:LONGEST_REASON]}; {RETRAIN}") from None
+
+
+@lru_cache(maxsize=1)
+def _errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its own errors have no class in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    own = [kind for kind in kinds if issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError, MemoryError)
 
 
 @lru_cache(maxsize=16)

@@ -370,6 +370,28 @@ def test_a_broken_model_is_one_line_of_sql(tmp_path: Path) -> None:
         con.close()
 
 
+@pytest.mark.parametrize(
+    "outputs", [['y" DOUBLE, z'], ["y", "Y"], ["y\x1b"], [""], ["1y"], [None], "y", []], ids=ascii
+)
+def test_an_output_has_a_name_that_sql_can_have(
+    outputs: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Else its kind is left out, and the functions of the others are there."""
+    data = made([cast()])
+    folder = store_model(tmp_path, data, toy(data))
+    raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(raw | {"outputs": outputs}), encoding="utf-8")
+    (tmp_path / "deployed.json").write_text('{"toy": "v1", "e\\u001b[31m": "v1"}', encoding="utf-8")
+    with duckdb.connect() as con:
+        register(con, models_dir=tmp_path)
+        assert con.execute("select cva_version() is not null").fetchall() == [(True,)]
+        unregister(con)
+    said = capfd.readouterr().err
+    assert "cva_toy is not there" in said
+    assert said.count("\n") == 2
+    assert "\x1b" not in said
+
+
 @pytest.fixture
 def nobody() -> Iterator[None]:
     """Another user than root, who may read everything."""
