@@ -120,7 +120,7 @@ TRAINING: Mapping[str, tuple[Check, str]] = {
 EVALUATION: Mapping[str, tuple[Check, str]] = {
     "scores": (texts_to(texts_to(or_none(is_number))), "figures by model"),
     "validation_dates": (list_of(is_text), "dates"),
-    "verdict": (is_text, "a sentence"),
+    "verdict": (lambda value: isinstance(value, str), "a sentence"),
 }
 EXPLANATION: Mapping[str, tuple[Check, str]] = {
     "reference": (texts_to(is_value), "a value for each feature"),
