@@ -22,6 +22,8 @@ from cva_sql.cli.models.command import models
 from cva_sql.cli.report.command import report
 from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
+from cva_sql.cli.shop.progress import say
+from cva_sql.cli.shop.terminal import show_what_is_obeyed
 from cva_sql.cli.sql.command import sql
 from cva_sql.cli.start.command import start
 from cva_sql.cli.train.command import train
@@ -72,11 +74,15 @@ for commands in GROUPS.values():
 
 
 def main() -> None:
-    """Runs the app; a `CvaError` becomes one line on stderr and its exit code."""
+    """Runs the app; a `CvaError` becomes one line on stderr and its exit code.
+
+    Whatever is printed passes the filter for what a terminal would obey.
+    """
+    show_what_is_obeyed()
     try:
         app()
     except CvaError as error:
-        print(f"cva: {error}", file=sys.stderr)
+        say(f"cva: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("cva: interrupted", file=sys.stderr)

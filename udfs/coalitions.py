@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import (
+    RETRAIN,
     Explanation,
     Manifest,
     read_manifest,
@@ -57,9 +58,6 @@ def load_explainer(folder: Path) -> Explainer:
 
 @lru_cache(maxsize=4)
 def _load(folder: Path, manifest_text: str) -> Explainer:
-    import onnx
-    from onnx.utils import Extractor
-
     manifest = read_manifest(folder)
     explanation = manifest.explanation
     if explanation is None:
@@ -67,10 +65,7 @@ def _load(folder: Path, manifest_text: str) -> Explainer:
             f"model {manifest.version} has no typical customer to explain against; retrain with: "
             "cva train"
         )
-    model = onnx.load_from_string(read_model(folder, manifest))
-    # onnxruntime runs all of a graph, whichever output is asked for.
-    inputs = [value.name for value in model.graph.input]
-    part = Extractor(model).extract_model(inputs, [VALUE])
+    part, leaves = _explained_part(read_model(folder, manifest), explanation)
     families = tuple(sorted(set(explanation.families.values())))
     kinds = {feature.name: feature.kind for feature in manifest.features}
     players = tuple(sorted(explanation.reference))
@@ -82,8 +77,32 @@ def _load(folder: Path, manifest_text: str) -> Explainer:
         families,
         np.array([families.index(explanation.families[name]) for name in players], dtype=np.int64),
         {name: _one(explanation.reference[name], kinds[name]) for name in players},
-        read_leaves(part) if explanation.tree_columns else (),
+        leaves,
     )
+
+
+def _explained_part(data: bytes, explanation: Explanation) -> tuple[Any, tuple[Leaf, ...]]:
+    """The part of a graph that gives predicted_value, and the leaves of its trees.
+
+    onnxruntime runs all of a graph, whichever output is asked for. Raises ModelError where the
+    file is another's than the explanation's.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from onnx.utils import Extractor
+
+    try:
+        model = onnx.load_from_string(data)
+        inputs = [value.name for value in model.graph.input]
+        part = Extractor(model).extract_model(inputs, [VALUE])
+        leaves = read_leaves(part) if explanation.tree_columns else ()
+    except (DecodeError, ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"the model cannot be explained: {reason}; {RETRAIN}") from None
+    known = len(explanation.tree_columns)
+    if any(test.column >= known for leaf in leaves for test in leaf.tests):
+        raise ModelError(f"the model's trees have more columns than the {known} named; {RETRAIN}")
+    return part, leaves
 
 
 def _one(value: float | str | None, kind: str) -> NDArray[Any]:

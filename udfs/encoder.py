@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import unicodedata
 from collections import OrderedDict
@@ -18,17 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.model_files import parse_object, read_file, read_text_file
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import open_session
 from cva_sql.udfs.threads import pool
 
 MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
 
+OUTPUTS = ("embedding", "sentiment")
+
 FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncated"
 STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
 
 LONGEST = 200_000  # characters; what comes after them is neither read nor counted
 JUDGED = 2_000  # characters that the script is told from
+LEAST_TOKENS = 3  # the opening and the closing mark, and a word
 RECENT = 4_096  # readings kept: a query that asks twice of a text reads it once
 
 
@@ -84,11 +89,9 @@ class Encoder:
     """Reads texts, each by itself: what comes with it does not change a bit of the result."""
 
     def __init__(self, manifest: EncoderManifest, model: bytes, tokenizer: bytes) -> None:
-        from tokenizers import Tokenizer
-
         self.manifest = manifest
         self._session = open_session(model)
-        self._tokenizer = Tokenizer.from_buffer(tokenizer)
+        self._tokenizer = _open_tokenizer(tokenizer)
         unknown = self._tokenizer.token_to_id("[UNK]")
         self._unknown = -1 if unknown is None else unknown
         self._marks = self._tokenizer.num_special_tokens_to_add(False)
@@ -124,7 +127,12 @@ class Encoder:
         if count > longest:
             ids = ids[: longest - 1] + ids[-1:]  # the closing mark stays
         tokens = np.array([ids], dtype=np.int64)
-        embedding, sentiment = self._session.run(["embedding", "sentiment"], {"input_ids": tokens})
+        embedding, sentiment = self._session.run(list(OUTPUTS), {"input_ids": tokens})
+        if (embedding.shape, sentiment.shape) != ((1, DIMENSION), (1, 1)):
+            raise ModelError(
+                f"the encoder gives shapes {embedding.shape} and {sentiment.shape} for a text, "
+                f"expected (1, {DIMENSION}) and (1, 1)"
+            )
         known = None if status == UNKNOWN_SCRIPT else float(sentiment[0, 0])
         return Reading(embedding[0], known, status, count)
 
@@ -154,10 +162,20 @@ class Encoder:
         return 2 * known >= len(letters)
 
 
+def _open_tokenizer(data: bytes) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_buffer(data)
+    except Exception as error:  # noqa: BLE001 - the library raises nothing more exact
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{TOKENIZER_FILE} of the encoder is no tokenizer: {reason}") from None
+
+
 def encoder_folder(models_dir: Path) -> Path:
     """`encoder/` among the shop's models where there is one, else the packaged encoder."""
     own = models_dir / "encoder"
-    if (own / MANIFEST_FILE).is_file():
+    if os.path.lexists(own / MANIFEST_FILE):
         return own
     return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "encoder"
 
@@ -165,22 +183,37 @@ def encoder_folder(models_dir: Path) -> Path:
 def read_encoder_manifest(folder: Path) -> EncoderManifest:
     """The manifest of an encoder's folder; raises ModelError where there is none that fits."""
     path = folder / MANIFEST_FILE
+    text = read_text_file(path, "an encoder's manifest", _remedy(folder))
     try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_object(text)
+        _check_types(raw)
         raw["scripts"] = tuple(raw["scripts"])
         manifest = EncoderManifest(**raw)
         if manifest.dimension != DIMENSION:
             raise ValueError(f"dimension {manifest.dimension}, expected {DIMENSION}")
+        if manifest.max_tokens < LEAST_TOKENS:
+            raise ValueError(f"max_tokens {manifest.max_tokens}, expected {LEAST_TOKENS} or more")
         return manifest
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} is missing; write it with: cva export-model encoder --out {folder}"
-        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"{path} is not an encoder's manifest ({error}); write a new one with: "
-            f"cva export-model encoder --out {folder}"
+            f"{path} is not an encoder's manifest ({error}); {_remedy(folder)}"
         ) from None
+
+
+def _check_types(raw: dict[str, Any]) -> None:
+    for name in ("dimension", "max_tokens", "opset"):
+        if type(raw[name]) is not int:
+            raise ValueError(f"{name} is no whole number")
+    if not isinstance(raw["parity"], dict) or not isinstance(raw["scripts"], list):
+        raise ValueError("parity is no object, or scripts no list")
+    others = {"dimension", "max_tokens", "opset", "parity", "scripts"}
+    for value in (*raw["scripts"], *(raw[name] for name in raw if name not in others)):
+        if not isinstance(value, str) or not value.isprintable():
+            raise ValueError(f"{ascii(value)[:40]} is no text that can be printed")
+
+
+def _remedy(folder: Path) -> str:
+    return f"write it anew with: cva export-model encoder --out {folder}"
 
 
 class ShopEncoder:
@@ -221,17 +254,13 @@ def load_encoder(folder: Path, key: str) -> Encoder:
     expected = {MODEL_FILE: manifest.sha256, TOKENIZER_FILE: manifest.tokenizer_sha256}
     contents = {}
     for name, digest in expected.items():
-        try:
-            contents[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise ModelError(
-                f"{folder / name} is missing; write it with: "
-                f"cva export-model encoder --out {folder}"
-            ) from None
+        contents[name] = read_file(
+            folder / name, f"write it with: cva export-model encoder --out {folder}"
+        )
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != digest:
             raise ModelError(
                 f"{folder / name} has sha256 {found[:12]}…, its manifest says {digest[:12]}…; "
-                f"write it anew with: cva export-model encoder --out {folder}"
+                f"{_remedy(folder)}"
             )
     return Encoder(manifest, contents[MODEL_FILE], contents[TOKENIZER_FILE])

@@ -33,10 +33,11 @@ def kind_functions(models_dir: Path, taken: Collection[str]) -> Iterator[KindFun
     model from scoring, nor `cva train` from mending it. `taken` are names that others have.
     """
     for kind in sorted(_deployed_kinds(models_dir)):
-        name = f"cva_{kind}"
+        # As it is spelt: the name is anybody's text until it was looked at.
+        name = f"cva_{kind.encode('unicode_escape').decode()}"
         try:
             if not NAME.fullmatch(kind) or name in taken:
-                raise ModelError(f"a kind cannot be called {kind}")
+                raise ModelError(f"a kind cannot be called {name.removeprefix('cva_')}")
             manifest = read_manifest(deployed_folder(models_dir, kind))
         except ModelError as error:
             sys.stderr.write(f"cva: {name} is not there: {error}\n")

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.manifest_checks import check_manifest
+from cva_sql.udfs.model_files import parse_object, read_file, read_text_file
 from cva_sql.udfs.projection import TextProjection
 
 OUTPUTS = (
@@ -28,6 +31,7 @@ OUTPUTS = (
 )
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+RETRAIN = "retrain with: cva train"
 
 
 @dataclass(frozen=True)
@@ -114,46 +118,69 @@ def plain(value: Any) -> Any:
 
 
 def read_manifest_text(folder: Path) -> str:
-    """The text of a model folder's manifest; raises ModelError where it is missing."""
-    path = folder / MANIFEST_FILE
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; train a model with: cva train") from None
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
+    """The text of a model folder's manifest; raises ModelError where it cannot be read."""
+    return read_text_file(folder / MANIFEST_FILE, "a manifest", RETRAIN)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a model folder; raises ModelError where it is missing or unreadable."""
-    path = folder / MANIFEST_FILE
+    text = read_manifest_text(folder)
     try:
-        raw = json.loads(read_manifest_text(folder))
-        raw["features"] = tuple(
-            Feature(**{**feature, "values": tuple(feature.get("values", ()))})
-            for feature in raw["features"]
+        return parse_manifest(text)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(
+            f"{folder / MANIFEST_FILE} is not a manifest ({reason}); {RETRAIN}"
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def parse_manifest(text: str) -> Manifest:
+    """The manifest in a text; raises ValueError, TypeError or KeyError where it is none."""
+    raw = parse_object(text)
+    check_manifest(raw)
+    raw["features"] = tuple(
+        Feature(**{**feature, "values": tuple(feature.get("values", ()))})
+        for feature in raw["features"]
+    )
+    if raw.get("text_projection") is not None:
+        raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
+    if raw.get("explanation") is not None:
+        raw["explanation"] = Explanation.from_dict(raw["explanation"])
+    raw["training"] = without_ids(raw["training"])
+    return Manifest(**{**raw, "outputs": tuple(raw.get("outputs", OUTPUTS))})
+
+
+def without_ids(training: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a training without the customers that manifests of before named."""
+    named = training.get("outliers")
+    if not isinstance(named, list):
+        return training
+    spend = [float(outlier["spend"]) for outlier in named]
+    return {**training, "outliers": {"count": len(spend), "spend": spend}}
+
+
+def check_place(folder: Path, manifest: Manifest) -> None:
+    """Raises ModelError where a manifest is of another model than its folder's names say."""
+    expected = (folder.parent.name, folder.name)
+    # A rule may be put in the value model's place: it has the same inputs and outputs.
+    kind = "value" if manifest.name == "baseline" else manifest.name
+    if (kind, manifest.version) != expected:
+        raise ModelError(
+            f"{folder / MANIFEST_FILE} is of {manifest.name} {manifest.version}, expected "
+            f"{' '.join(expected)}; {RETRAIN}"
         )
-        if raw.get("text_projection") is not None:
-            raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
-        if raw.get("explanation") is not None:
-            raw["explanation"] = Explanation.from_dict(raw["explanation"])
-        return Manifest(**{**raw, "outputs": tuple(raw.get("outputs", OUTPUTS))})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} is not a manifest ({error}); retrain with: cva train") from None
 
 
 def read_model(folder: Path, manifest: Manifest) -> bytes:
     """The bytes of the model file; raises ModelError where they are not the manifest's."""
     path = folder / MODEL_FILE
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; train a model with: cva train") from None
+    data = read_file(path, RETRAIN)
     digest = hashlib.sha256(data).hexdigest()
     if digest != manifest.sha256:
         raise ModelError(
             f"{path} has sha256 {digest[:12]}…, its manifest says {manifest.sha256[:12]}…; "
-            "retrain with: cva train"
+            f"{RETRAIN}"
         )
     return data
 

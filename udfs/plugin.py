@@ -7,6 +7,7 @@ from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
+from cva_sql.udfs.memory import KEPT
 from cva_sql.udfs.register import register, unregister
 
 
@@ -19,3 +20,7 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: Any) -> None:
         register(conn, models_dir=self._models_dir)
         atexit.register(unregister, conn)
+
+    def configure_cursor(self, cursor: Any) -> None:
+        """Called before a thread of dbt's builds its next model: the one before has ended."""
+        KEPT.restore(cursor)

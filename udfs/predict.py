@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
-from cva_sql.udfs.manifest import OUTPUTS, inputs_from_columns
+from cva_sql.udfs.manifest import OUTPUTS, RETRAIN, inputs_from_columns
 from cva_sql.udfs.sessions import ValueModel
 from cva_sql.udfs.threads import in_slices
 
@@ -41,7 +41,14 @@ def run_session(
         return {name: np.empty(0) for name in outputs}
 
     def run(part: slice) -> list[Any]:
-        return list(model.session.run(outputs, {name: v[part] for name, v in inputs.items()}))
+        found = model.session.run(outputs, {name: v[part] for name, v in inputs.items()})
+        for name, result in zip(outputs, found, strict=True):
+            if result.size != part.stop - part.start:
+                raise ModelError(
+                    f"output {name} of {model.manifest.version} has shape {result.shape} for "
+                    f"{part.stop - part.start} rows; {RETRAIN}"
+                )
+        return found
 
     # DuckDB scans up to 122,880 rows in one thread and cuts a larger table unevenly, so the cores
     # are shared out here; what a row gets does not depend on its part.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.model_files import parse_object, read_text_file
 
 DIMENSION = 384  # of every text vector, whatever the encoder
 MAX_COMPONENTS = 16
@@ -37,6 +38,8 @@ class TextProjection:
                 f"a text projection has shapes {shapes}; expected (at most {MAX_COMPONENTS}, "
                 f"{DIMENSION}) and ({DIMENSION},)"
             )
+        if not self.encoder_key.isprintable():
+            raise ValueError("a text projection's encoder_key cannot be printed")
         if not (np.isfinite(self.components).all() and np.isfinite(self.mean).all()):
             raise ValueError("a text projection has numbers that are not finite")
 
@@ -84,7 +87,7 @@ class TextProjection:
     @classmethod
     def from_json(cls, text: str) -> TextProjection:
         """The projection of `to_json`; raises KeyError, TypeError or ValueError."""
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(parse_object(text))
 
 
 def empty_projection() -> TextProjection:
@@ -94,13 +97,9 @@ def empty_projection() -> TextProjection:
 
 def read_projection(path: Path) -> TextProjection:
     """The projection of a file; raises ModelError where it is missing or unreadable."""
+    remedy = "unset CVA_TEXT_PROJECTION, or retrain with: cva train"
+    text = read_text_file(path, "a text projection", remedy)
     try:
-        return TextProjection.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} is missing; unset CVA_TEXT_PROJECTION, or train with: cva train"
-        ) from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"{path} is not a text projection ({error}); retrain with: cva train"
-        ) from None
+        return TextProjection.from_json(text)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ModelError(f"{path} is not a text projection ({error}); {remedy}") from None

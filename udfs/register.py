@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE, ShopExplainer
 from cva_sql.udfs.kinds import kind_functions
+from cva_sql.udfs.memory import KEPT
 from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
@@ -33,6 +35,8 @@ FUNCTIONS = (
     "cva_project",
     "cva_version",
     "cva_horizon_days",
+    "cva_keep_memory_limit",
+    "cva_kept_memory_limit",
 )
 _kind_names: set[str] = set()  # functions of kinds that any connection of this process has had
 
@@ -107,6 +111,17 @@ def register(
     con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
+    con.create_function(
+        "cva_keep_memory_limit", KEPT.keep, ["VARCHAR", "VARCHAR"], "VARCHAR", side_effects=True
+    )
+    con.create_function(
+        "cva_kept_memory_limit",
+        KEPT.give_back,
+        [],
+        "VARCHAR",
+        side_effects=True,
+        null_handling=FunctionNullHandling.SPECIAL,
+    )
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 
 
@@ -124,7 +139,8 @@ def unregister(con: DuckDBPyConnection) -> None:
             con.remove_function(name)
         except duckdb.Error:
             continue
-    con.execute("drop macro table if exists temp.cva_scenario").fetchall()
+    with suppress(duckdb.ConnectionException):  # it may have been closed
+        con.execute("drop macro table if exists temp.cva_scenario").fetchall()
 
 
 def database_file(con: DuckDBPyConnection) -> Path | None:

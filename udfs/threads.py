@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
+
+from cva_sql.udfs.cores import cores
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ _calls = 0
 @cache
 def pool() -> ThreadPoolExecutor:
     """As many threads as cores, for all of DuckDB's threads together."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cva")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="cva")
 
 
 def in_slices(
@@ -38,7 +39,7 @@ def in_slices(
         return [work(slice(first, min(first + step, part.stop))) for first in starts]
 
     with _one_call() as calls:
-        parts = max(1, min((os.cpu_count() or 1) // calls, rows // smallest))
+        parts = max(1, min(cores() // calls, rows // smallest))
         bounds = [rows * part // parts for part in range(parts + 1)]
         shares = [slice(*pair) for pair in itertools.pairwise(bounds)]
         others = [pool().submit(in_turn, share) for share in shares[1:]]

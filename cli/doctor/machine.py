@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.udfs.cores import cores
 from cva_sql.udfs.errors import ModelError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def look_at_machine() -> Machine:
         memory: int | None = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
         memory = None
-    return Machine(versions, cpu, extensions, os.cpu_count() or 1, memory)
+    return Machine(versions, cpu, extensions, cores(), memory)
 
 
 def read_cpu(text: str) -> tuple[str, dict[str, bool]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 BATCH = 1024  # texts to a commit
+MEMORY_LIMIT = 700_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def embed_shop(shop: ResolvedShop) -> Embedded:
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import say, step
     from cva_sql.udfs.encoder import ShopEncoder
+    from cva_sql.udfs.memory import lowered_memory_limit
     from cva_sql.udfs.register import register, unregister
 
     with step("finding the texts"):
@@ -55,14 +57,14 @@ def embed_shop(shop: ResolvedShop) -> Embedded:
     try:
         register(con, models_dir=shop.models_dir)
         # The vectors of a million texts fill gigabytes, of which DuckDB keeps what it may.
-        con.execute("set memory_limit = '700MB'").fetchall()
-        dropped = _prepare_table(con, table)
-        if dropped:
-            say(f"the encoder changed; {dropped:,} vectors of the former one are dropped")
-        started = time.monotonic()
-        encoded = _read_new_texts(con, f"{shop.schema}_cva.{TEXTS}", table)
-        seconds = time.monotonic() - started
-        _project_texts(con, shop, table)
+        with lowered_memory_limit(con, MEMORY_LIMIT):
+            dropped = _prepare_table(con, table)
+            if dropped:
+                say(f"the encoder changed; {dropped:,} vectors of the former one are dropped")
+            started = time.monotonic()
+            encoded = _read_new_texts(con, f"{shop.schema}_cva.{TEXTS}", table)
+            seconds = time.monotonic() - started
+            _project_texts(con, shop, table)
         texts = con.execute(f"select count(*) from {table}").fetchall()[0][0]
         agreement = sentiment_against_rating(con, shop)
     except duckdb.Error as error:

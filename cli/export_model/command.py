@@ -11,12 +11,16 @@ import typer
 from cva_sql.cli.export_model.encoder import ENCODER, export_encoder
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
-from cva_sql.udfs.errors import UsageError
+from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.errors import CvaError, UsageError
+
+RULE = "rule"
 
 
 def export_model(
     which: Annotated[
-        str, typer.Argument(help="Which model: value, encoder, or another kind that is deployed.")
+        str,
+        typer.Argument(help="Which model: value, rule, encoder, or another kind that is deployed."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     db: ShopDb = None,
@@ -27,26 +31,43 @@ def export_model(
     """Write a model and its manifest into a folder.
 
     value: the deployed model. model.onnx takes the manifest's features by name, one column each,
-    and runs in any onnxruntime; without a trained model it is the packaged rule. Another kind that
-    is deployed: the same of it. encoder: the text encoder, made anew from the official weights and
-    checked against torch; needs the extra `encoder`. In the shop's cva_models/encoder it takes the
-    packaged one's place.
+    and runs in any onnxruntime. rule: the packaged rule, which scores where no model is deployed.
+    Another kind that is deployed: the same of it. encoder: the text encoder, made anew from the
+    official weights and checked against torch; needs the extra `encoder`. In the shop's
+    cva_models/encoder it takes the packaged one's place.
     """
     if which == ENCODER:
         export_encoder(out, as_json)
         return
     from cva_sql.cli.shop.model_store import copy_model
-    from cva_sql.udfs.sessions import VALUE, deployed_folder, deployed_versions, load_model
+    from cva_sql.udfs.sessions import load_model
 
     shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
-    known = {VALUE, *deployed_versions(shop.models_dir)}
-    if which not in known:
-        named = ", ".join([VALUE, *sorted(known - {VALUE}), ENCODER])
-        raise UsageError(f"{which} is no model that can be exported; there are: {named}")
-    folder = deployed_folder(shop.models_dir, which)
+    folder = _folder_of(shop, which)
     manifest = load_model(folder).manifest
     copy_model(folder, out)
     if as_json:
         print(json.dumps({"out": str(out), "version": manifest.version, "sha256": manifest.sha256}))
         return
     print(f"{which} model {manifest.version} ({len(manifest.features)} inputs) written to {out}")
+
+
+def _folder_of(shop: ResolvedShop, which: str) -> Path:
+    """Where the model is; raises UsageError for one that is not known or not deployed.
+
+    The rule does not stand in for a trained model: who asks for that means that one.
+    """
+    from cva_sql.udfs.sessions import VALUE, baseline_folder, deployed_folder, deployed_versions
+
+    if which == RULE:
+        return baseline_folder()
+    deployed = deployed_versions(shop.models_dir)
+    if which == VALUE and VALUE not in deployed:
+        raise CvaError(
+            f"no model is deployed in {shop.models_dir}; train one with: cva train{shop.naming}, "
+            f"or write the packaged rule with: cva export-model rule --out FOLDER"
+        )
+    if which not in deployed:
+        named = ", ".join([VALUE, RULE, *sorted(set(deployed) - {VALUE}), ENCODER])
+        raise UsageError(f"{which} is no model that can be exported; there are: {named}")
+    return deployed_folder(shop.models_dir, which)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import raw_tables, status_meaning
 from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import column_names
+from cva_sql.cli.shop.terminal import json_text
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PresetReport:
 
     def as_json(self) -> str:
         """The reports as one JSON object; money as text."""
-        return json.dumps(dataclasses.asdict(self), default=str, ensure_ascii=False)
+        return json_text(dataclasses.asdict(self), default=str)
 
     def as_text(self) -> str:
         """The reports for the terminal."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.load.rows import first_row
 from cva_sql.cli.shop.connection import check_is_duckdb, check_name, unopened
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.sql_text import literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -28,7 +29,9 @@ def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
     check_is_duckdb(db)
     existed = db.exists()
     # Attached as what it has to be: connect() makes one of another kind where its name says so.
-    con = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    con = duckdb.connect(
+        ":memory:", config={"autoinstall_known_extensions": "false", **duckdb_limits()}
+    )
     name = quoted("shop" if db.stem in ("memory", "system", "temp") else db.stem)
     try:
         con.execute(f"set temp_directory = {literal(f'{db}.tmp')}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from cva_sql.cli.shop.package import raw_tables
 from cva_sql.cli.shop.progress import count_of
+from cva_sql.cli.shop.terminal import json_text
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class LoadReport:
 
     def as_json(self) -> str:
         """The report as one JSON object; money as text, so that no cent is rounded."""
-        return json.dumps(dataclasses.asdict(self), default=str, ensure_ascii=False)
+        return json_text(dataclasses.asdict(self), default=str)
 
     def as_text(self) -> str:
         """The report for the terminal; only what is worth a line."""

@@ -116,6 +116,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
     """Deploys a version whose file is sound, or the rule of a kind."""
     from cva_sql.cli.shop.lock import exclusive
     from cva_sql.cli.shop.model_store import deploy, note_deployed, withdraw
+    from cva_sql.udfs.sessions import load_model
 
     with exclusive(shop):
         if version == RULE:
@@ -128,6 +129,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
                 _, problem = model_details(model)
                 if problem is not None:
                     raise problem
+                load_model(Path(model.folder))  # one that cannot run would stop the next run
                 deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
         if shop.db.is_file():
             note_deployed(shop)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs.errors import ModelError, UsageError
+from cva_sql.udfs.model_files import check_inside, is_plain_name
 
 if TYPE_CHECKING:
     from cva_sql.udfs.encoder import EncoderManifest
@@ -50,19 +51,27 @@ def other_models(models_dir: Path) -> dict[str, list[Model]]:
     """Kind -> its trained models, the newest first, of all kinds but the value model."""
     from cva_sql.udfs.sessions import VALUE
 
-    folders = models_dir.iterdir() if models_dir.is_dir() else ()
-    kinds = sorted(p.name for p in folders if p.is_dir() and p.name not in (VALUE, ENCODER))
-    found = {kind: _trained(models_dir, kind) for kind in kinds if not kind.startswith(".")}
+    kinds = [name for name in _folders(models_dir) if name not in (VALUE, ENCODER)]
+    found = {kind: _trained(models_dir, kind) for kind in kinds}
     return {kind: models for kind, models in found.items() if models}
 
 
 def _trained(models_dir: Path, kind: str) -> list[Model]:
     deployed = _deployed(models_dir, kind)
     root = models_dir / kind
-    folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
-    found = [_read(p, deployed) for p in folders if not p.name.startswith(".")]
+    found = [_read(root / name, deployed) for name in _folders(root)]
     found.sort(key=lambda model: (model.as_of or "", model.version), reverse=True)
     return found
+
+
+def _folders(root: Path) -> list[str]:
+    """The names of a folder's folders, none where it is not there; raises ModelError."""
+    try:
+        return sorted(p.name for p in root.iterdir() if p.is_dir() and is_plain_name(p.name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ModelError(f"{root} cannot be read: {error.strerror}") from None
 
 
 def _deployed(models_dir: Path, kind: str) -> Path | None:
@@ -76,12 +85,17 @@ def _deployed(models_dir: Path, kind: str) -> Path | None:
 
 
 def _read(folder: Path, deployed: Path | None) -> Model:
-    from cva_sql.udfs.manifest import read_manifest
+    from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, check_place, read_manifest
+    from cva_sql.udfs.sessions import baseline_folder
 
     size = _bytes(folder)
     is_deployed = folder == deployed
     try:
+        if folder != baseline_folder():
+            check_inside(folder, (MODEL_FILE, MANIFEST_FILE))
         manifest = read_manifest(folder)
+        if folder != baseline_folder():
+            check_place(folder, manifest)
     except ModelError as error:
         return Model(
             folder.name, "?", None, None, is_deployed, {}, size, str(folder), problem=str(error)
@@ -101,7 +115,10 @@ def _read(folder: Path, deployed: Path | None) -> Model:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    try:
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error.strerror}") from None
 
 
 def chosen_model(models_dir: Path, version: str | None) -> Model:

@@ -56,9 +56,9 @@ def describe_details(details: Mapping[str, Any]) -> list[str]:
         elif name == "evaluation":
             scores = value.get("scores")
             if scores:
-                dates = ", ".join(value["validation_dates"])
+                dates = ", ".join(value.get("validation_dates") or ["unknown dates"])
                 lines += [f"validated forward in time on {dates} (means):", *score_table(scores)]
-                lines.append(f"verdict: {value['verdict']}")
+                lines.append(f"verdict: {value.get('verdict', 'none is known')}")
         elif isinstance(value, dict):
             lines += [f"{name}: {'' if value else 'none'}".rstrip()]
             lines += [f"  {key}: {_plain(item)}" for key, item in value.items()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.limits import set_limits
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -27,9 +28,15 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
 
     check_is_duckdb(db)
     try:
-        return duckdb.connect(str(db.absolute()), read_only=read_only)
+        con = duckdb.connect(str(db.absolute()), read_only=read_only)
     except duckdb.Error as error:
         raise unopened(db, error) from None
+    try:
+        set_limits(con)
+    except CvaError:
+        con.close()
+        raise
+    return con
 
 
 def check_name(db: Path) -> None:

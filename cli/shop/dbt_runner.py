@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.udfs.cores import cores
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
@@ -133,9 +135,12 @@ def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]
             "type": "duckdb",
             "path": f"../{db.name}",  # from work_dir, where dbt is started
             "schema": schema,
-            "threads": max(1, os.cpu_count() or 1),
+            "threads": cores(),
             "plugins": [plugin],
         }
+        limits = duckdb_limits()
+        if limits:  # as of when dbt connects: as settings they would be set anew for each model
+            output["config_options"] = limits
         profile = {"cva": {"target": "run", "outputs": {"run": output}}}
     others = [
         {"path": str(path.resolve()), "alias": quoted(alias), "read_only": True}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect
 from cva_sql.udfs.errors import CvaError, ModelError, UsageError
-from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest
-from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_versions
+from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest, read_model
+from cva_sql.udfs.model_files import check_inside, parse_object
+from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_folder, deployed_versions
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -25,7 +27,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file by renaming a finished copy onto it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # a link or what a killed process left: not to be written
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -43,8 +46,9 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
     """
     root = models_dir / manifest.name
     final = root / manifest.version
-    try:
-        if final.exists():
+    check_inside(final)
+    with written_to(root):
+        if final.is_dir():
             write_atomic(final / MANIFEST_FILE, manifest.to_json().encode())
             return final
         root.mkdir(parents=True, exist_ok=True)
@@ -56,9 +60,16 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
             work.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise CvaError(f"the model cannot be written to {root}: {error.strerror}") from None
     return final
+
+
+@contextmanager
+def written_to(folder: Path) -> Iterator[None]:
+    """Raises what the system says against writing into a folder as a CvaError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise CvaError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def deploy(models_dir: Path, version: str, kind: str = VALUE) -> None:
@@ -104,7 +115,7 @@ def _deployments(models_dir: Path) -> list[dict[str, str]]:
     found = []
     for line in lines:
         try:
-            found.append({str(k): str(v) for k, v in json.loads(line)["deployed"].items()})
+            found.append({str(k): str(v) for k, v in parse_object(line)["deployed"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
@@ -120,12 +131,13 @@ def _deployed(models_dir: Path) -> dict[str, str]:
 
 def _point(models_dir: Path, versions: Mapping[str, str]) -> None:
     pointer, before = models_dir / DEPLOYED_FILE, _deployed(models_dir)
-    if versions != before:
-        _remember(models_dir, before)
-    if not versions:
-        pointer.unlink(missing_ok=True)
-    else:
-        write_atomic(pointer, (json.dumps(versions, indent=2) + "\n").encode())
+    with written_to(models_dir):
+        if versions != before:
+            _remember(models_dir, before)
+        if not versions:
+            pointer.unlink(missing_ok=True)
+        else:
+            write_atomic(pointer, (json.dumps(versions, indent=2) + "\n").encode())
 
 
 def _remember(models_dir: Path, versions: Mapping[str, str]) -> None:
@@ -145,7 +157,7 @@ def note_deployed(shop: ResolvedShop) -> None:
     rows = []
     for kind, version in _deployed(shop.models_dir).items():
         try:
-            manifest = read_manifest(shop.models_dir / kind / version)
+            manifest = read_manifest(deployed_folder(shop.models_dir, kind))
         except ModelError:
             continue
         rows.append((kind, version, manifest.horizon_days))
@@ -167,14 +179,14 @@ def note_deployed(shop: ResolvedShop) -> None:
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:
     """Writes files by name into `out`, each whole or not at all, the manifest last."""
-    try:
+    with written_to(out):
         out.mkdir(parents=True, exist_ok=True)
         for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
             write_atomic(out / name, files[name])
-    except OSError as error:
-        raise CvaError(f"{out} cannot be written: {error.strerror}") from None
 
 
 def copy_model(folder: Path, out: Path) -> None:
-    """Copies a model folder's two files into `out`."""
-    write_files(out, {name: (folder / name).read_bytes() for name in (MODEL_FILE, MANIFEST_FILE)})
+    """Copies a model folder's two files into `out`, without ids that old manifests have."""
+    manifest = read_manifest(folder)
+    model = read_model(folder, manifest)
+    write_files(out, {MODEL_FILE: model, MANIFEST_FILE: manifest.to_json().encode()})

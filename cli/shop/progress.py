@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cva_sql.cli.shop.terminal import visible_line
+
 
 def count_of(number: int, noun: str) -> str:
     """`1 order`, `2 orders`."""
@@ -15,7 +17,7 @@ def count_of(number: int, noun: str) -> str:
 
 def say(text: str) -> None:
     """Writes one line of progress to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible_line(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

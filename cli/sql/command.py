@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.sql.printing import is_outcome, print_box, print_csv, print_json, say_outcome
 from cva_sql.cli.sql.session import one_line_errors, only_reads, opened, split
@@ -88,7 +89,7 @@ def _prompt(con: DuckDBPyConnection, form: Format, welcome: str) -> None:
             print(file=sys.stderr)
             text, line = "", " "
         except CvaError as error:
-            print(f"cva: {error}", file=sys.stderr)
+            say(f"cva: {error}")
         if not line:
             print(file=sys.stderr)
             return

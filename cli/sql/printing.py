@@ -16,6 +16,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.progress import count_of
+from cva_sql.cli.shop.terminal import for_programs, json_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
@@ -47,7 +48,7 @@ def _batches(con: DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def print_json(con: DuckDBPyConnection, columns: Sequence[tuple[str, str]]) -> None:
-    names = [json.dumps(name, ensure_ascii=False) for name in _distinct(columns)]
+    names = [json_text(name) for name in _distinct(columns)]
     kinds = [kind for _, kind in columns]
     before = "["
     for rows in _batches(con):
@@ -72,7 +73,7 @@ def _distinct(columns: Sequence[tuple[str, str]]) -> list[str]:
 def print_csv(con: DuckDBPyConnection, columns: Sequence[tuple[str, str]]) -> None:
     import csv
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(for_programs(), lineterminator="\n")
     writer.writerow([name for name, _ in columns])
     kinds = [kind for _, kind in columns]
     for rows in _batches(con):
@@ -100,7 +101,7 @@ def to_json(value: Any, kind: str = "") -> str:
     from decimal import Decimal
 
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
-        return json.dumps(value, ensure_ascii=False)
+        return json_text(value)
     if isinstance(value, float):
         return _number(value, kind)
     if isinstance(value, Decimal):

@@ -70,11 +70,12 @@ def settle(
 def _later_as_of(models_dir: Path, kind: str, before: str | None, manifest: Manifest) -> str | None:
     """The date of what is deployed where it is later than the trained model's."""
     from cva_sql.udfs.manifest import read_manifest
+    from cva_sql.udfs.sessions import deployed_folder
 
     if before is None:
         return None
     try:
-        deployed = read_manifest(models_dir / kind / before)
+        deployed = read_manifest(deployed_folder(models_dir, kind))
     except ModelError:  # nothing that could be kept
         return None
     then, now = deployed.training.get("as_of"), manifest.training.get("as_of")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.train.examples import TrainingSet
     from cva_sql.cli.train.kinds import TrainedOther
     from cva_sql.models_onnx.value.data.cutoffs import Plan
+    from cva_sql.models_onnx.value.data.shop_past import Outlier
     from cva_sql.models_onnx.value.training.choice import Choice
     from cva_sql.udfs.manifest import Manifest
 
@@ -95,6 +96,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
                 exported = export_value(past, fitted)
         else:
             exported = None
+    outliers = _left_out(found)
     settling = partial(settle, shop.models_dir, reason=choice.reason, wish=wish)
     if exported is None:
         settled = settling(None, is_better=False)
@@ -104,7 +106,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
     manifest = model.manifest
     store_model(shop.models_dir, model.onnx, manifest)
     settled = settling(manifest, is_better=model.is_better)
-    _record(shop, found.plan, choice, manifest, settled)
+    _record(shop, found.plan, choice, manifest, settled, outliers)
     return Trained(
         manifest.version,
         settled.is_deployed,
@@ -114,13 +116,26 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
         parity.worst,
         examples,
         manifest.training["total_forecast"],
-        tuple(manifest.training["outliers"]),
+        tuple(asdict(outlier) for outlier in outliers),
         scoring=settled.scoring,
     )
 
 
+def _left_out(found: TrainingSet) -> tuple[Outlier, ...]:
+    """The customers who are too large to learn from, the largest first."""
+    from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS
+
+    past = found.data.shops.get(found.plan.as_of)
+    return past.outliers[:SHOWN_OUTLIERS] if past else ()
+
+
 def _record(
-    shop: ResolvedShop, plan: Plan, choice: Choice, manifest: Manifest | None, settled: Settled
+    shop: ResolvedShop,
+    plan: Plan,
+    choice: Choice,
+    manifest: Manifest | None,
+    settled: Settled,
+    outliers: tuple[Outlier, ...] = (),
 ) -> None:
     """Adds the training to table cva_training_runs."""
     from cva_sql.cli.shop.connection import connect
@@ -134,6 +149,6 @@ def _record(
     run = Run(datetime.now(UTC), version, plan, settled.is_deployed, settled.reason)
     con = connect(shop.db)
     try:
-        append_training_run(con, shop.schema, run, training_entries(manifest, choice))
+        append_training_run(con, shop.schema, run, training_entries(manifest, choice, outliers))
     finally:
         con.close()

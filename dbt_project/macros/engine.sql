@@ -205,13 +205,14 @@ from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{
 
 
 {#- While texts are read: the vectors of a million fill gigabytes, of which DuckDB keeps what it may. They
-    are written as they come, so that 700 MB above what is in use are enough. -#}
+    are written as they come, so that 700 MB above what is in use are enough. The plugin gives the limit back
+    where the model fails and no hook after it runs. -#}
 {% macro limit_memory() %}
 {{- return(adapter.dispatch('limit_memory', 'cva')()) -}}
 {% endmacro %}
 
 {% macro default__limit_memory() -%}
-{%- if execute -%}
+{%- if execute and cva.setting('cva_udfs') and cva.is_text_read() -%}
 {%- set row = run_query(
     "select current_setting('memory_limit'), sum(memory_usage_bytes) from duckdb_memory()"
 ).rows[0] -%}
@@ -219,7 +220,8 @@ from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{
 {%- set sizes = {'bytes': 1, 'KiB': 2 ** 10, 'MiB': 2 ** 20, 'GiB': 2 ** 30, 'TiB': 2 ** 40} -%}
 {%- set wanted = row[1] | int + 700000000 -%}
 {%- if wanted < number | float * sizes[unit] -%}
-set variable cva_memory_limit = current_setting('memory_limit'); set memory_limit = '{{ wanted }}B'
+{%- do run_query("select cva_keep_memory_limit('" ~ row[0] ~ "', '" ~ thread_id ~ "')") -%}
+set memory_limit = '{{ wanted }}B'
 {%- endif -%}
 {%- endif -%}
 {%- endmacro %}
@@ -232,7 +234,12 @@ set variable cva_memory_limit = current_setting('memory_limit'); set memory_limi
 {% endmacro %}
 
 {% macro default__restore_memory() -%}
-set memory_limit = coalesce(getvariable('cva_memory_limit'), current_setting('memory_limit'))
+{%- if execute and cva.setting('cva_udfs') and cva.is_text_read() -%}
+{%- set kept = run_query('select cva_kept_memory_limit()').rows[0][0] -%}
+{%- if kept -%}
+set memory_limit = '{{ kept }}'
+{%- endif -%}
+{%- endif -%}
 {%- endmacro %}
 
 {% macro spark__restore_memory() %}{% endmacro %}

@@ -42,10 +42,10 @@ select cva_texts_stored()
 {% endmacro %}
 
 
-{#- With `cva_udfs: false` the tables that Python fills have to be there. -#}
-{% macro require_embedded(relation) %}
-{% if execute and load_relation(relation) is none %}
+{#- With `cva_udfs: false` the tables that Python fills have to be there before a run reads them. -#}
+{% macro require_filled(relation, remedy) %}
+{% if execute and flags.WHICH in ('run', 'build') and load_relation(relation) is none %}
     {% do exceptions.raise_compiler_error(
-        relation ~ ' does not exist, and with cva_udfs: false dbt does not make it; run: cva embed') %}
+        relation ~ ' does not exist, and with cva_udfs: false dbt does not make it; run: ' ~ remedy) %}
 {% endif %}
 {% endmacro %}

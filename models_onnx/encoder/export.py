@@ -184,7 +184,7 @@ def optimum_vectors(folder: Path, ids: Sequence[NDArray[np.int64]]) -> tuple[Vec
 
 def _token_vectors(file: Path, ids: Sequence[NDArray[np.int64]]) -> Vectors:
     session = open_session(file.read_bytes())
-    names = [node.name for node in session.get_inputs()]
+    names = list(session.inputs())
     found = []
     for one in ids:
         values = {"input_ids": one, "attention_mask": np.ones_like(one)}

@@ -18,7 +18,7 @@ from cva_sql.udfs.projection import TextProjection
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-NUMBER_TYPE, CATEGORY_TYPE, OUTPUT_TYPE = "tensor(float)", "tensor(string)", "tensor(double)"
+OUTPUT_TYPE = "tensor(double)"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def judge(
 
 def check_file(kind: Kind, trained: TrainedKind) -> None:
     """Raises ModelError where file, manifest and kind do not fit together."""
-    from cva_sql.udfs.sessions import open_session
+    from cva_sql.udfs.sessions import check_fits, open_session
 
     manifest = trained.manifest
     if (manifest.name, manifest.outputs) != (kind.name, kind.outputs):
@@ -147,20 +147,12 @@ def check_file(kind: Kind, trained: TrainedKind) -> None:
     if hashlib.sha256(trained.onnx).hexdigest() != manifest.sha256:
         raise ModelError(f"the manifest of {manifest.version} is of another file")
     session = open_session(trained.onnx)
-    inputs = {value.name: value.type for value in session.get_inputs()}
-    expected = {
-        feature.name: CATEGORY_TYPE if feature.kind == "category" else NUMBER_TYPE
-        for feature in manifest.features
-    }
-    if inputs != expected:
-        wrong = sorted(set(inputs.items()) ^ set(expected.items()))
-        raise ModelError(f"inputs of {manifest.version} and its features differ: {wrong}")
-    found = {value.name: value.type for value in session.get_outputs()}
+    check_fits(manifest, session)
+    found = session.outputs()
     for name in kind.outputs:
-        if found.get(name) != OUTPUT_TYPE:
+        if found[name] != OUTPUT_TYPE:
             raise ModelError(
-                f"output {name} of {manifest.version} is {found.get(name, 'missing')}; "
-                f"expected {OUTPUT_TYPE}"
+                f"output {name} of {manifest.version} is {found[name]}; expected {OUTPUT_TYPE}"
             )
 
 

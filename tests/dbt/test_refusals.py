@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from cva_sql.cli.run.build import run_shop
+from cva_sql.cli.score.filling import TABLE, fill_table
 from cva_sql.cli.shop.dbt_runner import refuse_jinja
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.resolver import open_shop
@@ -136,3 +137,18 @@ def test_the_horizon_is_the_deployed_models(shop: Path) -> None:
         )
     assert horizon() == "select 365 as days"
     assert horizon(cva_horizon_days=30) == "select 30 as days"
+
+
+def test_without_python_dbt_says_which_command_fills_what_is_missing(shop: Path, rows: Any) -> None:
+    """And the four steps of the docs go from a fresh database to customer_value."""
+    done = dbt(shop, "run", "--select", "int_cva__customer_scores", cva_udfs=False)
+    assert done.returncode != 0
+    assert "does not exist, and with cva_udfs: false dbt does not make it; run: cva score" in (
+        " ".join(done.stdout.split())
+    )
+    assert "Catalog Error" not in done.stdout
+    assert dbt(shop, "run", "--select", "+customer_features", cva_udfs=False).returncode == 0
+    fill_table(open_shop(shop), TABLE, "cva_predict")
+    done = dbt(shop, "run", cva_udfs=False)
+    assert done.returncode == 0, done.stdout
+    assert rows(shop, "select count(*), count(predicted_value) from customer_value") == [(9, 9)]

@@ -5,6 +5,7 @@ A mark put on the stored rows tells whether they were read again.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -152,3 +153,32 @@ def test_training_reads_the_vectors_that_are_there(shop: ResolvedShop, sql: Sql)
     assert ("int_cva__text_vectors",) not in tables
     query = "select customer_id, reviews_count, sentiment_mean from trial_cva.feat_cva__reviews"
     assert sql(f"{query} order by 1") == [("c0", 1, MARK), ("c1", 2, MARK)]
+
+
+def test_a_failed_reading_gives_the_memory_limit_back(shop: ResolvedShop, sql: Sql) -> None:
+    """In the same process: what dbt builds after it, in the thread that failed, has all of it."""
+    from dbt.cli.main import dbtRunner
+
+    from cva_sql.cli.shop import dbt_runner
+    from cva_sql.cli.shop.package import project_dir
+
+    sql("insert into raw.reviews values (9, 'c2', '2024-01-05', 4, 'Never read before.')")
+    dbt_runner._write_profile(shop, shop.schema, {})
+    (shop.work_dir / "texts-shop.journal").mkdir()  # so that reading fails
+    profile = (shop.work_dir / "profiles.yml").read_text(encoding="utf-8")
+    raw = json.loads(profile)
+    raw["cva"]["outputs"]["run"] |= {"threads": 1, "config_options": {"memory_limit": "3GiB"}}
+    raw["cva"]["outputs"]["run"] |= {"path": str(shop.db), "keep_open": True}
+    (shop.work_dir / "profiles.yml").write_text(json.dumps(raw), encoding="utf-8")
+    call = ["--quiet", "run", "--project-dir", str(project_dir()), "--profiles-dir"]
+    call += [str(shop.work_dir), "--target-path", str(shop.target_dir()), "--log-path"]
+    call += [str(shop.work_dir / "logs"), "--select", "int_cva__text_vectors"]
+    done = dbtRunner().invoke(call)
+    assert not done.success
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager as Connections
+
+    con = Connections._ENV.conn
+    try:
+        assert con.execute("select current_setting('memory_limit')").fetchall() == [("3.0 GiB",)]
+    finally:
+        Connections.close_all_connections()

@@ -94,7 +94,7 @@ def test_bare_onnxruntime_gives_the_packaged_rules_scores_of_the_table(
     db = sample_shop.copy_to(tmp_path / "shop")
     nothing = ("--models-dir", tmp_path / "nothing deployed")
     assert cva("run", "--db", db, *nothing).returncode == 0
-    exported = cva("export-model", "value", "--out", tmp_path / "out", "--db", db, *nothing)
+    exported = cva("export-model", "rule", "--out", tmp_path / "out")
     assert exported.returncode == 0, exported.stderr
     found = compare_bare(db, tmp_path / "out")
     assert found["worst"].keys() == COLUMNS - {"score"}

@@ -20,6 +20,7 @@ from cva_sql.models_onnx.value.backtesting.backtest import MODEL, Backtest, back
 from cva_sql.models_onnx.value.backtesting.benchmarks import BENCHMARKS, LIFETIMES
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
+from cva_sql.models_onnx.value.data.shop_past import Outlier
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.estimators.lifetimes import expect
 from cva_sql.models_onnx.value.judging import metrics as metrics
@@ -356,10 +357,11 @@ def test_training_runs_are_added_to_those_before_with_every_column_described() -
         "cutoff_dates": ["2024-10-03", "2024-09-03"],
         "total_forecast": {"total": 10.0, "former_year": None, "backtest_log_errors": [0.1]},
         "lifetimes": {"dropout": {"r": 0.2, "report": "3 of 3"}, "largest_order": float("inf")},
-        "outliers": [{"customer_id": "c1", "spend": 1e9}],
+        "outliers": {"count": 1, "spend": [1e9]},
     }
     manifest = SimpleNamespace(training=training)
-    entries = training_entries(manifest, choice((AS_OF,)))  # type: ignore[arg-type]
+    outliers = [Outlier("c1", 1e9)]
+    entries = training_entries(manifest, choice((AS_OF,)), outliers)  # type: ignore[arg-type]
     run = Run(datetime(2025, 1, 2, 3), "v1", PLANS[0], True, "it is better")
     with duckdb.connect() as con:
         append_training_run(con, "main", run, entries)

@@ -282,7 +282,7 @@ def test_a_deployed_kind_can_be_exported(
     export_model("toy", tmp_path / "out", models_dir=shop.models_dir)
     assert f"toy model {other.version} (1 inputs) written" in capsys.readouterr().out
     assert read_manifest(tmp_path / "out").name == "toy"
-    with pytest.raises(UsageError, match="there are: value, toy, encoder"):
+    with pytest.raises(UsageError, match="there are: value, rule, toy, encoder"):
         export_model("nope", tmp_path / "out", models_dir=shop.models_dir)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from cva_sql.cli.models.command import deploy_model, info, list_models, rollback
 from cva_sql.cli.models.inventory import value_models
@@ -16,7 +17,7 @@ from cva_sql.cli.shop.model_store import deploy, deployed_version, store_model
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.deployment import UNASKED, Wish, settle
 from cva_sql.udfs.errors import ModelError, UsageError
-from cva_sql.udfs.manifest import Feature, Manifest, read_manifest
+from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest, read_manifest
 from cva_sql.udfs.projection import DIMENSION, TextProjection
 from cva_sql.udfs.register import register, unregister
 
@@ -31,9 +32,25 @@ FIGURES = {
 }
 
 
+def onnx_file(as_of: str) -> bytes:
+    number, text, double = TensorProto.FLOAT, TensorProto.STRING, TensorProto.DOUBLE
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["recency_days"], [name], to=double) for name in OUTPUTS],
+        "constant",
+        [
+            helper.make_tensor_value_info("recency_days", number, [None, 1]),
+            helper.make_tensor_value_info("country", text, [None, 1]),
+        ],
+        [helper.make_tensor_value_info(name, double, [None, 1]) for name in OUTPUTS],
+        doc_string=as_of,
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return bytes(helper.make_model(graph, ir_version=8, opset_imports=opsets).SerializeToString())
+
+
 def stored(models_dir: Path, as_of: str, *, with_text: bool = False, horizon_days: int = 90) -> str:
-    """A trained model's folder; its file is never run here. The version."""
-    data = f"model of {as_of}".encode()
+    """A trained model's folder; its file can be opened and is never run. The version."""
+    data = onnx_file(as_of)
     digest = hashlib.sha256(data).hexdigest()
     manifest = Manifest(
         name="value",
@@ -250,3 +267,28 @@ def test_the_horizon_is_the_deployed_models(tmp_path: Path) -> None:
     with duckdb.connect(str(db)) as con:
         told = con.execute("select kind, horizon_days from main_cva.cva_deployed_models").fetchall()
     assert told == [("value", 365)]
+
+
+def test_a_file_that_cannot_run_is_not_deployed(models_dir: Path) -> None:
+    good, bad = stored(models_dir, "2025-01-01"), stored(models_dir, "2025-06-01")
+    deploy(models_dir, good)
+    folder = models_dir / "value" / bad
+    raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    raw["sha256"] = hashlib.sha256(b"no model").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="no ONNX file that can be run here"):
+        deploy_model(bad, models_dir=models_dir)
+    assert deployed_version(models_dir) == good
+
+
+def test_figures_without_dates_and_verdict_are_described(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = stored(models_dir, "2025-01-01")
+    file = models_dir / "value" / version / "manifest.json"
+    raw = json.loads(file.read_text(encoding="utf-8"))
+    raw["evaluation"] = {"scores": {"ensemble": {"mae": None}}}
+    file.write_text(json.dumps(raw), encoding="utf-8")
+    info(version, models_dir=models_dir)
+    assert "verdict: none is known" in capsys.readouterr().out

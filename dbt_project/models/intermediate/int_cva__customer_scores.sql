@@ -29,5 +29,6 @@ final as (
 
 select * from final
 {%- else %}
+{{- cva.require_filled(this, "cva score, after dbt run --select +customer_features --vars '{cva_udfs: false}'") }}
 select * from {{ this }}
 {%- endif %}

@@ -11,7 +11,7 @@ select
 from (select 1) as nothing
 where 1 = 0
 {%- elif not cva.setting('cva_udfs') %}
-{{- cva.require_embedded(this) }}
+{{- cva.require_filled(this, 'cva embed') }}
 select * from {{ this }}
 {%- else %}
 with vectors as (select text_hash, embedding from {{ cva.text_vectors() }}),

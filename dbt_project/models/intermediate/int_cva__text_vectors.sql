@@ -24,7 +24,7 @@ select
 from (select 1) as nothing
 where 1 = 0
 {%- elif not cva.setting('cva_udfs') %}
-{{- cva.require_embedded(this) }}
+{{- cva.require_filled(this, 'cva embed') }}
 select * from {{ this }} {% if is_incremental() %}where 1 = 0{% endif %}
 {%- else %}
 with texts as (

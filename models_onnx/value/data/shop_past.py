@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # largest of CDNOW and Online Retail II have twice that, a mistyped order a thousand times.
 OUTLIER_TIMES = 5.0
 LEAST_PLACE, CUSTOMERS_A_PLACE = 3, 10_000
-SHOWN_OUTLIERS = 20  # named in the manifest; a shop with more has another problem
+SHOWN_OUTLIERS = 20  # named in cva_training_runs; a shop with more has another problem
 YEAR = 365
 
 

@@ -53,7 +53,11 @@ def build_manifest(
             "label_days": plan.label_days,
             "cutoff_dates": [cutoff.isoformat() for cutoff in plan.cutoffs],
             "kind": model.kind,
-            "outliers": [asdict(outlier) for outlier in outliers[:SHOWN_OUTLIERS]],
+            # A model file goes places: who they are is in cva_training_runs, beside the orders.
+            "outliers": {
+                "count": len(outliers),
+                "spend": [outlier.spend for outlier in outliers[:SHOWN_OUTLIERS]],
+            },
             "total_forecast": _total_facts(model, choice),
             "lifetimes": _lifetime_facts(model),
             "slope": model.slope,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS, Outlier
 from cva_sql.models_onnx.value.members.purchase import REGRESSIONS, SETTINGS
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
@@ -64,10 +65,13 @@ class Run:
     reason: str
 
 
-def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
+def training_entries(
+    manifest: Manifest | None, choice: Choice, outliers: Sequence[Outlier] = ()
+) -> list[Entry]:
     """All rows of a training: scores, curves, settings; without a manifest what is known.
 
-    Settings are those of the code that fitted, and what the manifest says was fitted.
+    Settings are those of the code that fitted, what the manifest says was fitted, and who was left
+    out of it.
     """
     losses = curve_losses()
     found = [
@@ -85,7 +89,12 @@ def training_entries(manifest: Manifest | None, choice: Choice) -> list[Entry]:
         Entry("curve", losses[point.model], point.model, point.rounds, point.loss)
         for point in choice.curves
     ]
-    return [*found, *_code_settings(), *(_fitted(manifest.training) if manifest else ())]
+    fitted = _fitted(manifest.training) if manifest else ()
+    left_out = [
+        Entry("setting", "outlier", None, place, outlier.spend, outlier.customer_id)
+        for place, outlier in enumerate(outliers[:SHOWN_OUTLIERS], start=1)
+    ]
+    return [*found, *_code_settings(), *fitted, *left_out]
 
 
 def _code_settings() -> Iterator[Entry]:
@@ -102,7 +111,7 @@ def _code_settings() -> Iterator[Entry]:
 
 
 def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
-    """The facts of a manifest: dates, total, slope, lifetimes with their reports, outliers."""
+    """The facts of a manifest: dates, total, slope, lifetimes with their reports."""
     for name in ("kind", "first_order", "label_days", "slope", "retention_rate"):
         if name in training:
             yield _setting(name, training[name])
@@ -114,9 +123,6 @@ def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
     for part, facts in training.get("lifetimes", {}).items():
         for name, value in (facts if isinstance(facts, dict) else {part: facts}).items():
             yield _setting(name, value, part if isinstance(facts, dict) else "lifetimes")
-    for place, outlier in enumerate(training.get("outliers", ()), start=1):
-        spend = float(outlier["spend"])
-        yield Entry("setting", "outlier", None, place, spend, str(outlier["customer_id"]))
 
 
 def _setting(name: str, value: Any, model: str | None = None) -> Entry:
