@@ -24,6 +24,7 @@ from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.terminal import show_what_is_obeyed
+from cva_sql.cli.shop.unforeseen import unforeseen
 from cva_sql.cli.sql.command import sql
 from cva_sql.cli.start.command import start
 from cva_sql.cli.train.command import train
@@ -74,7 +75,7 @@ for commands in GROUPS.values():
 
 
 def main() -> None:
-    """Runs the app; a `CvaError` becomes one line on stderr and its exit code.
+    """Runs the app; an error becomes one line on stderr and its exit code.
 
     Whatever is printed passes the filter for what a terminal would obey.
     """
@@ -89,6 +90,9 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         os._exit(1)  # the reader of our stdout went away; nothing is left to say
+    except Exception as error:  # noqa: BLE001 - said in one line, kept whole in a log
+        say(f"cva: {unforeseen(error)}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import one_line
+from cva_sql.cli.shop.unforeseen import unforeseen
 from cva_sql.cli.train.deployment import Wish, settle
 from cva_sql.udfs.errors import CvaError
 
@@ -96,6 +97,6 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind, wish: Wish) -> Tr
             settled = settling(manifest, is_better=trained.is_better, reason=trained.verdict)
         return TrainedOther(kind.name, manifest.version, settled.is_deployed, settled.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the value model is deployed
-        what = "" if isinstance(error, CvaError) else f"{type(error).__name__}: "
-        reason = f"failed, nothing was changed: {what}{one_line(error)}"
+        what = one_line(error) if isinstance(error, CvaError) else unforeseen(error)
+        reason = f"failed, nothing was changed: {what}"
         return TrainedOther(kind.name, None, False, reason)
