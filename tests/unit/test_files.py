@@ -19,7 +19,9 @@ import openpyxl
 import pytest
 
 from cva_sql.cli.load.files import read_files
+from cva_sql.cli.load.formats import layout
 from cva_sql.cli.load.formats.source import ReadOptions
+from cva_sql.cli.load.table import load_table
 from cva_sql.udfs.errors import CvaError, UsageError
 
 HEADER = ("order_id", "customer_id", "ordered_at", "amount")
@@ -448,3 +450,26 @@ def test_files_of_several_kinds_load_together(tmp_path: Path) -> None:
     rows, _, said = read(*files)
     assert len(rows) == 2 + 40 + 2 + 2
     assert said == ("2: read as UTF-16", "4: sheet a")
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 2_500_000, '"' + "x\n" * 1_500_000 + '"'], ids=["one line", "many lines"]
+)
+def test_a_cell_above_two_million_bytes_is_read_whole(text: str, tmp_path: Path) -> None:
+    rows = ["review_id,product_id,customer_id,reviewed_at,body", f"1,p,a,2024-01-01,{text}"]
+    (tmp_path / "x.csv").write_text("\n".join([*rows, "2,p,b,2024-01-01,y\n"]), encoding="utf-8")
+    load_table("reviews", [tmp_path / "x.csv"], db=tmp_path / "shop.duckdb")
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
+        found = con.execute("select body from raw.reviews order by review_id").fetchall()
+    assert [body.strip() for (body,) in found] == [text.strip('"').strip(), "y"]
+
+
+def test_a_row_above_the_limit_is_named_with_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "LONGEST_LINE_BYTES", 3_000_000)
+    rows = "order_id,customer_id,ordered_at,amount,note\n1,a,2024-01-01,3," + "x" * 3_100_000
+    (tmp_path / "x.csv").write_text(f"{rows}\n2,b,2024-01-01,4,y\n", encoding="utf-8")
+    with pytest.raises(CvaError, match=r"x\.csv: line 2 is longer than 64,000,000 bytes") as found:
+        load_table("orders", [tmp_path / "x.csv"], db=tmp_path / "shop.duckdb")
+    assert len(str(found.value)) < 400

@@ -48,7 +48,7 @@ def delimited_source(
     return Source(
         file,
         layout.names,
-        tuple(one.select(plain) for one in layout.escapes),
+        tuple(one.select(plain) for one in layout.ways(plain)),
         layout.header,
         said=tuple(left_out_above(layout.skipped)),
         path=plain,
@@ -145,7 +145,7 @@ def _only_fitting(
 def _fits(con: DuckDBPyConnection, path: Path, layout: Layout) -> bool:
     import duckdb
 
-    for one in layout.escapes:
+    for one in layout.ways(path):
         try:
             con.execute(f"select count(*) from {one.reader(path)}").fetchall()
         except duckdb.Error:

@@ -14,6 +14,13 @@ from cva_sql.cli.shop.sql_text import listed, literal, one_line
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+USUAL_LINE_BYTES = 2_000_000  # DuckDB's, whose buffers are several times as large
+LONGEST_LINE_BYTES = 64_000_000  # only for a file that has such a row: a text of a book or two
+TOO_LONG = (
+    f"longer than {LONGEST_LINE_BYTES:,} bytes; leave out its longest text, or end the quotes that"
+    " make it one row"
+)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -25,16 +32,22 @@ class Layout:
     skipped: int = 0  # of them, those that say something
     quote: str = '"'
     escape: str = '"'
+    longest: int = USUAL_LINE_BYTES
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all fields."""
         return unique_names(self.header)
 
-    @property
-    def escapes(self) -> tuple[Layout, Layout]:
-        """A quote within quotes is doubled, or where the file does not read so, has a backslash."""
-        return self, replace(self, escape="\\")
+    def ways(self, path: Path) -> tuple[Layout, ...]:
+        """How `path` may be read, the usual way first; one that reads all of it is the right one.
+
+        A quote within quotes is doubled or has a backslash; rows are of the usual length or longer.
+        """
+        escapes = self, replace(self, escape="\\")
+        if path.stat().st_size <= USUAL_LINE_BYTES:
+            return escapes
+        return *escapes, *(replace(one, longest=LONGEST_LINE_BYTES) for one in escapes)
 
     def select(self, path: Path) -> str:
         """SQL that reads all of the file or fails: nothing is guessed, nothing dropped."""
@@ -55,6 +68,7 @@ class Layout:
             "compression": "'none'",
             "strict_mode": "true",
             "hive_partitioning": "false",
+            "max_line_size": str(self.longest),
         }
         listed_options = ", ".join(f"{name} = {value}" for name, value in options.items())
         return f"read_csv({sql_path(path)}, {listed_options}{more})"
@@ -63,7 +77,8 @@ class Layout:
 def misfit(con: DuckDBPyConnection, file: Path, path: Path, layout: Layout) -> str | None:
     """One line on the first row that does not fit the header; None if all do."""
     # Read with the kind of quotes that goes further: the other one breaks at its first quote.
-    return max(_misfit(con, file, path, one) for one in layout.escapes)[1] or None
+    last = layout.ways(path)[-2:]  # those that take the longest rows
+    return max(_misfit(con, file, path, one) for one in last)[1] or None
 
 
 def _misfit(con: DuckDBPyConnection, file: Path, path: Path, layout: Layout) -> tuple[float, str]:
@@ -79,6 +94,8 @@ def _misfit(con: DuckDBPyConnection, file: Path, path: Path, layout: Layout) -> 
             " try_cast(regexp_extract(error_message, 'Found: ([0-9]+)', 1) as int) desc limit 1"
         ).fetchone()
     except duckdb.Error as error:
+        if "aximum line size" in str(error):
+            return -1, f"{file} has a row {TOO_LONG}"
         return -1, f"{file} cannot be read: {one_line(error)}"
     finally:
         con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
@@ -87,6 +104,8 @@ def _misfit(con: DuckDBPyConnection, file: Path, path: Path, layout: Layout) -> 
     position, kind, said, row = found
     number = f"{_line_number(path, max(0, position - 1)):,}"
     shown = repr(str(row).strip("\r\n")[:60])
+    if "LINE SIZE" in kind:
+        return position, f"{file}: line {number} is {TOO_LONG}: {shown}"
     if "COLUMNS" not in kind:
         return position, (
             f"{file}: line {number} has a quote that does not end its field: {shown}; double the"
