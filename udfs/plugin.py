@@ -16,9 +16,10 @@ class Plugin(BasePlugin):
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._models_dir = plugin_config.get("models_dir")
+        self._work_dir = plugin_config.get("work_dir")
 
     def configure_connection(self, conn: Any) -> None:
-        register(conn, models_dir=self._models_dir)
+        register(conn, models_dir=self._models_dir, work_dir=self._work_dir)
         atexit.register(unregister, conn)
 
     def configure_cursor(self, cursor: Any) -> None:

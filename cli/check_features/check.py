@@ -101,7 +101,7 @@ def copied(shop: ResolvedShop) -> Iterator[ResolvedShop]:
                 f"{free / 1e9:,.1f} GB left; make room there"
             )
         shutil.copyfile(shop.db, folder / shop.db.name)
-        yield replace(shop, db=folder / shop.db.name, models_dir=shop.models_dir.resolve())
+        yield shop.elsewhere(folder / shop.db.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,7 +8,16 @@ from dataclasses import asdict
 import typer
 
 from cva_sql.cli.check_features.check import Check, check_shop
-from cva_sql.cli.shop.options import AsOf, HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import (
+    AsOf,
+    HorizonDays,
+    Json,
+    ModelsDir,
+    ProjectDir,
+    ShopDb,
+    Vars,
+    WorkDir,
+)
 from cva_sql.cli.shop.resolver import open_shop, parse_date
 
 
@@ -19,6 +28,7 @@ def check_features(
     horizon_days: HorizonDays = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
     """Find features that look into the future, your own included, on a copy of the database.
@@ -33,6 +43,7 @@ def check_features(
         horizon_days=horizon_days,
         variables=variables,
         models_dir=models_dir,
+        work_dir=work_dir,
         project=project,
     )
     day = parse_date(as_of, "--as-of") if as_of is not None else None

@@ -26,15 +26,19 @@ def demo(
 ) -> None:
     """Make a small sample shop, train on it, score it, and show its top customers.
 
-    The shop is made up: it shows how things work, and says nothing about quality.
+    The shop is made up: it shows how things work, and says nothing about quality. What it did not
+    make itself it leaves alone.
     """
     import duckdb
 
-    from cva_sql.cli.demo.sample_shop import describe, write_shop
+    from cva_sql.cli.demo.ownership import FILES, refuse_others, remember_table, write_files
+    from cva_sql.cli.demo.sample_shop import describe
     from cva_sql.cli.load.table import load_table
-    from cva_sql.cli.report.writing import write_report
+    from cva_sql.cli.report.writing import refuse_page, write_report
     from cva_sql.cli.run.build import run_shop
     from cva_sql.cli.run.command import describe as describe_run
+    from cva_sql.cli.shop.files import room_in
+    from cva_sql.cli.shop.lock import exclusive
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.shop.resolver import open_shop
     from cva_sql.cli.train.report import describe as describe_training
@@ -46,16 +50,20 @@ def demo(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CvaError(f"{folder} cannot be made: {error.strerror}; name another folder") from None
-    with step("making a sample shop"):
-        facts = write_shop(folder / "files", customers=customers, seed=seed)
+    refuse_others(folder, db)
+    refuse_page(folder / "report.html")
+    with step("making a sample shop"), room_in(folder, 0):
+        facts = write_files(folder, customers=customers, seed=seed)
     print(describe(facts), end="\n\n")
     for table in facts.rows:
-        report = load_table(table, [folder / "files" / f"{table}.csv"], db=db, replace=True)
+        report = load_table(table, [folder / FILES / f"{table}.csv"], db=db, replace=True)
+        remember_table(folder, db, table)
         print(report.as_text())
     shop = open_shop(db)
     print()
-    print(describe_training(train_shop(shop), shop), end="\n\n")
-    result = run_shop(shop)
+    with exclusive(shop):
+        print(describe_training(train_shop(shop), shop), end="\n\n")
+        result = run_shop(shop)
     print(describe_run(result), end="\n\n")
     con = duckdb.connect(result.published, read_only=True)
     try:

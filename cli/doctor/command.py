@@ -9,7 +9,15 @@ import typer
 
 from cva_sql.cli.doctor.examination import examine
 from cva_sql.cli.doctor.report import describe
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import (
+    Json,
+    ModelsDir,
+    ProjectDir,
+    PublishedDir,
+    ShopDb,
+    Vars,
+    WorkDir,
+)
 from cva_sql.cli.shop.resolver import Need, open_shop
 
 
@@ -18,6 +26,8 @@ def doctor(
     project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    published: PublishedDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
     """Look at versions, models and tables, and say what to do next. Nothing is written.
@@ -27,7 +37,13 @@ def doctor(
     """
     report = examine(
         open_shop(
-            db, project=project, variables=variables, models_dir=models_dir, need=Need.DATABASE
+            db,
+            project=project,
+            variables=variables,
+            models_dir=models_dir,
+            published=published,
+            work_dir=work_dir,
+            need=Need.DATABASE,
         )
     )
     print(json.dumps(asdict(report), indent=2) if as_json else "\n".join(describe(report)))

@@ -51,6 +51,8 @@ def examine(shop: ResolvedShop) -> Report:
         *(table.problem for table in (findings.tables if findings else ())),
         findings.problem if findings else None,
     ]
+    not_ours = _published_of_another(shop)
+    problems.append(not_ours)
     current = shop.published / CURRENT
     is_fine = not any(problems)
     advice = advise(shop, model, findings, is_fine=is_fine) if findings else ()
@@ -59,12 +61,23 @@ def examine(shop: ResolvedShop) -> Report:
         tuple(problem for problem in problems if problem),
         tuple(advice),
         str(shop.db),
-        current.resolve().name if current.exists() else None,
+        current.resolve().name if current.exists() and not not_ours else None,
         machine,
         encoder,
         model,
         findings,
     )
+
+
+def _published_of_another(shop: ResolvedShop) -> str | None:
+    """That what is published is another database's."""
+    from cva_sql.cli.shop.owner import Owned, check_owner
+
+    try:
+        check_owner(shop, Owned.PUBLISHED)
+    except CvaError as error:
+        return str(error)
+    return None
 
 
 def _look_at_database(shop: ResolvedShop) -> tuple[Findings | None, str | None]:

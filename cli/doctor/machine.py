@@ -153,12 +153,14 @@ def look_at_value_model(models_dir: Path, db: Path) -> ValueState:
 
 
 def _of_another_shop(manifest: Manifest, models_dir: Path, db: Path) -> str | None:
-    trained_on = manifest.training.get("database")
-    if trained_on in (None, db.name):
+    from cva_sql.cli.shop.owner import other_database
+
+    name = other_database(models_dir, db, manifest.training.get("database"))
+    if name is None:
         return None
     return (
-        f"{models_dir} has a model trained on {trained_on}, not on {db.name}; keep shops in "
-        f"folders of their own, or retrain with: cva train --db {db}"
+        f"{models_dir} has a model trained on {name}, not on {db.name}; name others by"
+        f" --models-dir; if {name} was renamed: cva run --db {db} --adopt"
     )
 
 

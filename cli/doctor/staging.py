@@ -96,9 +96,7 @@ def _last_build(con: DuckDBPyConnection, shop: ResolvedShop) -> Staging | None:
 def _stage(shop: ResolvedShop, db: Path, name: str) -> tuple[dict[str, str], str | None]:
     """Lets dbt stage the raw tables into `db`; what is wrong by table, and with the whole."""
     aside = replace(
-        shop,
-        db=db,
-        models_dir=shop.models_dir.resolve(),
+        shop.elsewhere(db),
         vars={**shop.vars, "cva_raw_database": name, "cva_questions": False},
     )
     failure = None

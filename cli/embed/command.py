@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from cva_sql.cli.embed.reading import embed_shop
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
 from cva_sql.cli.shop.resolver import open_shop
 
 
@@ -15,6 +15,7 @@ def embed(
     project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
     """Read the review texts that were not read yet, for dbt without Python.
@@ -24,7 +25,9 @@ def embed(
     """
     from cva_sql.cli.shop.lock import exclusive
 
-    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
+    shop = open_shop(
+        db, variables=variables, models_dir=models_dir, work_dir=work_dir, project=project
+    )
     with exclusive(shop):
         result = embed_shop(shop)
     if as_json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import reason_of
+from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Embedded:
     sentiment: Agreement | None
 
 
+@recording("embed", lambda found: Entry(rows=found.texts))
 def embed_shop(shop: ResolvedShop) -> Embedded:
     """Lets dbt find the texts, then reads the new ones and projects them all."""
     import duckdb
@@ -55,7 +57,7 @@ def embed_shop(shop: ResolvedShop) -> Embedded:
     encoder.load()  # before another encoder's vectors are dropped for it
     con = connect(shop.db)
     try:
-        register(con, models_dir=shop.models_dir)
+        register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
         # The vectors of a million texts fill gigabytes, of which DuckDB keeps what it may.
         with lowered_memory_limit(con, MEMORY_LIMIT):
             dropped = _prepare_table(con, table)

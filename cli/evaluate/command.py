@@ -13,7 +13,7 @@ from cva_sql.cli.evaluate.evaluation import (
     evaluate_shop,
     write_evaluation,
 )
-from cva_sql.cli.shop.options import HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
 from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -34,6 +34,7 @@ def evaluate(
     ] = 200,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
     ablation: Annotated[
         bool,
@@ -72,6 +73,7 @@ def evaluate(
         horizon_days=horizon_days,
         variables=variables,
         models_dir=models_dir,
+        work_dir=work_dir,
         project=project,
     )
     dates = [parse_date(text, "--as-of") for text in as_of or []]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Evaluation:
     verdicts: list[str]
 
 
+@recording("evaluate", lambda found: Entry(str(found.dates[-1]), sum(found.customers)))
 def evaluate_shop(
     shop: ResolvedShop, dates: list[date], replicates: int, *, is_ablated: bool = False
 ) -> Backtest:

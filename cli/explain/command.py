@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cva_sql.cli.explain.explanation import explain_customer, fill_explanations, parse_changes
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.udfs.errors import UsageError
 
@@ -34,6 +34,7 @@ def explain(
     project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
     """Show a customer's score, its interval and its reasons in money, and what a change would do.
@@ -46,6 +47,7 @@ def explain(
         db,
         variables=variables,
         models_dir=models_dir,
+        work_dir=work_dir,
         project=project,
         need=Need.ORDERS if customer is None else Need.DATABASE,
     )

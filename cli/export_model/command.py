@@ -39,13 +39,14 @@ def export_model(
     if which == ENCODER:
         export_encoder(out, as_json)
         return
-    from cva_sql.cli.shop.model_store import copy_model
+    from cva_sql.cli.export_model.writing import write_export
+    from cva_sql.cli.shop.model_store import exported_files
     from cva_sql.udfs.sessions import load_model
 
     shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
     folder = _folder_of(shop, which)
     manifest = load_model(folder).manifest
-    copy_model(folder, out)
+    write_export(out, exported_files(folder))
     if as_json:
         print(json.dumps({"out": str(out), "version": manifest.version, "sha256": manifest.sha256}))
         return

@@ -11,13 +11,13 @@ ENCODER = "encoder"  # what it is called beside the kinds
 
 def export_encoder(out: Path, as_json: bool) -> None:
     from cva_sql.cli.demo.sample_shop import sample_reviews
-    from cva_sql.cli.shop.model_store import write_files
+    from cva_sql.cli.export_model.writing import write_export
     from cva_sql.cli.shop.progress import say, step
     from cva_sql.models_onnx.encoder.export import export_encoder
 
     with step("exporting the encoder"):
         exported = export_encoder(sample_reviews(PARITY_TEXTS), lambda text: say(f"  {text}"))
-    write_files(out, exported.files)
+    write_export(out, exported.files)
     manifest = exported.manifest
     if as_json:
         print(json.dumps({"out": str(out), "key": manifest.key, **json.loads(manifest.to_json())}))

@@ -13,6 +13,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.defaults import internal_vars
+from cva_sql.cli.shop.files import room_in, write_atomic
 from cva_sql.cli.shop.own_project import (
     PACKAGE,
     PACKAGE_FILES,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 COPY = "cva_package"
 ENTRY = {"local": COPY}
+PROJECT_BYTES = 1_000_000  # about what a project with the package's copy takes
 NOT_COPIED = ("__init__.py", "__pycache__", "profiles.yml", "target", "logs", "dbt_packages")
 TAKEN_NAMES = {"cva", "dbt", "dbt_duckdb"}  # dbt's own packages and ours
 # What counts in the root project alone, and what dbt would warn of at each run.
@@ -67,20 +69,27 @@ def init_project(folder: Path, db: Path | None = None, proposal: Proposal | None
         raise UsageError(f"{folder} is cva's own dbt project; name another folder")
     done = Written()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_first = not (folder / COPY).exists()
-        profile = _write_project_file(folder, proposal, done)
-        _write_profile(folder, profile, db, done)
-        _write_packages(folder, done)
-        _refresh_copy(folder, done)
-        _write_gitignore(folder, done)
-        if is_first:
-            models = (read_yaml(folder / PROJECT_FILE).get("model-paths") or ["models"])[0]
-            path = f"{models}/example_feature.sql"
-            _write_once(folder, path, template("example_feature.sql"), done)
+        with room_in(folder, PROJECT_BYTES):
+            _write_all(folder, db, proposal, done)
     except OSError as error:
-        raise CvaError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+        raise CvaError(
+            f"{error.filename or folder} cannot be written: {error.strerror or error}"
+        ) from None
     return done
+
+
+def _write_all(folder: Path, db: Path | None, proposal: Proposal | None, done: Written) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    is_first = not (folder / COPY).exists()
+    profile = _write_project_file(folder, proposal, done)
+    _write_profile(folder, profile, db, done)
+    _write_packages(folder, done)
+    _refresh_copy(folder, done)
+    _write_gitignore(folder, done)
+    if is_first:
+        models = (read_yaml(folder / PROJECT_FILE).get("model-paths") or ["models"])[0]
+        path = f"{models}/example_feature.sql"
+        _write_once(folder, path, template("example_feature.sql"), done)
 
 
 def template(name: str) -> str:
@@ -98,11 +107,11 @@ def dbt_name(text: str) -> str:
 
 def _write_once(folder: Path, name: str, text: str, done: Written) -> None:
     path = folder / name
-    if path.exists():
+    if os.path.lexists(path):  # through a link to nothing it would be written elsewhere
         done.note("kept", name)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_atomic(path, text.encode())
     done.note("written", name)
 
 
@@ -184,7 +193,7 @@ def _write_packages(folder: Path, done: Written) -> None:
     elif ENTRY in entries:
         done.note("kept", name)
     elif (longer := _with_entry(path, entries)) is not None:
-        path.write_text(longer, encoding="utf-8")
+        write_atomic(path.resolve(), longer.encode())
         done.note("completed", name, f"local: {COPY}")
     else:
         done.note("kept", name)
@@ -214,11 +223,15 @@ def _with_entry(path: Path, entries: list[Any]) -> str | None:
 def _refresh_copy(folder: Path, done: Written) -> None:
     target, new, old = (folder / name for name in (COPY, f".{COPY}.new", f".{COPY}.old"))
     is_first = not target.exists()
-    if not is_first and project_name(target) != PACKAGE:
+    if target.is_symlink() or (not is_first and not _is_copy(target)):
         raise CvaError(f"{target} is not a copy of cva's dbt package; move it out of the way")
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-    shutil.copytree(project_dir(), new, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    try:
+        shutil.copytree(project_dir(), new, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     for path in [new, *new.rglob("*")]:  # the packaged files may be read-only
         path.chmod(path.stat().st_mode | 0o200)
     file = new / PROJECT_FILE
@@ -230,6 +243,15 @@ def _refresh_copy(folder: Path, done: Written) -> None:
     shutil.rmtree(old, ignore_errors=True)
     version = read_yaml(target / PROJECT_FILE)["version"]
     done.note("written" if is_first else "refreshed", f"{COPY}/", version)
+
+
+def _is_copy(folder: Path) -> bool:
+    """Whether `cva init` made the folder: a project of the user's may have the same name."""
+    try:
+        text = (folder / PROJECT_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        return False
+    return text.startswith(MARK) and project_name(folder) == PACKAGE
 
 
 def _write_gitignore(folder: Path, done: Written) -> None:
@@ -244,5 +266,5 @@ def _write_gitignore(folder: Path, done: Written) -> None:
         done.note("kept", ".gitignore")
         return
     start = "" if text.endswith("\n") or not text else "\n"
-    path.write_text(text + start + "\n".join(missing) + "\n", encoding="utf-8")
+    write_atomic(path.resolve(), (text + start + "\n".join(missing) + "\n").encode())
     done.note("completed", ".gitignore", ", ".join(missing))

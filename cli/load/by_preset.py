@@ -30,6 +30,8 @@ from cva_sql.cli.presets.preset import Part, Preset, presets, read_preset
 from cva_sql.cli.presets.recognition import layouts_of
 from cva_sql.cli.readings.inference import TEXT
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.files import size_of
+from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables, status_meaning
 from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import column_names
@@ -152,7 +154,11 @@ def load_by_preset(
     tables change in one transaction, or none does.
     """
     check("orders", overrides.wanted, into)
-    with connected(db, into.timezone) as con:
+    name = preset.name if preset else "export"
+    with (
+        connected(db, into.timezone, size_of(paths)) as con,
+        recorded_in(con, f"load {name}") as entry,
+    ):
         inputs = _inputs(con, paths, overrides, preset, url)
         told = tuple[str, ...]()
         if preset is None:
@@ -161,6 +167,7 @@ def load_by_preset(
         filled = prepare_export(con, preset, inputs, overrides.wanted, into)
         with transaction(con):
             reports = write_all(con, filled.ready, into)
+        entry.rows = sum(report.loaded.rows for report in reports)
     return PresetReport(preset.name, (*told, *filled.said), reports)
 
 

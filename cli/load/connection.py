@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load.rows import first_row
 from cva_sql.cli.shop.connection import check_is_duckdb, check_name, unopened
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.files import room_in
 from cva_sql.cli.shop.limits import duckdb_limits
+from cva_sql.cli.shop.lock import locked
 from cva_sql.cli.shop.sql_text import literal, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -19,14 +21,30 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
-    """A connection that writes the database; what is left of a new one when it fails is nothing."""
-    import duckdb
+def connected(db: Path, timezone: str, needed: int = 0) -> Iterator[DuckDBPyConnection]:
+    """A connection that writes the database; what is left of a new one when it fails is nothing.
 
+    Other commands that write the shop are kept off one that is there. `needed` are the bytes that
+    are said where the disk runs full.
+    """
     check_name(db)
     if db.is_dir() or not db.parent.is_dir():
         raise UsageError(f"--db {db}: expected a file in a folder that exists")
+    if db.is_symlink() and not db.exists():
+        raise UsageError(f"--db {db} is a link to nothing; mend or remove it")
     check_is_duckdb(db)
+    with (
+        locked(db) if db.exists() else nullcontext(),
+        room_in(db.parent, needed),
+        _connected(db, timezone) as con,
+    ):
+        yield con
+
+
+@contextmanager
+def _connected(db: Path, timezone: str) -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
     existed = db.exists()
     # Attached as what it has to be: connect() makes one of another kind where its name says so.
     con = duckdb.connect(

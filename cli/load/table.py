@@ -22,6 +22,8 @@ from cva_sql.cli.load.statuses import settle_statuses
 from cva_sql.cli.load.upsert import newest_versions, upsert
 from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.shop.expressions import check_expression, shortened
+from cva_sql.cli.shop.files import size_of
+from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables
 from cva_sql.cli.shop.sql_text import column_names, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -128,7 +130,10 @@ def load_wanted(
         raise UsageError(f"--from needs --query, e.g. --query 'select * from {table}'")
     check(table, wanted, into)
     source = "the query" if query is not None else str(files[0])
-    with connected(db, into.timezone) as con:
+    with (
+        connected(db, into.timezone, size_of(files)) as con,
+        recorded_in(con, f"load {table}") as entry,
+    ):
         refuse_existing(con, table, into)
         if query is not None and url is not None:
             read_query(con, url, query)
@@ -148,7 +153,9 @@ def load_wanted(
             wanted = dataclasses.replace(wanted, said=(*read_as, *(made.said if made else ())))
         ready = prepare(con, table, source, wanted, into)
         with transaction(con):
-            return write(con, ready, into)
+            report = write(con, ready, into)
+        entry.rows = report.loaded.rows
+        return report
 
 
 def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, into: Into) -> Ready:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from cva_sql.cli.models.inventory import (
     value_models,
 )
 from cva_sql.cli.models.report import describe_details, models_table, size_text
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, WorkDir
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 
@@ -92,9 +93,12 @@ def deploy_model(
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
 ) -> None:
     """Let this model score from the next run on."""
-    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    shop = open_shop(
+        db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
+    )
     _deploy(shop, version)
 
 
@@ -104,21 +108,32 @@ def rollback(
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
 ) -> None:
     """Let the model score again that did before the deployed one."""
     from cva_sql.cli.shop.model_store import version_before
 
-    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    shop = open_shop(
+        db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
+    )
     _deploy(shop, version_before(shop.models_dir, kind) or RULE, kind)
 
 
 def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
     """Deploys a version whose file is sound, or the rule of a kind."""
+    from cva_sql.cli.shop.history import Entry, recorded
     from cva_sql.cli.shop.lock import exclusive
     from cva_sql.cli.shop.model_store import deploy, note_deployed, withdraw
+    from cva_sql.cli.shop.owner import Owned, claim
     from cva_sql.udfs.sessions import load_model
 
-    with exclusive(shop):
+    is_there = shop.db.is_file()
+    with (
+        exclusive(shop),
+        recorded(shop.db, "models deploy") if is_there else nullcontext(Entry()) as entry,
+    ):
+        claim(shop, Owned.MODELS)
+        entry.model_version = version
         if version == RULE:
             withdraw(shop.models_dir, kind or "value")
         else:
@@ -131,7 +146,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
                     raise problem
                 load_model(Path(model.folder))  # one that cannot run would stop the next run
                 deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
-        if shop.db.is_file():
+        if is_there:
             note_deployed(shop)
     scoring = chosen_model(shop.models_dir, None) if kind in (None, "value") else None
     print(

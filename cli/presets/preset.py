@@ -12,6 +12,7 @@ from typing import Any
 
 from cva_sql.cli.shop.expressions import check_expression
 from cva_sql.cli.shop.package import RawTable, raw_tables
+from cva_sql.cli.shop.yaml_text import parse_yaml
 from cva_sql.udfs.errors import UsageError
 
 NAMED = re.compile(r"\{(\w+)\}")  # a source in the SELECT of a part
@@ -94,11 +95,9 @@ def presets() -> dict[str, Preset]:
 
 def read_preset(path: Path) -> Preset:
     """The preset in a yml file; raises UsageError that names what is wrong with it."""
-    import yaml  # type: ignore[import-untyped]
-
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        said = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     _check_keys(path, said, PRESET_KEYS | {"layouts", "tables"}, {"title", "layouts", "tables"})
     layouts = {name: _layout(path, name, line) for name, line in said["layouts"].items()}

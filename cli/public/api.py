@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.models.inventory import Model
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
-    from cva_sql.cli.shop.resolver import Need
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.training import Trained
 
@@ -38,9 +37,9 @@ class Shop:
     """A shop's database, the models beside it, and the dbt project that builds its tables.
 
     `db` is the DuckDB file; without it, that of the dbt project in `project`, or in this folder.
-    `models_dir` is by default `cva_models/` beside the database. `vars` are dbt vars. `as_of` is
-    the date to look from (default: after the newest order), `horizon_days` the length of the
-    forecast.
+    `models_dir`, `published` and `work_dir` are by default `cva_models/`, `published/` and `.cva/`
+    beside the database, which owns them. `vars` are dbt vars. `as_of` is the date to look from
+    (default: after the newest order), `horizon_days` the length of the forecast.
 
     Between two calls no connection is open. Close your own to the same file before a call that
     writes: dbt runs in a process of its own. Progress goes to stderr. Whatever fails raises
@@ -53,6 +52,8 @@ class Shop:
         *,
         project: AnyPath | None = None,
         models_dir: AnyPath | None = None,
+        published: AnyPath | None = None,
+        work_dir: AnyPath | None = None,
         vars: Mapping[str, Any] | None = None,
         as_of: date | str | None = None,
         horizon_days: int | None = None,
@@ -64,6 +65,8 @@ class Shop:
             project=_path(project),
             variables=vars,
             models_dir=_path(models_dir),
+            published=_path(published),
+            work_dir=_path(work_dir),
             as_of=None if as_of is None else str(as_of),
             horizon_days=horizon_days,
             need=Need.NOTHING,
@@ -117,33 +120,30 @@ class Shop:
         """
         from cva_sql.cli.load.formats.source import ReadOptions
         from cva_sql.cli.load.table import load_table
-        from cva_sql.cli.shop.resolver import Need
 
         paths = [files] if isinstance(files, (str, PathLike)) else list(files)
 
-        def load(shop: ResolvedShop) -> LoadReport:
-            return load_table(
-                table,
-                [Path(path) for path in paths],
-                db=shop.db,
-                query=query,
-                url=url,
-                columns=columns,
-                where=where,
-                lines=lines,
-                amount_per=amount_per,
-                replace=replace,
-                append=append,
-                schema=str(shop.var("cva_raw_schema")),
-                timezone=str(shop.var("cva_timezone")),
-                decimal=decimal,
-                dates=dates,
-                status_counts=[*status_counts, *shop.var("cva_status_counts")],
-                status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
-                options=ReadOptions(encoding, delimiter, sheet),
-            )
-
-        return self._write(load, Need.NOTHING)
+        shop = self._shop
+        return load_table(
+            table,
+            [Path(path) for path in paths],
+            db=shop.db,
+            query=query,
+            url=url,
+            columns=columns,
+            where=where,
+            lines=lines,
+            amount_per=amount_per,
+            replace=replace,
+            append=append,
+            schema=str(shop.var("cva_raw_schema")),
+            timezone=str(shop.var("cva_timezone")),
+            decimal=decimal,
+            dates=dates,
+            status_counts=[*status_counts, *shop.var("cva_status_counts")],
+            status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
+            options=ReadOptions(encoding, delimiter, sheet),
+        )
 
     def load_export(
         self,
@@ -165,21 +165,15 @@ class Shop:
         from cva_sql.cli.load.by_preset import Overrides, find_named, load_by_preset
         from cva_sql.cli.load.rows import asked_for
         from cva_sql.cli.load.table import Into, Wanted
-        from cva_sql.cli.shop.resolver import Need
 
         paths = [files] if isinstance(files, (str, PathLike)) else list(files)
         found = None if preset is None else find_named(preset)
         wanted = Wanted({}, asked=asked_for(decimal, dates))
         overrides = Overrides(wanted, source_schema=source_schema)
 
-        def load(shop: ResolvedShop) -> PresetReport:
-            schema, zone = str(shop.var("cva_raw_schema")), str(shop.var("cva_timezone"))
-            into = Into(schema, replace, append, zone)
-            return load_by_preset(
-                found, [Path(path) for path in paths], overrides, into, db=shop.db
-            )
-
-        return self._write(load, Need.NOTHING)
+        var, db = self._shop.var, self._shop.db
+        into = Into(str(var("cva_raw_schema")), replace, append, str(var("cva_timezone")))
+        return load_by_preset(found, [Path(path) for path in paths], overrides, into, db=db)
 
     def train(self, *, deploy: bool = True, withdraw: bool = False) -> Trained:
         """Trains the value model on past dates and deploys it if `deploy` and it beats the rules.
@@ -191,13 +185,17 @@ class Shop:
 
         return self._write(lambda shop: train_shop(shop, Wish(deploy, withdraw)))
 
-    def run(self, *, allow_empty: bool = False) -> Run:
+    def run(self, *, allow_empty: bool = False, adopt: bool = False) -> Run:
         """Builds, tests and publishes the tables, or changes nothing.
 
         `allow_empty`: also without customers, or with less than half of those published before.
+        `adopt`: the database was renamed or moved, and takes over the folders it had.
         """
         from cva_sql.cli.run.build import run_shop
+        from cva_sql.cli.shop.owner import adopt as take_over
 
+        if adopt:
+            take_over(self._reading())
         return self._write(lambda shop: run_shop(shop, allow_empty=allow_empty))
 
     def evaluate(
@@ -280,12 +278,12 @@ class Shop:
         require(self._shop, Need.DATABASE)
         return self._shop
 
-    def _write(self, call: Callable[[ResolvedShop], Made], need: Need | None = None) -> Made:
+    def _write(self, call: Callable[[ResolvedShop], Made]) -> Made:
         """What `call` gives, other commands kept off the shop meanwhile."""
         from cva_sql.cli.shop.lock import exclusive
         from cva_sql.cli.shop.resolver import Need, require
 
-        require(self._shop, need or Need.ORDERS)
+        require(self._shop, Need.ORDERS)
         with exclusive(self._shop):
             return call(self._shop)
 

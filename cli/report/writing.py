@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 
+HEAD_BYTES = 500
+OUR_MARKS = (b"<!doctype html>", b"<title>Customer value: ")  # in what any version wrote
+
+
 @dataclass(frozen=True)
 class SectionState:
     """A section of the file; `left_out` says what is missing and what to run, None if it is in."""
@@ -35,19 +39,33 @@ class Written:
 
 def write_report(shop: ResolvedShop, out: Path) -> Written:
     """Writes the file, whole or not at all; raises CvaError where there is nothing to report."""
-    from cva_sql.cli.shop.model_store import write_files
+    from cva_sql.cli.shop.files import write_files
 
-    if out.is_dir():
-        raise UsageError(
-            f"--out {out} is a folder; expected a file, e.g. --out {out / 'report.html'}"
-        )
-    if out.exists() and not out.read_bytes()[:15].lower().startswith(b"<!doctype html"):
-        raise UsageError(f"--out {out} exists and is no HTML page; name another file")
+    refuse_page(out)
     text, sections = make_page(shop)
     data = text.encode()
     write_files(out.parent, {out.name: data})
     states = tuple(SectionState(s.name, s.title, s.left_out) for s in sections)
     return Written(str(out), len(data), states)
+
+
+def refuse_page(out: Path) -> None:
+    """Raises UsageError where the report would replace what is none."""
+    if out.is_dir():
+        raise UsageError(
+            f"--out {out} is a folder; expected a file, e.g. --out {out / 'report.html'}"
+        )
+    if out.is_symlink():
+        raise UsageError(f"--out {out} is a link; name the file itself")
+    try:
+        with out.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be read: {error.strerror}") from None
+    if not all(mark in head for mark in OUR_MARKS):
+        raise UsageError(f"--out {out} exists and is no report of cva's; name another file")
 
 
 def make_page(shop: ResolvedShop) -> tuple[str, list[Section]]:

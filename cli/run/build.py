@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.history import Entry, recording
+from cva_sql.cli.shop.owner import Owned
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ class Run:
     notes: tuple[str, ...] = ()
 
 
+def _entry(run: Run) -> Entry:
+    rejected = sum(reject["rows"] for reject in run.rejects)
+    return Entry(run.as_of, run.customers, rejected, run.model_version)
+
+
+@recording("run", _entry, Owned.PUBLISHED)
 def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
     """Builds, checks and publishes; raises CvaError with nothing published.
 
@@ -42,13 +50,14 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
 
     from cva_sql.cli.embed.texts import count_texts, status_counts
     from cva_sql.cli.run.gates import check_customers, check_scores
-    from cva_sql.cli.run.publish import publish
+    from cva_sql.cli.run.publish import check_place, publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.udfs.journal import clear_journals
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
+    check_place(shop)
     folder = deployed_folder(shop.models_dir)
     # Neither an altered file nor another shop's model should cost a build to be noticed.
     _check_database(shop, load_model(folder).manifest)
@@ -79,11 +88,14 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
 
 
 def _check_database(shop: ResolvedShop, manifest: Manifest) -> None:
-    trained_on = manifest.training.get("database")
-    if trained_on is not None and trained_on != shop.db.name:
+    """Raises CvaError where the model is another database's, unless its folder was adopted."""
+    from cva_sql.cli.shop.owner import other_database
+
+    name = other_database(shop.models_dir, shop.db, manifest.training.get("database"))
+    if name is not None:
         raise CvaError(
-            f"{shop.models_dir} has a model trained on {trained_on}, not on {shop.db.name}; keep "
-            f"shops in folders of their own, or retrain with: cva train{shop.naming}"
+            f"{shop.models_dir} has a model trained on {name}, not on {shop.db.name}; name others"
+            f" by --models-dir; if {name} was renamed: cva run{shop.naming} --adopt"
         )
 
 

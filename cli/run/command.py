@@ -15,10 +15,12 @@ from cva_sql.cli.shop.options import (
     Json,
     ModelsDir,
     ProjectDir,
+    PublishedDir,
     ShopDb,
     StatusCancelled,
     StatusCounts,
     Vars,
+    WorkDir,
 )
 from cva_sql.cli.shop.resolver import open_shop
 
@@ -27,6 +29,15 @@ AllowEmpty = Annotated[
     typer.Option(
         "--allow-empty",
         help="Publish even without customers, or with less than half of those published before.",
+    ),
+]
+
+Adopt = Annotated[
+    bool,
+    typer.Option(
+        "--adopt",
+        help="The database was renamed or moved: take over the folders that it had under its"
+        " former name.",
     ),
 ]
 
@@ -40,7 +51,10 @@ def run(
     status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    published: PublishedDir = None,
+    work_dir: WorkDir = None,
     allow_empty: AllowEmpty = False,
+    is_to_adopt: Adopt = False,
     as_json: Json = False,
 ) -> None:
     """Build the tables, test them, and publish customer_value for readers.
@@ -48,6 +62,7 @@ def run(
     If anything fails, what was published before stays as it is.
     """
     from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.cli.shop.owner import adopt
 
     shop = open_shop(
         db,
@@ -57,8 +72,12 @@ def run(
         status_cancelled=status_cancelled,
         variables=variables,
         models_dir=models_dir,
+        published=published,
+        work_dir=work_dir,
         project=project,
     )
+    if is_to_adopt:
+        adopt(shop)
     with exclusive(shop):
         result = run_shop(shop, allow_empty=allow_empty)
     print(json.dumps(asdict(result), indent=2) if as_json else describe(result))

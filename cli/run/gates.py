@@ -8,6 +8,7 @@ from typing import Any
 
 from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
+from cva_sql.cli.shop.owner import Owned, check_owner
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
@@ -38,6 +39,7 @@ def check_customers(shop: ResolvedShop) -> None:
 
     A clock that was set back, a table that was half loaded: dbt's own tests would pass.
     """
+    check_owner(shop, Owned.PUBLISHED)
     published = shop.published / CURRENT / PUBLISHED_FILE
     if not published.is_file():
         return

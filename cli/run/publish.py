@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
+from cva_sql.cli.shop.files import room_in
+from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
 from cva_sql.cli.shop.sql_text import quoted
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 
 KEPT_RUNS = 3  # the current one and two to look back at; older ones are removed
 UNFINISHED = ".unfinished-"
+RUN_ID = re.compile(r"\d{8}T\d{12}")
+RUN_MARKER = ".cva_run"  # in the folder of each run: its own name
+# A tool that opens the file for writing would lock the next reader out, or change what is read.
+READ_ONLY, READ_ONLY_FOLDER = 0o444, 0o555
 # The first that holds the types of all tables, as the DuckDB in most BI tools is not the newest.
 # Ours fit the oldest; a table of the user's own with a VARIANT needs 1.5.
 STORAGE_VERSIONS = ("v1.0.0", "v1.5.0", "latest")
@@ -29,20 +37,44 @@ def publish(shop: ResolvedShop, run_id: str) -> Path:
     """Copies the tables into `published/<run_id>` and points `published/current` at it.
 
     The folder gets its name only when it is complete and on disk, and the link is replaced by a
-    rename, so that a reader sees the former run or this one and a kill leaves the former.
+    rename, so that a reader sees the former run or this one and a kill leaves the former. Raises
+    CvaError, with nothing left behind, where the folder cannot be written.
     """
     root = shop.published
-    root.mkdir(parents=True, exist_ok=True)
-    for stale in root.glob(f"{UNFINISHED}*"):
-        if stale.is_symlink() or not stale.is_dir():  # rmtree refuses a link to a folder
-            stale.unlink()
-        else:
-            shutil.rmtree(stale, ignore_errors=True)
+    check_place(shop)
+    try:
+        for stale in _unfinished(root):
+            _remove(stale)
+        with room_in(root, _needed(shop)):
+            return _publish(shop, root, run_id)
+    except OSError as error:
+        raise CvaError(f"{root} cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            for left in _unfinished(root):
+                _remove(left)
+
+
+def check_place(shop: ResolvedShop) -> None:
+    """Raises CvaError where what is published could not be put in its place."""
+    claim(shop, Owned.PUBLISHED)
+    current = shop.published / CURRENT
+    if current.is_symlink():
+        target = current.readlink()
+        if not RUN_ID.fullmatch(str(target)):
+            raise CvaError(f"{current} is a link to {target}, not to a run of cva's; remove it")
+    elif current.exists():
+        raise CvaError(f"{current} is no link of cva's; move it out of the way")
+
+
+def _publish(shop: ResolvedShop, root: Path, run_id: str) -> Path:
     work = root / f"{UNFINISHED}{run_id}"
     work.mkdir()
     _copy_tables(shop, work)
+    (work / RUN_MARKER).write_text(f"{run_id}\n", encoding="utf-8")
     for path in [*work.iterdir(), work]:
         _sync(path)
+        path.chmod(READ_ONLY_FOLDER if path == work else READ_ONLY)
     final = root / run_id
     work.rename(final)
     link = root / f"{UNFINISHED}link-{run_id}"
@@ -51,6 +83,14 @@ def publish(shop: ResolvedShop, run_id: str) -> Path:
     _sync(root)
     _remove_old(root)
     return final
+
+
+def _needed(shop: ResolvedShop) -> int:
+    """About how many bytes a run takes: as many as the former one, or as the whole database."""
+    former = shop.published / CURRENT
+    if former.exists():
+        return sum(path.stat().st_size for path in former.iterdir())
+    return shop.db.stat().st_size
 
 
 def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
@@ -73,9 +113,11 @@ def _copy_into(
     import duckdb
 
     file = folder / PUBLISHED_FILE
-    con.execute(f"attach '{_quoted(file)}' as published (storage_version '{version}')").fetchall()
     mart: Mart | None = None
     try:
+        con.execute(
+            f"attach '{_quoted(file)}' as published (storage_version '{version}')"
+        ).fetchall()
         for mart in marts:
             name = quoted(mart.name)
             con.execute(f"create table published.{name} as from {mart.sql}").fetchall()
@@ -84,7 +126,7 @@ def _copy_into(
             ).fetchall()
         con.execute("detach published").fetchall()
     except duckdb.Error as error:
-        reason = f"{mart} cannot be published: {reason_of(error)}"
+        reason = f"{mart or file} cannot be published: {reason_of(error)}"
         if "storage version" not in reason or version == STORAGE_VERSIONS[-1]:
             raise CvaError(reason) from None
         con.execute("detach database if exists published").fetchall()
@@ -107,8 +149,34 @@ def _sync(path: Path) -> None:
 
 
 def _remove_old(root: Path) -> None:
-    current = (root / CURRENT).resolve().name
-    runs = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    """Removes runs but the newest; nothing that a run of cva's did not make."""
+    current = (root / CURRENT).readlink().name
+    runs = sorted(path for path in root.iterdir() if _is_run(path))  # by time: it is their name
     for path in runs[:-KEPT_RUNS]:
         if path.name != current:
-            shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):  # the next run tries again
+                _remove(path)
+
+
+def _unfinished(root: Path) -> list[Path]:
+    """What a run that was killed or failed left."""
+    name = re.compile(rf"{re.escape(UNFINISHED)}(link-)?{RUN_ID.pattern}")
+    return [path for path in root.iterdir() if name.fullmatch(path.name)]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a run made the folder: by its name, and by the marker that has the same."""
+    if not RUN_ID.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        return (path / RUN_MARKER).read_text(encoding="utf-8").strip() == path.name
+    except (OSError, UnicodeError):
+        return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():  # rmtree refuses a link to a folder
+        path.unlink()
+        return
+    path.chmod(0o755)  # nothing in a read-only folder can be removed
+    shutil.rmtree(path)

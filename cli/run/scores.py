@@ -22,11 +22,14 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
 
     from cva_sql.cli.shop.connection import connect, reason_of
     from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
+    from cva_sql.cli.shop.owner import Owned, check_owner
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.cli.shop.sql_text import column_names, listed, quoted
 
     db = shop.published / CURRENT / PUBLISHED_FILE if is_published else shop.db
     schema = DEFAULT_SCHEMA if is_published else shop.schema
+    if is_published:
+        check_owner(shop, Owned.PUBLISHED)
     if not db.is_file():
         raise CvaError(f"{db} does not exist; publish it with: cva run{shop.naming}")
     table = f"{quoted(schema)}.{quoted(TABLE)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cva_sql.cli.score.filling import TABLE, check_projection, fill_table
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
 from cva_sql.cli.shop.resolver import open_shop
 
 
@@ -14,6 +14,7 @@ def score(
     project: ProjectDir = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
     """Score customer_features with the deployed model, for dbt without Python.
@@ -24,7 +25,9 @@ def score(
     from cva_sql.cli.shop.model_store import note_deployed
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
-    shop = open_shop(db, variables=variables, models_dir=models_dir, project=project)
+    shop = open_shop(
+        db, variables=variables, models_dir=models_dir, work_dir=work_dir, project=project
+    )
     model = load_model(deployed_folder(shop.models_dir))
     target, rows = fill_table(shop, TABLE, "cva_predict", before=check_projection)
     note_deployed(shop)

@@ -34,14 +34,16 @@ def fill_table(
     import duckdb
 
     from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.history import recorded
     from cva_sql.cli.shop.lock import exclusive
     from cva_sql.udfs.register import register, unregister
 
     target = f"{shop.schema}_cva.{table}"
-    with exclusive(shop):
+    command = "score" if table == TABLE else "explain"
+    with exclusive(shop), recorded(shop.db, command) as entry:
         con = connect(shop.db)
         try:
-            register(con, models_dir=shop.models_dir)
+            register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
             if before is not None:
                 before(con, shop)
             con.execute(
@@ -53,6 +55,7 @@ def fill_table(
             ).fetchall()
             # A filter on what was said would call the function a second time.
             found = con.execute(f"select count(model_version) from {target}").fetchall()
+            entry.rows = found[0][0]
             return target, found[0][0]
         except duckdb.CatalogException:
             raise CvaError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +63,7 @@ def check_is_duckdb(db: Path) -> None:
     DuckDB would look for an extension that reads it, in the network as well.
     """
     try:
-        with db.open("rb") as file:
-            head = file.read(MAGIC_AT + len(MAGIC))
+        head = _head(db)
     except FileNotFoundError:
         return  # it may be about to be made
     except OSError as error:
@@ -72,6 +72,28 @@ def check_is_duckdb(db: Path) -> None:
         kinds = {b"": "an empty file", b"SQLite f": "an SQLite database"}
         kind = kinds.get(head[:MAGIC_AT], "no DuckDB database")
         raise CvaError(f"{db} is {kind}; expected a DuckDB file, give another")
+
+
+def _head(db: Path) -> bytes:
+    """The first bytes of a file.
+
+    Where this process has the file open they are read there: to open it once more and close it
+    would let go of the lock that DuckDB has on it, and another process could write at a time.
+    """
+    size = MAGIC_AT + len(MAGIC)
+    found = db.stat()
+    try:
+        handles = [int(path.name) for path in Path("/dev/fd").iterdir()]
+    except OSError:  # Windows, whose locks are of the handle
+        handles = []
+    for handle in handles:
+        try:
+            if os.path.samestat(os.fstat(handle), found):
+                return os.pread(handle, size, 0)
+        except OSError:  # closed by now, or opened for writing alone
+            continue
+    with db.open("rb") as file:
+        return file.read(size)
 
 
 def unopened(db: Path, error: Exception) -> CvaError:

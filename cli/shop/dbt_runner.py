@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.files import room_in, write_atomic
 from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
+from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -50,7 +53,7 @@ def run_dbt(
     databases by the name they have in SQL, for reading.
     """
     work = shop.work_dir
-    work.mkdir(parents=True, exist_ok=True)
+    claim(shop, Owned.WORK)
     _write_profile(shop, schema or shop.schema, attached or {})
     root = shop.project.root if shop.project else project_dir()
     settings = {**shop.vars, **(variables or {})}
@@ -114,7 +117,14 @@ def _execute(
         preexec_fn=_die_with_parent(),
     )
     errors, said = _follow(process)
-    if process.wait() != 0:
+    status = process.wait()
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+        raise CvaError(
+            f"dbt was killed by {name}, for lack of memory or by somebody"
+            f" (dbt's log: {work / 'logs' / 'dbt.log'})"
+        )
+    if status != 0:
         for line in "\n".join(errors).splitlines():
             if QUESTION in line:
                 raise UsageError(line.split(QUESTION)[1].strip())
@@ -125,15 +135,19 @@ def _execute(
 def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]) -> None:
     """The profile that points at the shop; JSON is YAML."""
     if shop.project:
-        profile = shop.project.profile_for(schema, shop.models_dir, shop.db)
+        profile = shop.project.profile_for(schema, shop.models_dir, shop.db, shop.work_at)
     else:
         db, models = shop.db.resolve(), shop.models_dir.resolve()
         # Nothing in it says where the shop is: dbt would parse anew in a shop moved or copied.
         is_usual = models == models_beside(db).resolve()
-        plugin = {"module": PLUGIN, "config": {} if is_usual else {"models_dir": str(models)}}
+        config = {} if is_usual else {"models_dir": str(models)}
+        if shop.work_at is not None:
+            config["work_dir"] = str(shop.work_dir)
+        plugin = {"module": PLUGIN, "config": config}
         output = {
             "type": "duckdb",
-            "path": f"../{db.name}",  # from work_dir, where dbt is started
+            # from work_dir, where dbt is started
+            "path": f"../{db.name}" if shop.work_dir.parent == db.parent else str(db),
             "schema": schema,
             "threads": cores(),
             "plugins": [plugin],
@@ -151,7 +165,11 @@ def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]
         (output,) = named["outputs"].values()
         output["attach"] = [*(output.get("attach") or []), *others]
     text = json.dumps(profile, indent=2, default=str)
-    (shop.work_dir / "profiles.yml").write_text(text, encoding="utf-8")
+    try:
+        with room_in(shop.work_dir, len(text)):
+            write_atomic(shop.work_dir / "profiles.yml", text.encode())
+    except OSError as error:
+        raise CvaError(f"{shop.work_dir} cannot be written: {error.strerror}") from None
 
 
 def _die_with_parent() -> Callable[[], None] | None:

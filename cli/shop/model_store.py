@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect
-from cva_sql.udfs.errors import CvaError, ModelError, UsageError
+from cva_sql.cli.shop.files import write_atomic, written_to
+from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest, read_model
 from cva_sql.udfs.model_files import check_inside, parse_object
 from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_folder, deployed_versions
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 DEPLOYMENTS_FILE = "deployments.jsonl"  # what was deployed before, a line a change
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file by renaming a finished copy onto it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.unlink(missing_ok=True)  # a link or what a killed process left: not to be written
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
@@ -61,15 +46,6 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return final
-
-
-@contextmanager
-def written_to(folder: Path) -> Iterator[None]:
-    """Raises what the system says against writing into a folder as a CvaError of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise CvaError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def deploy(models_dir: Path, version: str, kind: str = VALUE) -> None:
@@ -177,16 +153,8 @@ def note_deployed(shop: ResolvedShop) -> None:
         con.close()
 
 
-def write_files(out: Path, files: Mapping[str, bytes]) -> None:
-    """Writes files by name into `out`, each whole or not at all, the manifest last."""
-    with written_to(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for name in sorted(files, key=lambda name: name == MANIFEST_FILE):
-            write_atomic(out / name, files[name])
-
-
-def copy_model(folder: Path, out: Path) -> None:
-    """Copies a model folder's two files into `out`, without ids that old manifests have."""
+def exported_files(folder: Path) -> dict[str, bytes]:
+    """A model folder's two files by name, without ids that old manifests have."""
     manifest = read_manifest(folder)
     model = read_model(folder, manifest)
-    write_files(out, {MODEL_FILE: model, MANIFEST_FILE: manifest.to_json().encode()})
+    return {MODEL_FILE: model, MANIFEST_FILE: manifest.to_json().encode()}

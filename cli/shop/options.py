@@ -51,4 +51,14 @@ ModelsDir = Annotated[
     Path | None,
     typer.Option("--models-dir", help="Trained models. Default: cva_models/ beside the database."),
 ]
+PublishedDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--published", help="Where readers look. Default: published/ beside the database."
+    ),
+]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option("--work-dir", help="dbt's own files. Default: .cva/ beside the database."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cva_sql.cli.shop.yaml_text import parse_yaml
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
@@ -34,9 +35,14 @@ class OwnProject:
     models_dir: Path
     vars: Mapping[str, Any]
 
-    def profile_for(self, schema: str, models_dir: Path, db: Path | None = None) -> dict[str, Any]:
+    def profile_for(
+        self, schema: str, models_dir: Path, db: Path | None = None, work_dir: Path | None = None
+    ) -> dict[str, Any]:
         """The user's profile with this schema, the database's full path and our plugin."""
-        plugin = {"module": PLUGIN, "config": {"models_dir": str(models_dir.resolve())}}
+        config = {"models_dir": str(models_dir.resolve())}
+        if work_dir is not None:
+            config["work_dir"] = str(work_dir.absolute())
+        plugin = {"module": PLUGIN, "config": config}
         output = {
             **self.output,
             "path": str((db or self.db).resolve()),
@@ -113,15 +119,12 @@ def find_profile(root: Path, profile: str) -> tuple[Path, dict[str, Any] | None]
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, empty where there is none; raises UsageError."""
-    import yaml  # type: ignore[import-untyped]
-
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise UsageError(f"{path} cannot be read: {reason}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
@@ -19,6 +18,7 @@ from cva_sql.cli.shop.own_project import (
 )
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.shop.yaml_text import parse_yaml
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
@@ -44,6 +44,8 @@ def open_shop(
     project: Path | None = None,
     variables: str | Mapping[str, Any] | None = None,
     models_dir: Path | None = None,
+    published: Path | None = None,
+    work_dir: Path | None = None,
     as_of: str | None = None,
     horizon_days: int | None = None,
     status_counts: Sequence[str] | None = None,
@@ -58,6 +60,8 @@ def open_shop(
     settings = {**(own.vars if own else {}), **parse_vars(variables)}
     if as_of is not None:
         settings["cva_as_of"] = parse_date(as_of, "--as-of").isoformat()
+    elif isinstance(settings.get("cva_as_of"), str):
+        settings["cva_as_of"] = parse_date(settings["cva_as_of"], "cva_as_of").isoformat()
     if horizon_days is not None:
         settings["cva_horizon_days"] = horizon_days
     for name, given in (("counts", status_counts), ("cancelled", status_cancelled)):
@@ -66,7 +70,8 @@ def open_shop(
             settings[f"cva_status_{name}"] = [*known, *given]
     db = own.db if own else db or DEFAULT_DB
     models = models_dir or (own.models_dir if own else models_beside(db))
-    shop = ResolvedShop(db, models, settings, own.schema if own else DEFAULT_SCHEMA, own)
+    schema = own.schema if own else DEFAULT_SCHEMA
+    shop = ResolvedShop(db, models, settings, schema, own, published, work_dir)
     require(shop, need)
     return shop
 
@@ -138,13 +143,10 @@ def parse_vars(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _read_vars(text: str) -> Any:
-    import yaml  # type: ignore[import-untyped]
-
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise UsageError(f"--vars cannot be read as JSON or YAML: {reason}") from None
+        return parse_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"--vars cannot be read as JSON or YAML: {error}") from None
 
 
 def _require_orders(shop: ResolvedShop) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ class ResolvedShop:
     """A database and what belongs beside it. `schema` is the target schema of the marts.
 
     `project` is the user's dbt project to run, None for the packaged one. `vars` are those that
-    were set, in the project or for this call.
+    were set, in the project or for this call. `published_at` and `work_at` are where readers look
+    and where dbt works, None for beside the database.
     """
 
     db: Path
@@ -29,6 +30,8 @@ class ResolvedShop:
     vars: Mapping[str, Any] = field(default_factory=dict)
     schema: str = DEFAULT_SCHEMA
     project: OwnProject | None = None
+    published_at: Path | None = None
+    work_at: Path | None = None
 
     def var(self, name: str) -> Any:
         """A dbt var: what was set, else the package's default."""
@@ -48,6 +51,11 @@ class ResolvedShop:
         except ModelError:  # training mends it, and what scores says what is wrong
             return USUAL_HORIZON_DAYS
 
+    def elsewhere(self, db: Path) -> ResolvedShop:
+        """The shop on another database file, with what belongs beside it there, but its models."""
+        models = self.models_dir.resolve()
+        return replace(self, db=db, models_dir=models, published_at=None, work_at=None)
+
     def raw_table(self, table: str) -> tuple[str, str]:
         """Schema and name of the user's table behind a canonical one, as the vars name it."""
         identifier = self.vars.get(f"cva_{table}_identifier", table)
@@ -56,7 +64,7 @@ class ResolvedShop:
     @property
     def work_dir(self) -> Path:
         """dbt's own files: profile, targets, logs."""
-        return self.db.resolve().parent / WORK_FOLDER
+        return (self.work_at or self.db.resolve().parent / WORK_FOLDER).absolute()
 
     def target_dir(self, schema: str | None = None, spine: str | None = None) -> Path:
         """What dbt last parsed and built in a schema for a spine; by default what a run builds.
@@ -70,7 +78,7 @@ class ResolvedShop:
     @property
     def published(self) -> Path:
         """The folder that readers open."""
-        return self.db.parent / PUBLISHED
+        return self.published_at or self.db.parent / PUBLISHED
 
     @property
     def naming(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
+from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, WorkDir
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.sql.printing import is_outcome, print_box, print_csv, print_json, say_outcome
@@ -42,6 +42,7 @@ def sql(
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
     read_only: Annotated[
@@ -54,7 +55,9 @@ def sql(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; give one of them")
-    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.DATABASE)
+    shop = open_shop(
+        db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.DATABASE
+    )
     form = Format.JSON if as_json else Format.CSV if as_csv else Format.BOX
     if statement is None and sys.stdin.isatty():
         with opened(shop, read_only=read_only) as con:

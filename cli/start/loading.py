@@ -27,6 +27,8 @@ from cva_sql.cli.load.table import Into, Wanted, check
 from cva_sql.cli.presets.preset import Preset
 from cva_sql.cli.presets.recognition import plain_name, recognise
 from cva_sql.cli.shop.connection import connect, find_relation
+from cva_sql.cli.shop.files import size_of
+from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables, status_meaning
 from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED
@@ -114,7 +116,10 @@ def load_start(
             f"{folder} cannot be made: {error.strerror}; name another: --folder"
         ) from None
     try:
-        with connected(folder / DATABASE, timezone) as con:
+        with (
+            connected(folder / DATABASE, timezone, size_of(paths)) as con,
+            recorded_in(con, "start") as entry,
+        ):
             inputs = read_inputs(con, paths, options)
             preset = preset or _recognised(inputs)
             filled, taken = _prepare(con, preset, inputs, wanted, into)
@@ -123,6 +128,7 @@ def load_start(
                 again = say_again(preset, taken, reports[0], options, timezone)
                 loaded = Loaded(say_total(con), filled.said, reports, again)
                 accept(loaded)
+            entry.rows = sum(report.loaded.rows for report in reports)
         return loaded
     except BaseException:
         if made:

@@ -17,6 +17,7 @@ from cva_sql.cli.shop.options import (
     StatusCancelled,
     StatusCounts,
     Vars,
+    WorkDir,
 )
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.train.deployment import Wish
@@ -41,6 +42,7 @@ def train(
     status_cancelled: StatusCancelled = None,
     variables: Vars = None,
     models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
     is_to_deploy: Deploy = True,
     is_to_withdraw: Withdraw = False,
     as_json: Json = False,
@@ -62,6 +64,7 @@ def train(
         status_cancelled=status_cancelled,
         variables=variables,
         models_dir=models_dir,
+        work_dir=work_dir,
         project=project,
     )
     with exclusive(shop):

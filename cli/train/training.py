@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.history import Entry, recording
+from cva_sql.cli.shop.owner import Owned
 from cva_sql.cli.train.deployment import UNASKED, Settled, Wish, settle
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Trained:
     others: tuple[TrainedOther, ...] = ()
     notes: tuple[str, ...] = ()
     scoring: str | None = None
+    as_of: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As it is printed for programs; `others` only where there are any."""
@@ -48,6 +51,9 @@ class Trained:
         return found if self.others else {k: v for k, v in found.items() if k != "others"}
 
 
+@recording(
+    "train", lambda found: Entry(found.as_of, found.examples, None, found.version), Owned.MODELS
+)
 def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     """Trains the value model, then every other kind; what is better than its rules is deployed.
 
@@ -73,7 +79,8 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
         trained = _train_value(shop, found, wish)
         others = train_others(shop, found, wish)
     note_deployed(shop)
-    return replace(trained, others=others, notes=history.notes)
+    as_of = history.as_of.isoformat()
+    return replace(trained, others=others, notes=history.notes, as_of=as_of)
 
 
 def _nothing_fitted(settled: Settled, examples: int) -> Trained:

@@ -99,7 +99,7 @@ def read_published(folder: Path) -> Published:
 
 
 def unfinished(folder: Path) -> list[str]:
-    return [path.name for path in (folder / "published").iterdir() if path.name.startswith(".")]
+    return [path.name for path in (folder / "published").iterdir() if path.name.startswith(".un")]
 
 
 def start_run(db: Path) -> subprocess.Popen[str]:
@@ -275,7 +275,9 @@ def test_old_runs_are_removed_but_three(sample_shop: Any, tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    runs = sorted(p.name for p in (db.parent / "published").iterdir() if not p.is_symlink())
+    runs = sorted(
+        p.name for p in (db.parent / "published").iterdir() if p.is_dir() and not p.is_symlink()
+    )
     assert len(runs) == 3
     assert read_published(db.parent).run == runs[-1]
 
@@ -286,4 +288,5 @@ def test_a_model_of_another_shop_does_not_score(sample_shop: Any, cva: Any, tmp_
     db.rename(other)
     result = cva("run", "--db", other)
     assert result.returncode == 1
-    assert "trained on shop.duckdb, not on other.duckdb" in result.stderr
+    assert "belongs to shop.duckdb, not to other.duckdb" in result.stderr
+    assert cva("run", "--db", other, "--adopt").returncode == 0

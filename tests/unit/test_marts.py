@@ -14,6 +14,8 @@ from cva_sql.cli.run.publish import publish
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
+RUN = "20260101T000000000000"
+
 
 def node(name: str, schema: str = "main", package: str = "cva", meta: Any = None) -> dict[str, Any]:
     published = {"cva": {"published": True, "question": "?"}} if meta is None else meta
@@ -59,7 +61,7 @@ def test_the_packages_tables_come_first_and_each_by_name(tmp_path: Path) -> None
     assert [str(mart) for mart in marts_of(shop)] == [
         "analytics.customer_value", "analytics_cva.cva_rejects", "acme.a_mart_of_theirs",
     ]  # fmt: skip
-    folder = publish(shop, "1")
+    folder = publish(shop, RUN)
     with duckdb.connect(str(folder / "cva.duckdb"), read_only=True) as con:
         assert con.execute("from a_mart_of_theirs").fetchall() == [(3,)]
         assert len(con.execute("show tables").fetchall()) == 3
@@ -69,7 +71,7 @@ def test_the_packages_tables_come_first_and_each_by_name(tmp_path: Path) -> None
 def test_a_missing_table_of_the_package_is_named_and_nothing_is_published(tmp_path: Path) -> None:
     shop = shop_with(tmp_path, [node("customer_value"), node("gone")], "create table t(a int)")
     with pytest.raises(CvaError, match=r"main.customer_value does not exist"):
-        publish(shop, "1")
+        publish(shop, RUN)
     assert not (shop.published / "current").exists()
 
 
@@ -90,7 +92,7 @@ def test_two_tables_under_one_name_and_one_that_cannot_be_read_are_refused(tmp_p
     view = "create table t as select 'x' as a; create view broken as select a::int as a from t"
     shop = shop_with(tmp_path / "b", nodes, view)
     with pytest.raises(CvaError, match=r"main.broken cannot be published: .*Could not convert"):
-        publish(shop, "1")
+        publish(shop, RUN)
 
 
 def test_without_a_manifest_the_next_step_is_said(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from onnx import TensorProto, helper
 from cva_sql.cli.export_model.command import export_model
 from cva_sql.cli.models.command import list_models
 from cva_sql.cli.models.inventory import other_models, value_models
-from cva_sql.cli.shop.model_store import deploy, store_model, withdraw, write_atomic
+from cva_sql.cli.shop.files import write_atomic
+from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
 from cva_sql.udfs.coalitions import load_explainer
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.errors import CvaError, ModelError

@@ -164,7 +164,9 @@ def test_a_table_of_a_recognised_export_is_filled_alone(db: Path, tmp_path: Path
     said = load(db, "orders", file)
     assert "recognised by the header: shopify (Shopify); for its order_items" in said
     assert sales(db) == (3, 2, 1181.0, 1)
-    assert rows(db, "select table_name from information_schema.tables") == [("orders",)]
+    assert rows(db, "select table_name from duckdb_tables() where schema_name = 'raw'") == [
+        ("orders",)
+    ]
 
 
 def test_the_same_export_twice_changes_nothing(db: Path, tmp_path: Path) -> None:

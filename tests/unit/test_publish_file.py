@@ -12,6 +12,8 @@ from cva_sql.cli.run.publish import publish
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.udfs.errors import CvaError
 
+RUN = "20260101T000000000000"
+
 MARTS = """create table main.customer_value as select 'a' as customer_id, 1.5::decimal(18, 4) as
     predicted_value, ['x'] as reasons, {'rank': 1} as first, now() as scored_at;
 create table main.mine as select """
@@ -31,7 +33,7 @@ def publish_tables(folder: Path, own: str) -> Path:
     manifest = shop.work_dir / "target" / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"nodes": nodes}))
-    return publish(shop, "run1") / "cva.duckdb"
+    return publish(shop, RUN) / "cva.duckdb"
 
 
 def storage_of(file: Path) -> str:
@@ -46,7 +48,7 @@ def test_the_file_is_of_the_oldest_storage_that_there_is(tmp_path: Path) -> None
     file = publish_tables(tmp_path, "1 as n")
     assert storage_of(file) == "v1.0.0+"
     assert sorted(path.name for path in file.parent.iterdir()) == [
-        "customer_value.parquet", "cva.duckdb", "mine.parquet"
+        ".cva_run", "customer_value.parquet", "cva.duckdb", "mine.parquet"
     ]  # fmt: skip
 
 

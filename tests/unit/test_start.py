@@ -46,8 +46,8 @@ def load(*paths: Path, folder: Path, columns: Sequence[str] = (), **given: Any) 
 
 def tables(folder: Path) -> dict[str, int]:
     with duckdb.connect(str(folder / "shop.duckdb"), read_only=True) as con:
-        names = con.execute("select table_name from duckdb_tables()").fetchall()
-        return {n: len(con.execute(f"from raw.{n}").fetchall()) for (n,) in names}
+        names = con.execute("select table_name from duckdb_tables() where schema_name = 'raw'")
+        return {n: len(con.execute(f"from raw.{n}").fetchall()) for (n,) in names.fetchall()}
 
 
 def test_a_file_of_orders_shows_its_total_first(tmp_path: Path) -> None:

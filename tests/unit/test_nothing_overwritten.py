@@ -1,0 +1,153 @@
+"""What a command did not make it does not replace: demo, report, export-model and init."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from cva_sql.cli.demo.command import demo
+from cva_sql.cli.demo.ownership import refuse_others, remember_table, write_files
+from cva_sql.cli.export_model.command import export_model
+from cva_sql.cli.init.project import COPY, MARK, init_project
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.report.writing import refuse_page
+from cva_sql.udfs.errors import CvaError, UsageError
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def users_database(folder: Path) -> None:
+    with duckdb.connect(str(folder / "shop.duckdb")) as con:
+        con.execute("create schema raw; create table raw.orders as select 1 as order_id")
+
+
+def users_empty_database(folder: Path) -> None:
+    duckdb.connect(str(folder / "shop.duckdb")).close()
+
+
+def users_file(folder: Path) -> None:
+    (folder / "files").mkdir()
+    (folder / "files" / "orders.csv").write_text("mine\n")
+
+
+def users_page(folder: Path) -> None:
+    (folder / "report.html").write_text("<!doctype html>\n<title>Mine</title>")
+
+
+@pytest.mark.parametrize("make", [users_database, users_empty_database, users_file, users_page])
+def test_the_demo_replaces_nothing_of_the_users(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(UsageError) as error:
+        demo(tmp_path, customers=200)
+    assert "name another" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert contents(tmp_path) == before
+
+
+def test_the_demo_is_made_again_over_its_own_and_not_over_what_was_added(tmp_path: Path) -> None:
+    db = tmp_path / "shop.duckdb"
+    refuse_others(tmp_path, db)
+    write_files(tmp_path, customers=50, seed=7)
+    refuse_others(tmp_path, db)
+    for table in ("orders", "customers"):
+        load_table(table, [tmp_path / "files" / f"{table}.csv"], db=db)
+        remember_table(tmp_path, db, table)
+    refuse_others(tmp_path, db)
+    write_files(tmp_path, customers=50, seed=8)
+    refuse_others(tmp_path, db)
+    assert [path.name for path in tmp_path.glob(".cva_demo*")] == [".cva_demo"]
+    with duckdb.connect(str(db)) as con:
+        con.execute("insert into raw.orders from raw.orders limit 1")
+    with pytest.raises(UsageError, match=r"table raw\.orders in .* is not what cva demo made"):
+        refuse_others(tmp_path, db)
+
+
+@pytest.mark.parametrize("text", ["", "mine", "<!doctype html><title>Mine</title>"])
+def test_a_report_replaces_no_page_of_another(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "report.html"
+    refuse_page(page)
+    page.write_text(text)
+    with pytest.raises(UsageError, match="exists and is no report of cva's"):
+        refuse_page(page)
+    page.write_text("<!doctype html>\n<html>\n<title>Customer value: shop</title>")
+    refuse_page(page)
+    link = tmp_path / "link.html"
+    link.symlink_to(page)
+    with pytest.raises(UsageError, match="is a link"):
+        refuse_page(link)
+
+
+def export(out: Path) -> None:
+    export_model("rule", out, db=out.parent / "shop.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("model.onnx", "mine"), ("manifest.json", "{}"), ("manifest.json", '{"name": "my app"}')],
+)
+def test_an_export_replaces_no_file_of_the_users(tmp_path: Path, name: str, text: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(text)
+    with pytest.raises(UsageError, match="is of no export of cva's"):
+        export(out)
+    assert contents(out) == {name: text.encode()}
+
+
+def test_an_export_replaces_a_former_one_but_not_if_it_was_changed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(out)
+    export(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "version": "older"}))
+    export(out)
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+    (out / "model.onnx").write_bytes(b"retrained by me")
+    with pytest.raises(UsageError, match=r"model\.onnx is of no export"):
+        export(out)
+    (out / "model.onnx").unlink()
+    (out / "model.onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"model\.onnx is of no export"):
+        export(out)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_init_leaves_a_project_of_the_same_name_alone(tmp_path: Path) -> None:
+    fork = tmp_path / COPY
+    fork.mkdir()
+    (fork / "dbt_project.yml").write_text("name: cva\nversion: 1.0.0\n")
+    (fork / "mine.sql").write_text("select 1")
+    with pytest.raises(CvaError, match="is not a copy of cva's dbt package"):
+        init_project(tmp_path)
+    assert (fork / "mine.sql").read_text() == "select 1"
+
+
+def test_init_writes_through_no_link_to_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / ".gitignore").symlink_to(tmp_path / "elsewhere")
+    assert "kept       .gitignore" in init_project(folder).lines
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_init_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_room)
+    with pytest.raises(CvaError, match=r"has no room: about 1,000,000 bytes are needed"):
+        init_project(tmp_path / "project")
+    assert contents(tmp_path) == {}
+    monkeypatch.undo()
+    init_project(tmp_path / "project")
+    assert (tmp_path / "project" / COPY / "dbt_project.yml").read_text().startswith(MARK)
