@@ -27,6 +27,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.places import models_beside
 
 JINJA = re.compile(r"\{[{%#]")
+UNGIVABLE = re.compile("[\ud800-\udfff]|\\\\u0000")  # of a var as JSON
 QUIET_SECONDS = 2.0  # a line of progress at most this often
 OURS = "cva: "  # what a SQL function or a model of the package says starts with this
 QUESTION = "cva asks: "  # a model cannot go on without an answer, and names the var that gives it
@@ -87,9 +88,15 @@ def run_dbt(
 
 
 def refuse_jinja(settings: Mapping[str, Any]) -> None:
-    """Raises UsageError for a var that dbt would take for a template, and run."""
+    """Raises UsageError for a var that dbt would take for a template, and run, or cannot be given.
+
+    No process can be given a NUL or half a character.
+    """
     for name, value in settings.items():
-        if JINJA.search(json.dumps([name, value], default=str, ensure_ascii=False)):
+        text = json.dumps([name, value], default=str, ensure_ascii=False)
+        if UNGIVABLE.search(text):
+            raise UsageError(f"{shortened(name)} holds characters that are no text: {text[:60]!r}")
+        if JINJA.search(text):
             raise UsageError(
                 f"{shortened(name)} is {shortened(str(value))!r}; expected a value without"
                 " {{, {% and {#, which dbt would run"

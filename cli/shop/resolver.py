@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -143,8 +145,13 @@ def parse_vars(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _read_vars(text: str) -> Any:
+    # JSON first: YAML reads the two halves of an emoji that JSON spells as two broken characters.
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
     try:
         return parse_yaml(text)
+    except RecursionError:
+        raise UsageError("--vars cannot be read as JSON or YAML: it is nested too deep") from None
     except ValueError as error:
         raise UsageError(f"--vars cannot be read as JSON or YAML: {error}") from None
 

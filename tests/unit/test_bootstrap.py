@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.judging import bootstrap
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.bootstrap import (
     Metric,
@@ -71,6 +72,14 @@ def test_interval_of_mae_agrees_with_the_normal_one() -> None:
 def test_same_seed_gives_same_intervals() -> None:
     assert evaluated(200, seed=3) == evaluated(200, seed=3)
     assert evaluated(200, seed=3) != evaluated(200, seed=4)
+
+
+def test_figures_are_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for number in (1, 2, 5):
+        monkeypatch.setattr(bootstrap, "cores", lambda number=number: number)
+        found.append(evaluated(300))
+    assert found[0] == found[1] == found[2]
 
 
 def test_evaluate_without_customers_or_outcomes_is_nan() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -39,6 +40,7 @@ CALIBRATED = "_calibrated"  # beside a benchmark of the same name whose total is
 # On which figures two models are compared; the first of them decides, fixed beforehand: of four
 # figures one differs by luck too often.
 DECISIVE = "ngini"
+QUIET_SECONDS = 2.0  # a line of progress at most this often
 COMPARED = ("spearman", DECISIVE, "mae", "d2_tweedie")
 
 Outputs = dict[str, Floats]
@@ -115,7 +117,7 @@ def backtest(
     report("bootstrapping")
     names = [n for n in dates[0].samples if all(n in one.samples for one in dates)]
     samples = {name: [one.samples[name] for one in dates] for name in names}
-    found = _measure(samples, replicates)
+    found = _measure(samples, replicates, report)
     rules = [name for name in names if name not in _ours()]
     best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
     others = [best, *(name for name in (BENCHMARK,) if name in samples)]
@@ -206,10 +208,14 @@ def _sample(test: Dataset, outputs: Mapping[str, Floats]) -> Sample:
 
 
 def _measure(
-    samples: Mapping[str, Sequence[Sample]], replicates: int
+    samples: Mapping[str, Sequence[Sample]], replicates: int, report: Report
 ) -> dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]:
     found, known = {}, {}
-    for name, rows in samples.items():
+    said = time.monotonic()
+    for place, (name, rows) in enumerate(samples.items(), 1):
+        if time.monotonic() - said >= QUIET_SECONDS:
+            said = time.monotonic()
+            report(f"bootstrapping {place}/{len(samples)} {name}")
         key = tuple(id(sample) for sample in rows)
         if key not in known:
             known[key] = evaluate_dates(rows, replicates=replicates)
