@@ -7,7 +7,7 @@ ENCODER_VENV := .venv-encoder
 READER_VENV := .venv-reader
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz encoder reader database bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz faults faults-short encoder reader database bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -59,6 +59,7 @@ test-all: test
 	$(call timed,encoder)
 	$(call timed,reader)
 	$(call timed,database)
+	$(call timed,faults-short)
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -78,6 +79,14 @@ unit: setup-dev
 # Many more generated inputs than `make test` tries.
 fuzz: setup-dev
 	CVA_FUZZ=1 $(BIN)/pytest tests/fuzz
+
+# Kills, full disks, two commands at once, read-only folders, harmed files: what was lost is counted.
+faults: setup-dev
+	CVA_FUZZ=1 $(BIN)/pytest tests/hostile
+	$(BIN)/python tests/faults/harness.py
+
+faults-short: setup-dev
+	$(BIN)/python tests/faults/harness.py --short
 
 # The export needs torch, so it is tested in an environment of its own.
 encoder: setup-encoder

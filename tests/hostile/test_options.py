@@ -1,0 +1,169 @@
+"""No text of a command line executes, escapes or writes where it should not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql.cli.shop.dbt_runner import refuse_jinja
+from cva_sql.cli.shop.resolver import open_shop, parse_vars
+from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.udfs.errors import UsageError
+
+ORDERS = "order_id,customer_id,ordered_at,amount,status\n1,a,2024-01-02,10.50,paid\n"
+LOAD = ("load", "orders", "orders.csv", "--db=shop.duckdb", "--replace")
+N = 6  # a test of one option tries every sixth text: all of them take a minute each
+# What a command is called with, {} for the string; none of them names a file to write.
+CALLS = {
+    "column": (*LOAD, "--column=amount={}"),
+    "column name": (*LOAD, "--column={}=amount"),
+    "where": (*LOAD, "--where={}"),
+    "encoding": (*LOAD, "--encoding={}"),
+    "delimiter": (*LOAD, "--delimiter={}"),
+    "sheet": (*LOAD, "--sheet={}"),
+    "timezone": (*LOAD, "--timezone={}"),
+    "amount per": (*LOAD, "--amount-per={}"),
+    "status": (*LOAD, "--status-counts={}"),
+    "source schema": (*LOAD, "--source-schema={}"),
+    "table": ("load", "--db=shop.duckdb", "--replace", "--", "{}", "orders.csv"),
+    "file": ("load", "--db=shop.duckdb", "--replace", "--", "orders", "{}"),
+    "url": ("load", "orders", "--query=select 1", "--from={}", "--db=shop.duckdb"),
+    "vars": ("doctor", "--db=none.duckdb", "--vars={}"),
+    "as of": ("run", "--db=shop.duckdb", "--as-of={}"),
+    "evaluated": ("evaluate", "--db=shop.duckdb", "--as-of={}"),
+    "evaluated table": (
+        "evaluate", "--db=shop.duckdb", "--table={}", "--predicted={}", "--actual={}",
+    ),
+    "customer": ("explain", "--db=shop.duckdb", "--", "{}"),
+    "set": ("explain", "--db=shop.duckdb", "--set={}", "--", "a"),
+    "version": ("models", "info", "--db=shop.duckdb", "--", "{}"),
+    "deployed": ("models", "deploy", "--db=shop.duckdb", "--", "{}"),
+    "kind": ("models", "rollback", "--db=shop.duckdb", "--", "{}"),
+    "exported": ("export-model", "--db=shop.duckdb", "--out=out", "--", "{}"),
+    "project": ("doctor", "--project={}"),
+}  # fmt: skip
+
+
+def tree(folder: Path) -> set[str]:
+    """Every file and folder, but those that DuckDB and a lock come with."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return {name for name in names if ".cva" not in name and not name.endswith(".wal")}
+
+
+def rows(db: str = "shop.duckdb") -> list[tuple[Any, ...]]:
+    with duckdb.connect(db, read_only=True) as con:
+        return con.execute("select order_id, amount from raw.orders").fetchall()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_option_is_a_text_and_nothing_else(
+    name: str, attempt: Any, hostile: list[str], tmp_path: Path
+) -> None:
+    """Each text in some option, and with CVA_FUZZ=1 in each."""
+    Path("orders.csv").write_text(ORDERS, encoding="utf-8")
+    attempt(*LOAD)
+    before = tree(tmp_path)
+    for text in (
+        hostile if os.environ.get("CVA_FUZZ") else hostile[list(CALLS).index(name) % N :: N]
+    ):
+        attempt(*(part.replace("{}", text) for part in CALLS[name]))
+        assert tree(tmp_path) == before, text
+    assert len(rows()) == 1
+
+
+def test_a_var_with_a_template_is_refused_and_another_stays_the_text_it_is(
+    hostile: list[str],
+) -> None:
+    for text in hostile:
+        given = {"cva_currency": text}
+        if any(mark in text for mark in ("{{", "{%", "{#")):
+            with pytest.raises(UsageError):
+                refuse_jinja(given)
+        else:
+            refuse_jinja(given)
+        assert parse_vars(json.dumps(given)) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('{"cva_currency": "\\ud83d"}', "cva_currency holds characters that are no text"),
+        ('{"cva_currency": "a\\u0000b"}', "cva_currency holds characters that are no text"),
+        ("[" * 50_000, "it is nested too deep"),
+        ("{a: " * 50_000, "it is nested too deep"),
+    ],
+    ids=["half a character", "NUL", "JSON too deep", "YAML too deep"],
+)
+def test_a_var_that_no_process_can_be_given_is_refused(given: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        refuse_jinja(parse_vars(given))
+
+
+def test_a_text_in_sql_is_that_text(hostile: list[str]) -> None:
+    with duckdb.connect() as con:
+        for text in hostile:
+            assert con.execute(f"select {literal(text)}").fetchall() == [(text,)]
+            row = con.execute(f"select 1 as {quoted(text)}")
+            assert row.description[0][0] == text
+
+
+def test_a_database_that_load_takes_is_taken_by_what_comes_after(
+    attempt: Any, hostile: list[str], tmp_path: Path
+) -> None:
+    """Else it is refused with nothing left behind."""
+    Path("orders.csv").write_text(ORDERS, encoding="utf-8")
+    for text in hostile[::N]:
+        name = f"{text.replace('/', '_')[:100]}.duckdb"
+        before = tree(tmp_path)
+        done = attempt("load", "orders", "orders.csv", f"--db={name}")
+        left = tree(tmp_path) - before
+        if done.code:
+            assert left == set(), name
+            continue
+        assert left == {f"outside/inner/{name}"}
+        open_shop(Path(name))
+
+
+def test_a_file_of_any_name_is_read_as_it_is(
+    attempt: Any, hostile: list[str], tmp_path: Path
+) -> None:
+    for text in hostile[1::N]:
+        name = f"{text.replace('/', '_')[:100]}.csv"
+        Path(name).write_text(ORDERS, encoding="utf-8")
+        before = tree(tmp_path) | {"outside/inner/shop.duckdb"}
+        attempt("load", "--db=shop.duckdb", "--replace", "--", "orders", name)
+        assert tree(tmp_path) | {"outside/inner/shop.duckdb"} == before, name
+        Path(name).unlink()
+        assert len(rows()) == 1
+
+
+def test_columns_of_any_name_and_cells_of_any_text_are_data(
+    attempt: Any, hostile: list[str], tmp_path: Path
+) -> None:
+    """A name that cannot be one column's is refused in one line."""
+    for text in hostile[2::N]:
+        with Path("x.csv").open("w", encoding="utf-8", newline="") as file:
+            rows_ = csv.writer(file, quoting=csv.QUOTE_ALL)
+            rows_.writerow(["order_id", "customer_id", "ordered_at", "amount", text])
+            rows_.writerow(["1", text or "a", "2024-01-02", "10.5", text])
+        before = tree(tmp_path) | {"outside/inner/shop.duckdb"}
+        attempt("load", "orders", "x.csv", "--db=shop.duckdb", "--replace")
+        assert tree(tmp_path) | {"outside/inner/shop.duckdb"} == before, text
+
+
+def test_a_project_of_any_name_stays_in_its_folder(
+    attempt: Any, hostile: list[str], tmp_path: Path
+) -> None:
+    for text in hostile[3::N]:
+        folder = Path(f"{text.replace('/', '_')[:100].strip('.') or 'x'}")
+        before = tree(tmp_path)
+        attempt("init", "--", str(folder))
+        inside = f"outside/inner/{folder.as_posix()}"
+        for path in tree(tmp_path) - before:
+            assert path == inside or path.startswith(f"{inside}/"), text
