@@ -150,8 +150,6 @@ def _read_vars(text: str) -> Any:
         return json.loads(text)
     try:
         return parse_yaml(text)
-    except RecursionError:
-        raise UsageError("--vars cannot be read as JSON or YAML: it is nested too deep") from None
     except ValueError as error:
         raise UsageError(f"--vars cannot be read as JSON or YAML: {error}") from None
 
