@@ -28,6 +28,8 @@ from cva_sql.udfs.places import models_beside
 
 JINJA = re.compile(r"\{[{%#]")
 UNGIVABLE = re.compile("[\ud800-\udfff]|\\\\u0000")  # of a var as JSON
+# What YAML refuses, or takes for the end of a line and folds.
+NOT_PLAIN = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 QUIET_SECONDS = 2.0  # a line of progress at most this often
 OURS = "cva: "  # what a SQL function or a model of the package says starts with this
 QUESTION = "cva asks: "  # a model cannot go on without an answer, and names the var that gives it
@@ -67,7 +69,7 @@ def run_dbt(
     call = [
         sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors", command,
         "--project-dir", str(root.resolve()), "--profiles-dir", str(work),
-        "--vars", json.dumps(settings, default=str, ensure_ascii=False),  # for YAML
+        "--vars", _as_yaml(settings),
         *arguments,
     ]  # fmt: skip
     if from_scratch and shop.project:
@@ -101,6 +103,12 @@ def refuse_jinja(settings: Mapping[str, Any]) -> None:
                 f"{shortened(name)} is {shortened(str(value))!r}; expected a value without"
                 " {{, {% and {#, which dbt would run"
             )
+
+
+def _as_yaml(settings: Mapping[str, Any]) -> str:
+    """JSON that YAML reads as the same: emojis whole, control characters by their numbers."""
+    text = json.dumps(settings, default=str, ensure_ascii=False)
+    return NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _execute(

@@ -19,7 +19,8 @@ def test_a_shop_of_hostile_texts_is_loaded_run_explained_and_reported(
         for day, text in enumerate(hostile):
             for turn in range(2):
                 date = f"2024-{1 + (day + turn) % 12:02}-{1 + day % 28:02}"
-                orders.writerow([f"{text}{turn}", text, date, "10.5", text, text])
+                status = "paid" if "null" in text else text  # a word for cancelled is asked about
+                orders.writerow([f"{day}{text}{turn}", text, date, "10.5", status, text])
     given = json.dumps({"cva_status_counts": [t for t in hostile if "{" not in t and t.strip()]})
     assert attempt("load", "orders", "orders.csv", "--db=shop.duckdb").code == 0
     done = attempt("run", "--db=shop.duckdb", f"--vars={given}")

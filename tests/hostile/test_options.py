@@ -10,8 +10,9 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
-from cva_sql.cli.shop.dbt_runner import refuse_jinja
+from cva_sql.cli.shop.dbt_runner import _as_yaml, refuse_jinja
 from cva_sql.cli.shop.resolver import open_shop, parse_vars
 from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import UsageError
@@ -88,6 +89,7 @@ def test_a_var_with_a_template_is_refused_and_another_stays_the_text_it_is(
         else:
             refuse_jinja(given)
         assert parse_vars(json.dumps(given)) == given
+        assert yaml.safe_load(_as_yaml(given)) == given  # as dbt reads it
 
 
 @pytest.mark.parametrize(
