@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MARKER = ".cva_demo"  # what it made: hashes of its files and fingerprints of its raw tables
 FILES = "files"
+ASIDE = ".cva_demo_files_"  # where they are made
 
 
 def refuse_others(folder: Path, db: Path) -> None:
@@ -50,7 +51,9 @@ def refuse_others(folder: Path, db: Path) -> None:
 
 def write_files(folder: Path, *, customers: int, seed: int) -> ShopFacts:
     """Writes the sample shop's files; they are known as the demo's before they are in place."""
-    aside = Path(tempfile.mkdtemp(prefix=".cva_demo_", dir=folder))
+    for left in folder.glob(f"{ASIDE}*"):  # by a demo that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
     try:
         facts = write_shop(aside, customers=customers, seed=seed)
         _remember(folder, {_hash(aside / f"{table}.csv") for table in TABLES})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
-from cva_sql.cli.shop.files import room_in
+from cva_sql.cli.shop.files import room_in, written_to
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
@@ -43,12 +43,10 @@ def publish(shop: ResolvedShop, run_id: str) -> Path:
     root = shop.published
     check_place(shop)
     try:
-        for stale in _unfinished(root):
-            _remove(stale)
-        with room_in(root, _needed(shop)):
+        with room_in(root, _needed(shop)), written_to(root):
+            for stale in _unfinished(root):
+                _remove(stale)
             return _publish(shop, root, run_id)
-    except OSError as error:
-        raise CvaError(f"{root} cannot be written: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             for left in _unfinished(root):

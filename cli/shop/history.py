@@ -69,12 +69,13 @@ def recording(
     def decorate(call: Command[P, Found]) -> Command[P, Found]:
         @wraps(call)
         def do(shop: ResolvedShop, /, *arguments: P.args, **options: P.kwargs) -> Found:
-            claim(shop, Owned.WORK, *folders)
             place, needed = shop.db.parent, shop.db.stat().st_size
-            with room_in(place, needed), recorded(shop.db, command) as entry:
-                with room_in(place, needed):
-                    found = call(shop, *arguments, **options)
-                entry.fill(tell(found))
+            with room_in(place, needed):
+                claim(shop, Owned.WORK, *folders)
+                with recorded(shop.db, command) as entry:
+                    with room_in(place, needed):  # here too: the row has the same reason
+                        found = call(shop, *arguments, **options)
+                    entry.fill(tell(found))
             return found
 
         return do

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.files import usable_folder, write_atomic
+from cva_sql.cli.shop.files import usable_folder, write_atomic, written_to
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -120,10 +120,8 @@ def refuse_links(work: Path) -> None:
 
 
 def _mark(folder: Path, shop: ResolvedShop) -> None:
-    try:
+    with written_to(folder):
         write_atomic(folder / MARKER, f"{_identity(shop.db, folder)}\n".encode())
-    except OSError as error:
-        raise CvaError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def _identity(db: Path, folder: Path) -> str:

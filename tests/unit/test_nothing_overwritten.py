@@ -57,6 +57,7 @@ def test_the_demo_replaces_nothing_of_the_users(
 def test_the_demo_is_made_again_over_its_own_and_not_over_what_was_added(tmp_path: Path) -> None:
     db = tmp_path / "shop.duckdb"
     refuse_others(tmp_path, db)
+    (tmp_path / ".cva_demo_files_killed").mkdir()
     write_files(tmp_path, customers=50, seed=7)
     refuse_others(tmp_path, db)
     for table in ("orders", "customers"):
