@@ -20,6 +20,11 @@ from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_folder, deploye
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
+DEPLOYED_COLUMNS = {
+    "kind": ("varchar", "kind of model"),
+    "version": ("varchar", "the version that scores"),
+    "horizon_days": ("integer", "length of its forecast; null for one that takes any"),
+}
 DEPLOYMENTS_FILE = "deployments.jsonl"  # what was deployed before, a line a change
 
 
@@ -137,17 +142,17 @@ def note_deployed(shop: ResolvedShop) -> None:
         except ModelError:
             continue
         rows.append((kind, version, manifest.horizon_days))
-    target = f"{shop.schema}_cva"
+    table = f"{shop.schema}_cva.cva_deployed_models"
+    types = ", ".join(f"{name} {kind}" for name, (kind, _) in DEPLOYED_COLUMNS.items())
     con = connect(shop.db)
     try:
-        con.execute(f"create schema if not exists {target}").fetchall()
+        con.execute(f"create schema if not exists {shop.schema}_cva").fetchall()
         con.begin()
-        con.execute(
-            f"create or replace table {target}.cva_deployed_models"
-            " (kind varchar, version varchar, horizon_days integer)"
-        ).fetchall()
+        con.execute(f"create or replace table {table} ({types})").fetchall()
+        for name, (_, comment) in DEPLOYED_COLUMNS.items():
+            con.execute(f"comment on column {table}.{name} is '{comment}'").fetchall()
         if rows:
-            con.executemany(f"insert into {target}.cva_deployed_models values (?, ?, ?)", rows)
+            con.executemany(f"insert into {table} values (?, ?, ?)", rows)
         con.commit()
     finally:
         con.close()

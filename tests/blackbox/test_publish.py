@@ -131,18 +131,20 @@ def busy_run(sample_shop: Any, cva: Any, tmp_path_factory: pytest.TempPathFactor
     before = read_published(db.parent)
     stop = db.parent / "stop"
     database = db.parent / "published" / "current" / "cva.duckdb"
-    reader = subprocess.Popen(
-        [sys.executable, "-c", READER, str(database), str(stop)], stdout=subprocess.PIPE, text=True
-    )
-    assert reader.stdout is not None
-    reader.stdout.readline()
+    said = db.parent / "reads.txt"  # a pipe that nobody empties would stop it half-way
+    with said.open("w") as output:
+        reader = subprocess.Popen(
+            [sys.executable, "-c", READER, str(database), str(stop)], stdout=output
+        )
+    while not said.stat().st_size:
+        time.sleep(0.05)
     run = start_run(db)
     second = try_while_locked(cva, run, db)
     run.communicate()
     time.sleep(0.3)
     stop.touch()
-    output, _ = reader.communicate()
-    reads = [json.loads(line) for line in output.splitlines()]
+    reader.wait()
+    reads = [json.loads(line) for line in said.read_text().splitlines()[1:]]
     after = read_published(db.parent)
     return BusyRun(reads, run.returncode, second, before, after, unfinished(db.parent))
 
