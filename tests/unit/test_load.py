@@ -526,13 +526,13 @@ def test_a_database_path_that_cannot_be_is_a_usage_error(tmp_path: Path, place: 
 @pytest.mark.parametrize("text", [ORDERS, "SQLite format 3\0" + "\0" * 4096])
 def test_a_file_that_is_no_database_is_kept_and_named(tmp_path: Path, text: str) -> None:
     file, other = write(tmp_path, "o.csv", ORDERS), write(tmp_path, "other.csv", text)
-    with pytest.raises(CvaError, match=r"other\.csv cannot be opened: .* not a valid DuckDB"):
+    with pytest.raises(CvaError, match=r"other\.csv is (no DuckDB|an SQLite) database; expected"):
         load_table("orders", [file], db=other)
     assert other.read_text() == text
 
 
 def test_a_database_may_be_called_memory(tmp_path: Path) -> None:
-    for name in ("memory.duckdb", ":memory:", "it's.db"):
+    for name in ("memory.duckdb", ":memory:"):
         load_table("orders", [write(tmp_path, "o.csv", ORDERS)], db=tmp_path / name)
         assert (tmp_path / name).is_file()
 

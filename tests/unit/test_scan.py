@@ -579,7 +579,7 @@ def test_what_cannot_be_scanned_is_one_line(tmp_path: Path) -> None:
         scan_database(tmp_path / "none.duckdb")
     text = tmp_path / "orders.csv"
     text.write_text("a,b\n1,2\n")
-    with pytest.raises(CvaError, match="cannot be scanned"):
+    with pytest.raises(CvaError, match="is no DuckDB database"):
         scan_database(text)
     empty = tmp_path / "empty.duckdb"
     duckdb.connect(str(empty)).close()
