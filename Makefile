@@ -59,7 +59,6 @@ test-all: test
 	$(call timed,encoder)
 	$(call timed,reader)
 	$(call timed,database)
-	$(call timed,faults-short)
 
 lint: setup-dev
 	$(BIN)/ruff check .
