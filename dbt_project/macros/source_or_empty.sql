@@ -118,9 +118,9 @@ from (
 {% macro refuse_no_customers(table) %}
 {% if execute and not flags.EMPTY and not cva.setting('cva_allow_empty')
     and not run_query('select 1 from ' ~ table ~ ' limit 1').rows | length %}
-    {% set row = run_query('select max(as_of_date) from ' ~ ref('cva', 'int_cva__as_of_dates')).rows[0] %}
+    {% set as_of = cva.setting('cva_as_of') %}
     {% do exceptions.raise_compiler_error(
-        'customer_value as of ' ~ row[0] ~ ' would have no customer: no usable order, sign-up or review is older;'
+        'customer_value' ~ (' as of ' ~ as_of if as_of else '') ~ ' would have no customer: no usable order, sign-up or review is older;'
         ~ ' see main_cva.cva_rejects for rows that are not used, or insist with the var cva_allow_empty: true'
         ~ ' (cva run --allow-empty)') %}
 {% endif %}

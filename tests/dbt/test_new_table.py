@@ -198,7 +198,9 @@ def test_a_ticket_shows_that_a_customer_was_there_and_does_not_set_the_date(new:
 
 
 def test_what_came_later_is_taken_away_from_it(new: NewTable) -> None:
-    cut = replace(new, db=new.db.with_name("cut.duckdb"))
+    folder = new.db.parent / ".cva" / "check"  # where check-features has its copy
+    folder.mkdir(parents=True, exist_ok=True)
+    cut = replace(new, db=folder / "cut.duckdb")
     shutil.copyfile(new.db, cut.db)
     run_dbt(cut, "run-operation", "cva.cut_raw_tables", "--args", '{"as_of": "2025-02-21"}')
     found = cut.rows("select ticket_id, closed_at from raw.tickets where customer_id = 'both'")

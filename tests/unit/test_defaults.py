@@ -45,7 +45,7 @@ def test_help_names_the_packages_defaults() -> None:
     assert f"{USUAL_HORIZON_DAYS} without one." in option.help
     parameters = inspect.signature(load).parameters
     assert parameters["schema"].default.default == default_vars()["cva_raw_schema"]
-    assert parameters["timezone"].default.default == default_vars()["cva_timezone"]
+    assert parameters["timezone"].default == default_vars()["cva_timezone"]
 
 
 def test_no_command_writes_the_default_of_a_var_again() -> None:

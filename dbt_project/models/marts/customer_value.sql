@@ -1,7 +1,6 @@
 -- One row per customer seen in any source before as_of_date: what they are expected to spend in the
 -- horizon, how sure that is, whether they are leaving. The contract of the package.
 {{ config(post_hook="{{ cva.refuse_no_customers(this) }}") }}
--- depends_on: {{ ref('cva', 'int_cva__as_of_dates') }}
 {%- set horizon = cva.setting('cva_horizon_days') %}
 
 with features as (select * from {{ ref('cva', 'customer_features') }}),
