@@ -39,36 +39,6 @@
 {% endmacro %}
 
 
-{#- Canonical column -> expression over the raw table, of those that are there. -#}
-{% macro raw_expressions(table, relation) %}
-{% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
-{% set expressions = {} %}
-{% set present = {} %}
-{% for column in adapter.get_columns_in_relation(relation) %}
-    {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
-{% endfor %}
-{% for name in cva.raw_tables()[table].columns %}
-    {% if name in mapped %}
-        {% do expressions.update({name: cva.checked_expression(
-            mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
-    {% elif name in present %}
-        {% do expressions.update({name: present[name]}) %}
-    {% elif cva.raw_tables()[table].get('aliases', {}).get(name) in present %}
-        {% do expressions.update({name: present[cva.raw_tables()[table].aliases[name]]}) %}
-    {% endif %}
-{% endfor %}
-{{ return(expressions) }}
-{% endmacro %}
-
-
-{#- A canonical column of a raw table, in its type and the shop's zone. -#}
-{% macro raw_value(table, relation, name) %}
-{% set expression = '(' ~ cva.raw_expressions(table, relation)[name] ~ ')' %}
-{% set type = cva.query_columns('select ' ~ expression ~ ' as value from ' ~ relation)['value'] %}
-{{ return('(' ~ cva.cast_kind(expression, cva.raw_tables()[table].columns[name][0], type) ~ ')') }}
-{% endmacro %}
-
-
 {% macro replace_by_table(relation) %}
 {% do cva.refuse_unless_copy() %}
 {% set name = adapter.quote(relation.identifier) %}

@@ -96,7 +96,7 @@ select
     known.{{ name }},
     {%- endif %}
     {%- if spec[1] %}
-    known.is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
+    known.{{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endfor %}
     case when known.is_shops then 1.0 else rates.rate end as exchange_rate

@@ -22,10 +22,7 @@
 {% macro customer_key_of(table) %}
 {% set relation = cva.source_relation(table) if execute and cva.setting('cva_customer_key') else none %}
 {% if relation is none %}{{ return(none) }}{% endif %}
-{% set there = cva.raw_expressions(table, relation) | list %}
-{% for column in adapter.get_columns_in_relation(relation) %}
-    {% do there.append(column.name | lower) %}
-{% endfor %}
+{% set there = cva.raw_expressions(table, relation) | list + cva.present_columns(relation) | list %}
 {% set key = cva.checked_expression(cva.setting('cva_customer_key'), 'cva_customer_key') %}
 {{ return(none if cva.expression_columns(key) | reject('in', there) | list else key) }}
 {% endmacro %}
@@ -40,21 +37,15 @@
     {% if not columns %}
         {% do cva.refuse_setting('cva_customer_key', key, 'SQL over columns, e.g. lower(trim(email))') %}
     {% endif %}
-    {% if tables | map('string') | list and not cva.keyed_tables(tables) %}
+    {% set keyed = [] %}
+    {% for table in tables if cva.customer_key_of(table) is not none %}{% do keyed.append(table) %}{% endfor %}
+    {% if tables and not keyed %}
         {% do exceptions.raise_compiler_error(
             'cva_customer_key is \'' ~ cva.shortened(key) ~ '\'; none of ' ~ tables | join(', ') ~ ' has '
             ~ columns | join(' and ') ~ '; load it, e.g. cva load customers FILE --replace --column '
             ~ columns[0] ~ '=…') %}
     {% endif %}
 {% endif %}
-{% endmacro %}
-
-{% macro keyed_tables(tables) %}
-{% set keyed = [] %}
-{% for table in tables if cva.customer_key_of(table) is not none %}
-    {% do keyed.append(table) %}
-{% endfor %}
-{{ return(keyed) }}
 {% endmacro %}
 
 
@@ -92,7 +83,7 @@ select
     {%- else %}
     given.{{ name }},
     {%- if spec[1] %}
-    given.is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
+    given.{{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endif %}
     {%- endfor %}

@@ -19,6 +19,42 @@
 {% endmacro %}
 
 
+{#- name in lower case -> the column as SQL names it, of the user's table. -#}
+{% macro present_columns(relation) %}
+{% set present = {} %}
+{% for column in adapter.get_columns_in_relation(relation) %}
+    {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
+{% endfor %}
+{{ return(present) }}
+{% endmacro %}
+
+
+{#- Canonical column -> expression over the raw table, of those that are there. -#}
+{% macro raw_expressions(table, relation) %}
+{% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
+{% set line, present, expressions = cva.raw_tables()[table], cva.present_columns(relation), {} %}
+{% for name in line.columns %}
+    {% if name in mapped %}
+        {% do expressions.update({name: cva.checked_expression(
+            mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
+    {% elif name in present %}
+        {% do expressions.update({name: present[name]}) %}
+    {% elif line.get('aliases', {}).get(name) in present %}
+        {% do expressions.update({name: present[line.aliases[name]]}) %}
+    {% endif %}
+{% endfor %}
+{{ return(expressions) }}
+{% endmacro %}
+
+
+{#- A canonical column of a raw table, in its type and the shop's zone. -#}
+{% macro raw_value(table, relation, name) %}
+{% set expression = '(' ~ cva.raw_expressions(table, relation)[name] ~ ')' %}
+{% set type = cva.query_columns('select ' ~ expression ~ ' as value from ' ~ relation)['value'] %}
+{{ return('(' ~ cva.cast_kind(expression, cva.raw_tables()[table].columns[name][0], type) ~ ')') }}
+{% endmacro %}
+
+
 {#- Orders as `in_shop_currency` gives them, their amount being what `cva_spend` says. Parts that a row has
     not count as 0 in it; an order without an amount stays without. -#}
 {% macro orders_with_spend() %}
@@ -33,7 +69,7 @@ select
     {{ name }},
     {%- endif %}
     {%- if spec[1] %}
-    is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
+    {{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endfor %}
     {{ 'exchange_rate,' if cva.is_exchanged('orders') }}
@@ -45,7 +81,7 @@ from (
         {%- for name, spec in columns.items() %}
         {{ 'coalesce(' ~ name ~ ', 0) as ' ~ name if spec[0] == 'money' and not spec[1] else name }},
         {%- if spec[1] %}
-        is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
+        {{ cva.flag_of(name, spec) }},
         {%- endif %}
         {%- endfor %}
         {{ 'exchange_rate' if cva.is_exchanged('orders') else '1 as one' }}
@@ -86,6 +122,12 @@ from (
 {%- else -%}
 ({{ cva.cast_kind(expression, 'id', from_type) }}) is null
 {%- endif -%}
+{%- endmacro %}
+
+
+{#- The column beside a required one that says what is wrong with it: an id is missing, others unreadable. -#}
+{% macro flag_of(name, spec) -%}
+is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }}
 {%- endmacro %}
 
 
@@ -150,26 +192,19 @@ select
     {%- for name, spec in columns.items() %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
     {%- if spec[1] %}
-    false as is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }},
+    false as {{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endfor %}
     '{{ table }}' as table_name
 from (select 1) as nothing
 where 1 = 0
 {% else %}
-{% set present = {} %}
-{% for column in adapter.get_columns_in_relation(relation) %}
-    {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
-{% endfor %}
-{% set expressions = {} %}
+{% set present = cva.present_columns(relation) %}
+{% set expressions = cva.raw_expressions(table, relation) %}
+{% set typed = [] %}
 {% for name, spec in columns.items() %}
-    {% if name in mapped %}
-        {% do expressions.update({name: cva.checked_expression(
-            mapped[name], 'cva_' ~ table ~ '_columns.' ~ name)}) %}
-    {% elif name in present %}
-        {% do expressions.update({name: present[name]}) %}
-    {% elif line.get('aliases', {}).get(name) in present %}
-        {% do expressions.update({name: present[line.aliases[name]]}) %}
+    {% if name in expressions %}
+        {% do typed.append('(' ~ expressions[name] ~ ') as ' ~ name) %}
     {% elif spec[1] and (name != 'customer_id' or cva.customer_key_of(table) is none) %}
         {% do exceptions.raise_compiler_error(
             relation ~ ' has no column `' ~ name ~ '` (it has: ' ~ present | join(', ')
@@ -177,10 +212,6 @@ where 1 = 0
             ~ (', or, if that is another table, name yours: {cva_' ~ table ~ '_identifier: <name>}'
                 if table != 'orders' else '')) %}
     {% endif %}
-{% endfor %}
-{% set typed = [] %}
-{% for name, expression in expressions.items() %}
-    {% do typed.append('(' ~ expression ~ ') as ' ~ name) %}
 {% endfor %}
 {% set types = cva.query_columns('select ' ~ typed | join(', ') ~ ' from ' ~ relation) %}
 select
@@ -192,16 +223,16 @@ select
     {%- endif %}
     {{ value }} as {{ name }},
     {%- if spec[1] and spec[0] == 'person' %}
-    ({{ value }}) is null as is_{{ name }}_missing,
+    ({{ value }}) is null as {{ cva.flag_of(name, spec) }},
     {%- elif spec[1] and spec[0] == 'id' %}
-    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', types[name]) }} as is_{{ name }}_missing,
+    {{ cva.is_id_missing('(' ~ expressions[name] ~ ')', types[name]) }} as {{ cva.flag_of(name, spec) }},
     {%- elif spec[1] %}
-    ({{ expressions[name] }}) is not null and ({{ value }}) is null as is_{{ name }}_unreadable,
+    ({{ expressions[name] }}) is not null and ({{ value }}) is null as {{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- else %}
     cast(null as {{ cva.kind_type(spec[0]) }}) as {{ name }},
     {%- if spec[1] %}
-    true as is_{{ name }}_missing,
+    true as {{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endif %}
     {%- endfor %}

@@ -62,10 +62,10 @@ select * from final
     {%- if spec[1] and spec[0] in ('id', 'person') -%}
         {%- set is_customer = name == 'customer_id' and line.role != 'people' -%}
         {%- do cases.append(
-            'when is_' ~ name ~ "_missing then '"
+            'when ' ~ cva.flag_of(name, spec) ~ " then '"
             ~ ('customer_unknown' if is_customer else name ~ '_missing') ~ "'") -%}
     {%- elif spec[1] -%}
-        {%- do cases.append('when is_' ~ name ~ "_unreadable then '" ~ name ~ "_unreadable'") -%}
+        {%- do cases.append('when ' ~ cva.flag_of(name, spec) ~ " then '" ~ name ~ "_unreadable'") -%}
         {%- do cases.append('when ' ~ name ~ " is null then '" ~ name ~ "_missing'") -%}
     {%- endif -%}
     {%- if name == line.get('date') and oldest -%}

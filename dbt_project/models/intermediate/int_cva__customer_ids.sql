@@ -27,15 +27,17 @@ people as (
     select person_id, key_id, min(seen_at) as seen_at from seen group by person_id, key_id
 ),
 
-{#- Both ways, as each end may know the other's label first. -#}
-pairs as (
-    select person_id as a, key_id as b from people where key_id is not null and key_id <> person_id
-    union
-    select key_id as a, person_id as b from people where key_id is not null and key_id <> person_id
+same as (
+    select person_id as a, key_id as b from people where key_id <> person_id
     union
     select from_customer_id as a, to_customer_id as b from merges
-    union
-    select to_customer_id as a, from_customer_id as b from merges
+),
+
+{#- Both ways, as each end may know the other's label first. -#}
+pairs as (
+    select a, b from same
+    union all
+    select b as a, a as b from same
 ),
 
 {{ cva.least_connected('labels', 'pairs') }},
@@ -52,7 +54,7 @@ ids as (
     group by ids.id
 ),
 
-ranked as (
+final as (
     select
         ids.id as raw_id,
         first_value(ids.id) over (
@@ -74,5 +76,5 @@ ranked as (
         on ids.id = ends.to_customer_id
 )
 
-select * from ranked
+select * from final
 {%- endif %}
