@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -219,6 +219,3 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.is_stopped.set()
         self.thread.join()
-
-
-Fault = Callable[[Path, Path, Counts], None]
