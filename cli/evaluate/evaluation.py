@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.history import Entry, recording
+from cva_sql.cli.shop.tables import write_table
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -175,36 +175,3 @@ def write_evaluation(shop: ResolvedShop, result: Backtest) -> Evaluation:
     write_table(shop, "cva_model_metrics", METRIC_COLUMNS, found.metrics)
     write_table(shop, "cva_model_deciles", DECILE_COLUMNS, found.deciles)
     return found
-
-
-def write_table(
-    shop: ResolvedShop,
-    name: str,
-    columns: Mapping[str, tuple[str, str]],
-    rows: list[dict[str, Any]],
-) -> None:
-    """Replaces a table of the target schema; `columns` are name -> (type, comment)."""
-    import pyarrow as pa
-
-    from cva_sql.cli.shop.connection import connect
-    from cva_sql.udfs.manifest import plain
-
-    arrow = {"double": pa.float64(), "integer": pa.int32()}  # dates are cast from text
-    added = pa.table(  # noqa: F841 - the query below reads it by name
-        {
-            column: pa.array([plain(row[column]) for row in rows], arrow.get(kind, pa.string()))
-            for column, (kind, _) in columns.items()
-        }
-    )
-    schema = '"{}"'.format(shop.schema.replace('"', '""'))
-    table = f'{schema}."{name}"'
-    casts = [f'cast("{column}" as {kind}) as "{column}"' for column, (kind, _) in columns.items()]
-    query = f"create or replace table {table} as select {', '.join(casts)} from added"
-    con = connect(shop.db)
-    try:
-        con.execute(f"create schema if not exists {schema}").fetchall()
-        con.execute(query).fetchall()
-        for column, (_, comment) in columns.items():
-            con.execute(f"comment on column {table}.\"{column}\" is '{comment}'").fetchall()
-    finally:
-        con.close()

@@ -26,6 +26,7 @@ from cva_sql.cli.load.options import (
     named_expressions,
 )
 from cva_sql.cli.load.table import Into, Wanted
+from cva_sql.cli.shop.files import size_of
 from cva_sql.cli.shop.progress import step
 
 SLOW_BYTES = 20_000_000  # a second or two of work; below it, progress is noise
@@ -73,7 +74,7 @@ def load(
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
     """Load files or a query into a raw table with canonical columns."""
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    size = size_of(files)
     slow = query is not None or url is not None or size > SLOW_BYTES
     with step(f"loading {table}") if slow else nullcontext():
         report = load_any(

@@ -119,7 +119,7 @@ def rollback(
     _deploy(shop, version_before(shop.models_dir, kind) or RULE, kind)
 
 
-def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
+def _deploy(shop: ResolvedShop, version: str, kind: str = "value") -> None:
     """Deploys a version whose file is sound, or the rule of a kind."""
     from cva_sql.cli.shop.history import Entry, recorded
     from cva_sql.cli.shop.lock import exclusive
@@ -135,7 +135,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
         claim(shop, Owned.MODELS)
         entry.model_version = version
         if version == RULE:
-            withdraw(shop.models_dir, kind or "value")
+            withdraw(shop.models_dir, kind)
         else:
             model = chosen_model(shop.models_dir, version)
             if model.kind == RULE:
@@ -148,7 +148,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str | None = None) -> None:
                 deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
         if is_there:
             note_deployed(shop)
-    scoring = chosen_model(shop.models_dir, None) if kind in (None, "value") else None
+    scoring = chosen_model(shop.models_dir, None) if kind == "value" else None
     print(
         f"deployed {version}"
         + (f"; {scoring.version} scores" if scoring else "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.shop.files import size_of
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.model_files import check_inside, is_plain_name
 
@@ -116,7 +117,7 @@ def _read(folder: Path, deployed: Path | None) -> Model:
 
 def _bytes(folder: Path) -> int:
     try:
-        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        return size_of(folder.iterdir())
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error.strerror}") from None
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
-from cva_sql.cli.shop.files import room_in, written_to
+from cva_sql.cli.shop.files import room_in, size_of, written_to
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
-from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _needed(shop: ResolvedShop) -> int:
     """About how many bytes a run takes: as many as the former one, or as the whole database."""
     former = shop.published / CURRENT
     if former.exists():
-        return sum(path.stat().st_size for path in former.iterdir())
+        return size_of(former.iterdir())
     return shop.db.stat().st_size
 
 
@@ -114,13 +114,14 @@ def _copy_into(
     mart: Mart | None = None
     try:
         con.execute(
-            f"attach '{_quoted(file)}' as published (storage_version '{version}')"
+            f"attach {literal(str(file))} as published (storage_version '{version}')"
         ).fetchall()
         for mart in marts:
             name = quoted(mart.name)
             con.execute(f"create table published.{name} as from {mart.sql}").fetchall()
             con.execute(
-                f"copy published.{name} to '{_quoted(folder / mart.name)}.parquet' (format parquet)"
+                f"copy published.{name} to {literal(f'{folder / mart.name}.parquet')}"
+                " (format parquet)"
             ).fetchall()
         con.execute("detach published").fetchall()
     except duckdb.Error as error:
@@ -132,10 +133,6 @@ def _copy_into(
             path.unlink()
         return reason
     return None
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _sync(path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.files import room_in, write_atomic, written_to
+from cva_sql.cli.shop.files import write_files
 from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.own_project import PACKAGE, PLUGIN
 from cva_sql.cli.shop.owner import Owned, claim
@@ -180,8 +180,7 @@ def _write_profile(shop: ResolvedShop, schema: str, attached: Mapping[str, Path]
         (output,) = named["outputs"].values()
         output["attach"] = [*(output.get("attach") or []), *others]
     text = json.dumps(profile, indent=2, default=str)
-    with room_in(shop.work_dir, len(text)), written_to(shop.work_dir):
-        write_atomic(shop.work_dir / "profiles.yml", text.encode())
+    write_files(shop.work_dir, {"profiles.yml": text.encode()})
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.files import write_atomic, written_to
+from cva_sql.cli.shop.tables import write_table
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest, read_model
 from cva_sql.udfs.model_files import check_inside, parse_object
@@ -141,21 +141,8 @@ def note_deployed(shop: ResolvedShop) -> None:
             manifest = read_manifest(deployed_folder(shop.models_dir, kind))
         except ModelError:
             continue
-        rows.append((kind, version, manifest.horizon_days))
-    table = f"{shop.schema}_cva.cva_deployed_models"
-    types = ", ".join(f"{name} {kind}" for name, (kind, _) in DEPLOYED_COLUMNS.items())
-    con = connect(shop.db)
-    try:
-        con.execute(f"create schema if not exists {shop.schema}_cva").fetchall()
-        con.begin()
-        con.execute(f"create or replace table {table} ({types})").fetchall()
-        for name, (_, comment) in DEPLOYED_COLUMNS.items():
-            con.execute(f"comment on column {table}.{name} is '{comment}'").fetchall()
-        if rows:
-            con.executemany(f"insert into {table} values (?, ?, ?)", rows)
-        con.commit()
-    finally:
-        con.close()
+        rows.append({"kind": kind, "version": version, "horizon_days": manifest.horizon_days})
+    write_table(shop, "cva_deployed_models", DEPLOYED_COLUMNS, rows, f"{shop.schema}_cva")
 
 
 def exported_files(folder: Path) -> dict[str, bytes]:

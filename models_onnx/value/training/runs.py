@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cva_sql.models_onnx.value.data.cutoffs import Plan
-from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS, Outlier
+from cva_sql.models_onnx.value.data.shop_past import Outlier
 from cva_sql.models_onnx.value.members.purchase import REGRESSIONS, SETTINGS
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
@@ -92,7 +92,7 @@ def training_entries(
     fitted = _fitted(manifest.training) if manifest else ()
     left_out = [
         Entry("setting", "outlier", None, place, outlier.spend, outlier.customer_id)
-        for place, outlier in enumerate(outliers[:SHOWN_OUTLIERS], start=1)
+        for place, outlier in enumerate(outliers, start=1)
     ]
     return [*found, *_code_settings(), *fitted, *left_out]
 
