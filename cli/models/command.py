@@ -13,6 +13,7 @@ import typer
 from cva_sql.cli.models.inventory import (
     ENCODER,
     RULE,
+    Model,
     chosen_model,
     encoder_details,
     encoder_summary,
@@ -125,27 +126,19 @@ def _deploy(shop: ResolvedShop, version: str, kind: str = "value") -> None:
     from cva_sql.cli.shop.lock import exclusive
     from cva_sql.cli.shop.model_store import deploy, note_deployed, withdraw
     from cva_sql.cli.shop.owner import Owned, claim
-    from cva_sql.udfs.sessions import load_model
 
     is_there = shop.db.is_file()
     with (
-        exclusive(shop),
+        exclusive(shop) if is_there else nullcontext(),
         recorded(shop.db, "models deploy") if is_there else nullcontext(Entry()) as entry,
     ):
-        claim(shop, Owned.MODELS)
         entry.model_version = version
-        if version == RULE:
+        model = _sound(shop, version)
+        claim(shop, Owned.MODELS)
+        if model is None:
             withdraw(shop.models_dir, kind)
         else:
-            model = chosen_model(shop.models_dir, version)
-            if model.kind == RULE:
-                withdraw(shop.models_dir)
-            else:
-                _, problem = model_details(model)
-                if problem is not None:
-                    raise problem
-                load_model(Path(model.folder))  # one that cannot run would stop the next run
-                deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
+            deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
         if is_there:
             note_deployed(shop)
     scoring = chosen_model(shop.models_dir, None) if kind == "value" else None
@@ -154,3 +147,19 @@ def _deploy(shop: ResolvedShop, version: str, kind: str = "value") -> None:
         + (f"; {scoring.version} scores" if scoring else "")
         + f"\nnext: cva run{shop.naming}"
     )
+
+
+def _sound(shop: ResolvedShop, version: str) -> Model | None:
+    """The trained model of a version, whose file can run; None for a rule. Nothing is written."""
+    from cva_sql.udfs.sessions import load_model
+
+    if version == RULE:
+        return None
+    model = chosen_model(shop.models_dir, version)
+    if model.kind == RULE:
+        return None
+    _, problem = model_details(model)
+    if problem is not None:
+        raise problem
+    load_model(Path(model.folder))  # one that cannot run would stop the next run
+    return model
