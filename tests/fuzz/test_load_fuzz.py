@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.rows import sql_type
 from cva_sql.cli.load.table import load_table
+from cva_sql.cli.shop.history import COLUMNS, FAILED, OK, WHERE
 from cva_sql.cli.shop.package import canonical_tables, macro_value
 from cva_sql.udfs.errors import CvaError
 
@@ -167,6 +168,9 @@ def test_a_load_succeeds_or_says_why_and_changes_nothing_else(
     def check(load: dict[str, Any]) -> None:
         table = load["table"]
         has_table = load["how"] == "append"
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # of a try that failed: it is told by what it found
         folder.mkdir()
         shutil.copyfile(shops[table if has_table else ""], db)
         before = {"raw.kept": [(1,)]}
@@ -180,28 +184,35 @@ def test_a_load_succeeds_or_says_why_and_changes_nothing_else(
         except CvaError as error:
             said = str(error)
         after = content(db, table)
+        outcomes = [row[list(COLUMNS).index("outcome")] for row in after.rows.pop(WHERE, [])]
         if report is None:
+            assert outcomes in ([], [FAILED])  # a call that cannot be one leaves no row
             assert len(said.splitlines()) == 1
             assert len(said) < 4000
             assert after.rows == before
         else:
+            assert outcomes == [OK]
             former = len(before.pop(f"raw.{table}", []))
             loaded = len(after.rows.pop(f"raw.{table}"))
             assert after.rows == before
-            assert (loaded, loaded - former) == (report.table_now.rows, report.loaded.rows)
+            # A row like the one of the table, all of it NULL, is that row.
+            added = report.changes.inserted if report.changes else report.loaded.rows
+            assert (loaded, loaded - former) == (report.table_now.rows, added)
+            if report.changes:
+                assert added + report.changes.unchanged == report.loaded.rows
             assert {sql_type(TABLES[table][n][0]) == kind for n, kind in after.types.items()} == {
                 True
             }
             check_report(report, load)
-        assert {path.name for path in folder.iterdir()} <= {file.name, db.name, f"{db.name}.wal"}
-        shutil.rmtree(folder)
+        left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert left <= {file.name, db.name, f"{db.name}.wal", f".cva/{db.name}.lock"}
 
     check()
 
 
 def check_report(report: LoadReport, load: dict[str, Any]) -> None:
-    """Every row of the file is in it once; it can be printed."""
-    taken = report.rows_read - report.rows_left_out_by_where
+    """Every row of the file is in it once, or a newer version of it; it can be printed."""
+    taken = report.rows_read - report.rows_left_out_by_where - report.superseded
     lines = report.lines
     assert taken == (lines.taken + lines.without_order_id if lines else report.loaded.rows)
     assert load["row_count"] in (None, report.rows_read)
