@@ -187,12 +187,13 @@ def _doubt(match: TableMatch, name: str, kind: str) -> str:
 
 def _expression(match: TableMatch, name: str, found: Match) -> str:
     """SQL over the file's columns as they are written, as the load reads them by itself."""
-    if name == "amount" and "*" in found.expression:
+    if found.is_product:
         lines = match_columns("order_items", match.table)
         return " * ".join(_plain(match, lines[part]) for part in ("quantity", "unit_price"))
-    is_made = name == "status" and "case" in found.expression
-    is_made = is_made or found.expression.startswith(("lower(trim(", "coalesce("))
-    return found.expression if is_made else _plain(match, found)
+    column = match.table.columns.get(found.source)
+    kind, _ = raw_tables()[match.role].columns[name]
+    read = read_as(match.table, column, kind) if column else None
+    return _plain(match, found) if read and read[0] == found.expression else found.expression
 
 
 def _plain(match: TableMatch, found: Match) -> str:

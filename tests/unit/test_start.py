@@ -61,6 +61,33 @@ def test_a_file_of_orders_shows_its_total_first(tmp_path: Path) -> None:
     assert tables(tmp_path / "shop") == {"orders": 200}
 
 
+@pytest.mark.parametrize(
+    ("header", "amount"),
+    [
+        ("Bestellnummer;Kunde;Datum;Summe", "{},50"),
+        ("ref,client,sold_at,total", '"{},50"'),
+        ("ref,client,sold_at,total", "${}.50"),
+    ],
+    ids=["German", "quoted", "with a sign"],
+)
+def test_amounts_are_taken_as_they_are_written(tmp_path: Path, header: str, amount: str) -> None:
+    rows = [[*row[:3], amount.format(row[3])] for row in orders()]
+    mark = ";" if ";" in header else ","
+    file = tmp_path / "sales.csv"
+    file.write_text("\n".join([header, *(mark.join(map(str, row)) for row in rows)]))
+    loaded = load(file, folder=tmp_path / "shop")
+    assert loaded.total.endswith(f": {SPEND + ORDERS / 2:,.2f}")
+    column = header.split(mark)[-1]
+    assert f"amount={column}," in loaded.as_text()
+
+
+def test_a_file_without_ids_of_orders_is_asked_about(tmp_path: Path) -> None:
+    file = write(tmp_path / "log.csv", "Uid,Buy Ts,Revenue", [row[1:] for row in orders()])
+    with pytest.raises(UsageError, match=r"log\.csv: .*--column 'order_id=row_number\(\) over"):
+        load(file, folder=tmp_path / "shop")
+    assert not (tmp_path / "shop").exists()
+
+
 def test_the_next_export_is_loaded_by_what_is_printed(tmp_path: Path) -> None:
     file = write(tmp_path / "sales.csv", "ref,client,sold_at,total", orders())
     loaded = load(file, folder=tmp_path / "shop")
