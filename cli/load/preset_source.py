@@ -106,9 +106,7 @@ def preset_of(con: DuckDBPyConnection, table: str, source: str, asked: Asked) ->
     A file that has the table's own required columns is none.
     """
     header = column_names(con, f"from {TEXT if has_texts(con) else SOURCE}")
-    columns = raw_tables()[table].columns
-    required = {name for name, (_, needed) in columns.items() if needed}
-    if required <= {name.lower() for name in header}:
+    if {name.lower() for name in header}.issuperset(raw_tables()[table].required):
         return None
     known = recognise(header)
     if len(known) != 1:

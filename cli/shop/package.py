@@ -52,6 +52,11 @@ class RawTable:
     words: dict[str, str]
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Its columns that cannot be missing, in its order."""
+        return tuple(name for name, (_, needed) in self.columns.items() if needed)
+
+    @property
     def times(self) -> tuple[str, ...]:
         """Its columns that are times, in its order."""
         return tuple(name for name, (kind, _) in self.columns.items() if kind == "time")

@@ -150,8 +150,7 @@ def _recognised(inputs: Sequence[Input]) -> Preset | None:
     vendors: dict[str, Preset] = {}
     for one in inputs:
         header = {plain_name(name) for name in one.header}
-        own = (line.columns.items() for line in raw_tables().values())
-        if not any({n for n, (_, needed) in columns if needed} <= header for columns in own):
+        if not any(header.issuperset(line.required) for line in raw_tables().values()):
             vendors |= {preset.name: preset for preset, _ in recognise(one.header)}
     if len(vendors) > 1:
         raise UsageError(

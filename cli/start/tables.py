@@ -94,7 +94,7 @@ def _same_columns(con: DuckDBPyConnection, inputs: Sequence[Input]) -> list[Same
 
 def _only_orders(groups: Sequence[Same], proposal: Proposal, given: Wanted) -> TableMatch:
     """The one file as orders, which lacks columns that only the user can name."""
-    required = [name for name, (_, needed) in raw_tables()["orders"].columns.items() if needed]
+    required = raw_tables()["orders"].required
     if len(groups) > 1:
         found = {group: match_columns("orders", group.table).keys() for group in groups}
         best = max(groups, key=lambda group: len(found[group] & set(required)))

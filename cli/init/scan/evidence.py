@@ -141,9 +141,9 @@ def _say_overlaps(proposal: Proposal, match: TableMatch) -> list[str]:
 
 
 def _add_doubts(match: TableMatch) -> None:
-    for name, (_, is_required) in canonical_tables()[match.role].items():
+    for name in raw_tables()[match.role].required:
         column = match.columns.get(name)
-        if is_required and column is not None and not column.is_sure:
+        if column is not None and not column.is_sure:
             why = column.doubt or f"score {column.score:.2f}"
             expression = shortened(column.expression)
             match.doubts.append(f"{name} = {expression} is not sure: {why}")
@@ -193,7 +193,7 @@ def add_open_questions(
 
 def _to_settle(proposal: Proposal, orders: TableMatch | None) -> list[str]:
     """What of orders is open, as the project's vars or the printed load call it."""
-    required = [name for name, (_, needed) in canonical_tables()["orders"].items() if needed]
+    required = raw_tables()["orders"].required
     found = orders.columns if orders else {}
     unsure = [name for name in required if name not in found or not found[name].is_sure]
     if orders is not None and orders.parts:

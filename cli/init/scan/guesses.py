@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from cva_sql.cli.init.scan.match import POSSIBLE, Match, TableMatch, match_columns, read_as
 from cva_sql.cli.init.scan.tables import Column, Table
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import raw_tables
 
 ENOUGH_ROWS = 20  # below it, values repeat or do not by chance
 REPEATED = 0.9  # ids per row of customers: some have come back
@@ -30,10 +30,9 @@ def _guess(match: TableMatch) -> bool:
         return False
     if not match.columns:
         match.columns.update(match_columns("orders", table))
-    kinds = canonical_tables()["orders"]
-    required = [name for name, (_, is_required) in kinds.items() if is_required]
+    kinds = raw_tables()["orders"].columns
     # A time may be a whole number as well, so it is looked for before amounts and ids.
-    for name in sorted(required, key=list(LIKE).index):
+    for name in sorted(raw_tables()["orders"].required, key=list(LIKE).index):
         if name in match.columns:
             continue
         used = {one.source for one in match.columns.values()}

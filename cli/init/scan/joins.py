@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from cva_sql.cli.init.scan.lines import command, load_schema, needed, plain_name
+from cva_sql.cli.init.scan.lines import command, load_schema, plain_name
 from cva_sql.cli.init.scan.marks import kept_rows
 from cva_sql.cli.init.scan.match import Proposal, TableMatch
 from cva_sql.cli.init.scan.people import Person, person_sql
 from cva_sql.cli.init.scan.tables import Table, as_id
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 
 
 def join_orders(
     proposal: Proposal, orders: TableMatch, person: Person | None, tables: list[Table]
 ) -> None:
     """Adds the load of orders with the amounts of their items, and with the person, if needed."""
-    amounts = _amounts(proposal, orders) if orders.missing else None
+    amounts = _amounts(proposal, orders)
     if orders.is_lines or (orders.missing and amounts is None) or not (person or amounts):
         return
     if orders.missing:
         proposal.questions += [f"orders: {text}" for text in orders.evidence]
-    found = orders.columns
+    found, required = orders.columns, raw_tables()["orders"].required
     names = [n for n in canonical_tables()["orders"] if n in found]
-    values = {n: found[n].expression for n in names if found[n].is_sure or needed(n)}
+    values = {n: found[n].expression for n in names if found[n].is_sure or n in required}
     values["order_id"] = _id_of(orders, "order_id")
     joins = []
     if person:

@@ -16,7 +16,7 @@ from cva_sql.cli.init.scan.match import (
     match_table,
 )
 from cva_sql.cli.init.scan.tables import SAMPLE_ROWS, Table, as_id, overlap
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.sql_text import literal, name_in_sql, quoted
 
 CONSTANT = 0.95  # share of orders whose lines all have one amount: it is the order's, not a line's
@@ -177,14 +177,10 @@ def orders_query(parts: list[Part]) -> str:
     names = [
         n for n in canonical_tables()["orders"] if all(n in part.match.columns for part in parts)
     ]
-    names = [n for n in names if all(p.match.columns[n].is_sure or needed(n) for p in parts)]
+    required = raw_tables()["orders"].required
+    names = [n for n in names if n in required or all(p.match.columns[n].is_sure for p in parts)]
     union = "\n    union all\n".join(_select(part, names, parts) for part in parts)
     return f"select *\nfrom (\n{union}\n) as orders"
-
-
-def needed(name: str) -> bool:
-    """Whether orders cannot be without the column."""
-    return name in ("order_id", "customer_id", "ordered_at", "amount")
 
 
 def items_query(role: str, parts: list[Part]) -> str:

@@ -157,7 +157,7 @@ def kept_key(match: TableMatch) -> tuple[str, str] | None:
 
     Vars have no condition for rows: one without what it needs is not used, and counted.
     """
-    needed = next(n for n, (_, is_needed) in raw_tables()[match.role].columns.items() if is_needed)
+    needed = raw_tables()[match.role].required[0]
     if not match.left_out or needed not in match.columns:
         return None
     marked = " or ".join(f"coalesce({condition}, false)" for condition in match.left_out)

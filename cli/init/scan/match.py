@@ -109,7 +109,7 @@ def match_table(role: str, table: Table) -> TableMatch | None:
     is_lines = role == "orders" and repeats and _has_lines(table)
     if role == "orders":
         _derive_amount(columns, table, is_lines)
-    required = [name for name, (_, is_required) in line.columns.items() if is_required]
+    required = line.required
     missing = tuple(name for name in required if name not in columns)
     if len(missing) > 1 or len(missing) == len(required):
         return None

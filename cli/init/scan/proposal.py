@@ -24,7 +24,7 @@ from cva_sql.cli.init.scan.people import Person, find_person, join_person
 from cva_sql.cli.init.scan.tables import READABLE, Table, list_tables, opened, overlap
 from cva_sql.cli.init.scan.vendors import find_vendor
 from cva_sql.cli.shop.column_meanings import table_score
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.sql_text import one_line
 from cva_sql.udfs.errors import CvaError
 
@@ -161,7 +161,9 @@ def _relate(options: dict[str, list[TableMatch]]) -> None:
                     share, column = good[0]
                     doubt = "" if column.is_text else "whole numbers overlap easily"
                     match.columns[name] = Match(match.table.sql(column), SURE, column.name, doubt)
-                    match.score = round(match.score + 0.55 * SURE / _required_count(match.role), 2)
+                    match.score = round(
+                        match.score + 0.55 * SURE / len(raw_tables()[match.role].required), 2
+                    )
                     match.evidence.append(
                         f"{name}: {share:.1%} of {column.name} are in {parent.table.name}"
                     )
@@ -200,10 +202,6 @@ def _complete_orders(
         proposal.tables["orders"] = guessed
         incomplete.pop("orders", None)
     return None
-
-
-def _required_count(role: str) -> int:
-    return sum(is_required for _, is_required in canonical_tables()[role].values())
 
 
 def _look_elsewhere(proposal: Proposal, found: dict[str, dict[str, list[TableMatch]]]) -> None:

@@ -9,7 +9,7 @@ from cva_sql.cli.init.scan.marks import kept_key
 from cva_sql.cli.init.scan.match import Match, Proposal, TableMatch
 from cva_sql.cli.init.scan.vendors import describe_vendor
 from cva_sql.cli.shop.expressions import shortened
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.sql_text import has_name
 
@@ -73,16 +73,12 @@ def _table_lines(match: TableMatch) -> list[str]:
     for name, column in _columns(match).items():
         if kept is not None and name == kept[0]:
             lines.append(f"  {name}: {_scalar(kept[1])}")
-        elif column.is_sure or name in _required(match):
+        elif column.is_sure or name in raw_tables()[match.role].required:
             lines.append(f"  {name}: {_scalar(column.expression)}")
         else:
             why = column.doubt or f"not sure: score {column.score:.2f}"
             lines.append(f"  # {name}: {_scalar(column.expression)}  # {_comment(why)}")
     return lines
-
-
-def _required(match: TableMatch) -> list[str]:
-    return [n for n, (_, is_required) in canonical_tables()[match.role].items() if is_required]
 
 
 def _columns(match: TableMatch) -> dict[str, Match]:

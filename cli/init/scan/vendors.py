@@ -85,9 +85,9 @@ def describe_vendor(vendor: Vendor) -> list[str]:
 
 
 def _is_canonical(table: Input) -> bool:
-    required = {name for name, (_, needed) in raw_tables()["orders"].columns.items() if needed}
     is_named_so = table.name.split(".", 1)[1].lower() == "orders"
-    return is_named_so and required <= {plain_name(name) for name in table.header}
+    header = {plain_name(name) for name in table.header}
+    return is_named_so and header.issuperset(raw_tables()["orders"].required)
 
 
 def _vendor(
