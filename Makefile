@@ -66,7 +66,7 @@ lint: setup-dev
 
 # The editable install is invisible to mypy, so a plain copy is checked.
 types: setup-dev
-	rm -rf build/types build/lib
+	rm -rf build/types build/lib build/bdist*
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy --strict -p cva_sql
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.sql_text import literal
+from cva_sql.cli.shop.package import macro_value
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-WHITE_SPACE = " \t\r\n\f\v\u00a0\u3000"  # DuckDB's own trim leaves tabs and line ends
 MINORITY = 0.01  # values that the column's form cannot read: slips, which are counted and not used
 SHAPES = 5_000  # more of them is prose; the most frequent are looked at
 SHAPE_CHARACTERS = 80  # no number or time is longer
@@ -59,14 +58,8 @@ class Unclear:
 
 
 def trimmed(column: str) -> str:
-    """SQL: the text without white space around it, NULL where nothing is left.
-
-    Only what begins or ends with something else than a visible ASCII character is trimmed: that
-    takes a sixth of the time.
-    """
-    is_plain = f"{column} between '!' and '~' and right({column}, 1) between '!' and '~'"
-    cut = f"nullif(trim({column}, {literal(WHITE_SPACE)}), '')"
-    return f"case when {is_plain} then {column} else {cut} end"
+    """SQL: the text without white space around it, NULL where nothing is left."""
+    return str(macro_value("engine.sql", "trimmed", column))
 
 
 def find_shapes(

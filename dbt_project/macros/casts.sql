@@ -41,14 +41,13 @@ case when {{ expression }} = trunc({{ expression }})
             else cast({{ expression }} as varchar) end
 {%- elif kind == 'id' -%}
     {%- if is_text -%}
-case when {{ expression }} <= '!' or ends_with({{ expression }}, ' ') or ends_with({{ expression }}, '.0')
-            then nullif(regexp_replace({{ cva.trimmed(expression) }}, '^(-?(?:0|[1-9][0-9]*))[.]0$', '\1'), '')
-            else {{ expression }} end
+case when {{ cva.is_trimmed(expression) }} and not ends_with({{ expression }}, '.0') then {{ expression }}
+            else regexp_replace({{ cva.trimmed(expression) }}, '^(-?(?:0|[1-9][0-9]*))[.]0$', '\1') end
     {%- else -%}
 cast({{ expression }} as varchar)
     {%- endif -%}
 {%- elif kind == 'text' -%}
-nullif(trim(cast({{ expression }} as varchar)), '')
+{{ cva.trimmed(expression if is_text else 'cast(' ~ expression ~ ' as varchar)') }}
 {%- elif kind == 'money' and from_type == 'DECIMAL(18,4)' or kind == 'time' and from_type == 'TIMESTAMP'
     or kind == 'flag' and from_type == 'BOOLEAN' -%}
 {{ expression }}
@@ -57,8 +56,8 @@ timezone('{{ cva.setting('cva_timezone') }}', {{ expression }})
 {%- elif kind == 'time' and (from_type.startswith('TIMESTAMP') or from_type == 'DATE') -%}
 try_cast({{ expression }} as timestamp)
 {%- else -%}
-    {%- set text = expression if is_text else '(' ~ cva.cast_kind(expression, 'id', from_type) ~ ')' -%}
-    {%- set value = expression if is_text or is_number else text -%}
+    {%- set text = '(' ~ cva.trimmed(expression) ~ ')' if is_text else '(' ~ cva.cast_kind(expression, 'id', from_type) ~ ')' -%}
+    {%- set value = expression if is_number else text -%}
     {%- if kind == 'time' -%}
 {{ cva.read_time(text) }}
     {%- elif kind == 'money' -%}

@@ -161,15 +161,27 @@ map_contains(map { {{- literals | unique | join(': 1, ') }}: 1}, {{ text }})
 {% macro spark__is_one_of(text, literals) %}({{ text }} in ({{ literals | join(', ') }})){% endmacro %}
 
 
-{#- Without the white space around it. DuckDB takes seven times as long for more than spaces, so this is for
-    the few texts that begin with some. -#}
+{#- A text without the white space around it, NULL where nothing is left; `cva load` trims by it too. To trim
+    takes six times as long as to see that there is nothing to trim. -#}
 {% macro trimmed(text) %}
 {{- return(adapter.dispatch('trimmed', 'cva')(text)) -}}
 {% endmacro %}
 
-{% macro default__trimmed(text) %}trim({{ text }}, e' \t\r\n\f\v'){% endmacro %}
+{% macro default__trimmed(text) -%}
+case when {{ cva.is_trimmed(text) }} then {{ text }}
+            else nullif(trim({{ text }}, {{ cva.white_space() }}), '') end
+{%- endmacro %}
 
-{% macro spark__trimmed(text) %}trim({{ text }}){% endmacro %}
+{#- Blank, tab, line ends, and the blanks that do not break or are as wide as a Chinese character. -#}
+{% macro white_space() -%}
+concat(chr(32), chr(9), chr(10), chr(11), chr(12), chr(13), chr(160), chr(12288))
+{%- endmacro %}
+
+{% macro is_trimmed(text) -%}
+({{ text }} between '!' and '~' and right({{ text }}, 1) between '!' and '~')
+{%- endmacro %}
+
+{% macro spark__trimmed(text) %}nullif(trim({{ text }}), ''){% endmacro %}
 
 
 {#- The wall clock in the shop's zone; `cva_now` fixes it, so that a run can be repeated. -#}

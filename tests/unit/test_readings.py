@@ -343,3 +343,34 @@ def test_staging_reads_ids_by_the_same_macro(
 ) -> None:
     cast = macro_value("casts.sql", "cast_kind", "v", kind, "VARCHAR")
     assert con.execute(f"select {cast} from (select ? as v)", [value]).fetchall() == [(expected,)]
+
+
+USUAL = {"order_id": "", "customer_id": "c", "ordered_at": "2024-01-15", "amount": "5.25"}
+ODD = [
+    *(("time", "ordered_at", text) for text in (
+        "20250131", "2025-01-31 10:00 Europe/Berlin", "2025-01-31 10:00 America/New_York",
+        "2025-01-31T10:00:00Z", "2025-01-31 10:00 -0500", "2025-03-30 02:30", "\u00a02025-01-31",
+        "2025-01-31\t", "2025-02-31", "infinity", "1738317600", "10:00 Europe/Berlin", "today",
+    )),
+    *(("money", "amount", text) for text in (
+        "inf", "nan", "1e3", "1e400", "1_000", "\u00a05", "5\t", "0x10", "1/2", "TRUE", "5.",
+    )),
+    *(("person", "customer_id", text) for text in (
+        "a\t", "\u00a0a", "a\u3000", "13085.0", "a\n", "inf", "007", "nan", "\ufeffa",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "name", "text"), ODD)
+def test_a_load_and_staging_read_one_value(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, kind: str, name: str, text: str
+) -> None:
+    odd = {**USUAL, "order_id": "odd", name: text}
+    lines = [{**USUAL, "order_id": f"{n}"} for n in range(200)] + [odd]
+    quoted = ("\n" + ";".join(f'"{value}"' for value in line.values()) for line in lines)
+    _, rows = load(tmp_path, HEADER + "".join(quoted))
+    cast = macro_value(
+        "casts.sql", "cast_kind", "v", kind, "VARCHAR", settings={"cva_timezone": "UTC"}
+    )
+    staged = con.execute(f"select {cast} from (select ? as v)", [text]).fetchone()
+    assert staged == (rows[-1][list(USUAL).index(name)],)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load.formats.layout import Layout
 from cva_sql.cli.load.formats.source import Source, sql_path, unique_names
-from cva_sql.cli.readings.column import WHITE_SPACE
-from cva_sql.cli.shop.sql_text import listed, literal, quoted
+from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.sql_text import listed, quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def white_space_source(con: DuckDBPyConnection, file: Path, path: Path) -> Sourc
         f" header = false, skip = {skip}, delim = chr(31), quote = '', escape = '', comment = '',"
         " compression = 'none')"
     )
-    trimmed = f"trim(line, {literal(WHITE_SPACE)})"
+    trimmed = f"trim(line, {macro_value('engine.sql', 'white_space')})"
     split = (
         f"(select string_split_regex({trimmed}, '\\s+') as parts"
         f" from {lines} where {trimmed} <> '')"
