@@ -56,6 +56,7 @@ test: setup-dev
 
 # And what needs an environment of its own.
 test-all: test
+	$(call timed,faults-short)
 	$(call timed,encoder)
 	$(call timed,reader)
 	$(call timed,database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from cva_sql.cli.shop.dbt_runner import _as_yaml, refuse_jinja
 from cva_sql.cli.shop.resolver import open_shop, parse_vars
 from cva_sql.cli.shop.sql_text import literal, quoted
-from cva_sql.udfs.errors import UsageError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 ORDERS = "order_id,customer_id,ordered_at,amount,status\n1,a,2024-01-02,10.50,paid\n"
 LOAD = ("load", "orders", "orders.csv", "--db=shop.duckdb", "--replace")
@@ -169,3 +170,60 @@ def test_a_project_of_any_name_stays_in_its_folder(
         inside = f"outside/inner/{folder.as_posix()}"
         for path in tree(tmp_path) - before:
             assert path == inside or path.startswith(f"{inside}/"), text
+
+
+# What is called with the place to write, {} for it; all that is new lies there, or it is refused.
+PLACES = {
+    "demo": ("demo", "--customers=200", "--", "{}"),
+    "start": ("start", "orders.csv", "--yes", "--no-open", "--folder={}"),
+    "published": ("run", "--db=shop.duckdb", "--published={}"),
+    "work": ("run", "--db=shop.duckdb", "--work-dir={}"),
+    "models": ("run", "--db=shop.duckdb", "--models-dir={}"),
+    "report": ("report", "--db=shop.duckdb", "--out={}"),
+    "exported": ("export-model", "rule", "--db=shop.duckdb", "--out={}"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_to_write_is_the_only_one(
+    name: str,
+    attempt: Any,
+    hostile: list[str],
+    tmp_path: Path,
+    sample_shop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a shop that was run. dbt is not started: what needs what it builds stops there."""
+
+    def no_dbt(*_: object) -> tuple[str, ...]:
+        if name in ("demo", "start"):
+            raise CvaError("dbt is not started")
+        return ()
+
+    monkeypatch.setattr("cva_sql.cli.shop.dbt_runner._execute", no_dbt)
+    texts = [text for text in hostile if not Path(text).is_absolute()]
+    sample_shop.copy_to(Path())
+    Path("orders.csv").write_text(ORDERS, encoding="utf-8")
+    attempt("report", "--db=shop.duckdb")
+    step = 1 if os.environ.get("CVA_FUZZ") else 10 * N
+    for text in texts[list(PLACES).index(name) :: step]:
+        before = tree(tmp_path)
+        done = attempt(*(part.replace("{}", text) for part in PLACES[name]))
+        named = Path(text).absolute()
+        place = Path(os.path.normpath(named))
+        for path in sorted(tree(tmp_path) - before):
+            new = tmp_path / path
+            assert place in (new, *new.parents) or new in named.parents, (text, done)
+        if not place.is_relative_to(Path.cwd()) or place == Path.cwd():
+            continue
+        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("text", ["it's {{ x }} <b>", 'a"b;--', "\u202eü\n#"])
+def test_a_run_into_folders_of_odd_names(
+    text: str, attempt: Any, tmp_path: Path, sample_shop: Any
+) -> None:
+    db = sample_shop.copy_to(Path())
+    places = [f"--{option}={text} {option}" for option in ("published", "work-dir", "models-dir")]
+    done = attempt("run", f"--db={db}", *places)
+    assert done.code == 2 or Path(f"{text} published/current/cva.duckdb").exists(), done
