@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 
 from cva_sql.cli.doctor.machine import ValueState
 from cva_sql.cli.doctor.tables import Findings, Table
@@ -15,7 +14,6 @@ from cva_sql.cli.load.doubts import ALIKE, ONE_EACH, SHARE, advised, one_person
 from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.shop.sql_text import literal, name_in_sql, quoted
-from cva_sql.udfs.places import models_beside
 
 MANY_REJECTS = 0.2  # of a table's rows: more is rather a mapping than dirt
 SOON_DAYS = 30  # a rule that won is not tried again before so many days of new facts
@@ -66,22 +64,13 @@ def advise(
 
 def _cva(shop: ResolvedShop, command: str, **variables: object) -> str:
     """The command with the options that name the shop, its vars changed by `variables`."""
-    name = command.split()[0]
     own = shop.project
-    parts = [f"cva {command}"]
-    if own is None:
-        parts.append(f"--db {shlex.quote(str(shop.db))}")
-    elif own.root.resolve() != Path.cwd():
-        parts.append(f"--project {shlex.quote(str(own.root))}")
-    if name in ("run", "train"):
-        usual = own.models_dir if own else models_beside(shop.db)
-        if shop.models_dir != usual:
-            parts.append(f"--models-dir {shlex.quote(str(shop.models_dir))}")
-        known = own.vars if own else {}
-        settings = {k: v for k, v in {**shop.vars, **variables}.items() if known.get(k) != v}
-        if settings:
-            parts.append(f"--vars {shlex.quote(json.dumps(settings, ensure_ascii=False))}")
-    return " ".join(parts)
+    known = own.vars if own else {}
+    settings = {k: v for k, v in {**shop.vars, **variables}.items() if known.get(k) != v}
+    said = shop.command(command)
+    if settings and command.split()[0] in ("run", "train"):
+        said += f" --vars {shlex.quote(json.dumps(settings, ensure_ascii=False))}"
+    return said
 
 
 def _load(shop: ResolvedShop, table: str) -> str:
@@ -90,8 +79,8 @@ def _load(shop: ResolvedShop, table: str) -> str:
         return ""
     schema = str(shop.var("cva_raw_schema"))
     schema = f" --schema {shlex.quote(schema)}" if schema != "raw" else ""
-    db = shlex.quote(str(shop.db))
-    return f", your file in place of FILE: cva load {table} FILE --append --db {db}{schema}"
+    load = shop.command(f"load {table} FILE --append{schema}")
+    return f", your file in place of FILE: {load}"
 
 
 def _scan(shop: ResolvedShop) -> str:

@@ -158,7 +158,7 @@ def _read_features(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) -
                 + (f"; ids are text such as {some[1]!r}" if some[0] else "")
             )
     except duckdb.CatalogException:
-        raise CvaError(f"{shop.db} has no {table}; build it with: cva run{shop.naming}") from None
+        raise CvaError(f"{shop.db} has no {table}; build it with: {shop.command('run')}") from None
     return found.column("cva_row").combine_chunks()
 
 

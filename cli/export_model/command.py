@@ -65,7 +65,7 @@ def _folder_of(shop: ResolvedShop, which: str) -> Path:
     deployed = deployed_versions(shop.models_dir)
     if which == VALUE and VALUE not in deployed:
         raise CvaError(
-            f"no model is deployed in {shop.models_dir}; train one with: cva train{shop.naming}, "
+            f"no model is deployed in {shop.models_dir}; train one with: {shop.command('train')}, "
             f"or write the packaged rule with: cva export-model rule --out FOLDER"
         )
     if which not in deployed:

@@ -145,7 +145,7 @@ def _deploy(shop: ResolvedShop, version: str, kind: str = "value") -> None:
     print(
         f"deployed {version}"
         + (f"; {scoring.version} scores" if scoring else "")
-        + f"\nnext: cva run{shop.naming}"
+        + f"\nnext: {shop.command('run')}"
     )
 
 

@@ -64,7 +64,7 @@ class Source:
 
     def command(self, *names: str) -> str:
         """What to run, with the options that name this shop."""
-        return ", then ".join(f"cva {name}{self.shop.naming}" for name in names)
+        return ", then ".join(self.shop.command(name) for name in names)
 
 
 def find_table(
@@ -102,7 +102,7 @@ def opened(shop: ResolvedShop) -> Iterator[Source]:
         yield _looked_at(con, shop)
     except duckdb.Error as error:
         raise CvaError(
-            f"{shop.db} cannot be read: {one_line(error)}; rebuild it with: cva run{shop.naming}"
+            f"{shop.db} cannot be read: {one_line(error)}; rebuild it with: {shop.command('run')}"
         ) from None
     finally:
         con.close()
@@ -113,7 +113,7 @@ def _looked_at(con: DuckDBPyConnection, shop: ResolvedShop) -> Source:
     if value is None:
         is_there = find_table(con, shop.schema, "customer_value", ())
         what = "an older customer_value" if is_there else f"no table {shop.schema}.customer_value"
-        raise CvaError(f"{shop.db} has {what}; make it with: cva run{shop.naming}")
+        raise CvaError(f"{shop.db} has {what}; make it with: {shop.command('run')}")
     con.execute(
         f"create or replace temp view {VALUE} as select * from {value} "
         f"where as_of_date = (select max(as_of_date) from {value})"

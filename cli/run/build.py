@@ -95,7 +95,7 @@ def _check_database(shop: ResolvedShop, manifest: Manifest) -> None:
     if name is not None:
         raise CvaError(
             f"{shop.models_dir} has a model trained on {name}, not on {shop.db.name}; name others"
-            f" by --models-dir; if {name} was renamed: cva run{shop.naming} --adopt"
+            f" by --models-dir; if {name} was renamed: {shop.command('run')} --adopt"
         )
 
 

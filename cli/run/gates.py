@@ -49,7 +49,7 @@ def check_customers(shop: ResolvedShop) -> None:
     if now < COLLAPSED * before:
         raise CvaError(
             f"customer_value has {now:,} customers and the published one {before:,}, so nothing was"
-            f" published; insist with: cva run{shop.naming} --allow-empty"
+            f" published; insist with: {shop.command('run')} --allow-empty"
         )
 
 
@@ -81,7 +81,7 @@ def check_scores(shop: ResolvedShop, model_folder: Path) -> Gate:
     if hashes != {model.manifest.sha256}:
         raise CvaError(
             f"customer_value was scored by model {sorted(hashes)[0][:12]}…, deployed is "
-            f"{model.manifest.sha256[:12]}…; score again with: cva run{shop.naming}"
+            f"{model.manifest.sha256[:12]}…; score again with: {shop.command('run')}"
         )
     expected = predict(model, features, rows)
     worst = 0.0

@@ -55,7 +55,7 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
             if not mart.is_own:
                 raise CvaError(
                     f"{mart} does not exist, so nothing was published; build it with: "
-                    f"cva run{shop.naming}"
+                    f"{shop.command('run')}"
                 )
             say(f"{mart} says published and has not been built: build it with dbt, then cva run")
             continue
@@ -73,7 +73,7 @@ def _declared_marts(shop: ResolvedShop) -> Iterator[Mart]:
     try:
         nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"].values()
     except (OSError, ValueError, KeyError):
-        raise CvaError(f"{path} cannot be read; build again with: cva run{shop.naming}") from None
+        raise CvaError(f"{path} cannot be read; build again with: {shop.command('run')}") from None
     for node in nodes:
         said = (node.get("config", {}).get("meta") or {}).get("cva")
         if isinstance(said, dict) and said.get("published") is True:

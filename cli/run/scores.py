@@ -31,7 +31,7 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
     if is_published:
         check_owner(shop, Owned.PUBLISHED)
     if not db.is_file():
-        raise CvaError(f"{db} does not exist; publish it with: cva run{shop.naming}")
+        raise CvaError(f"{db} does not exist; publish it with: {shop.command('run')}")
     table = f"{quoted(schema)}.{quoted(TABLE)}"
     con = connect(db, read_only=True)
     try:
@@ -43,7 +43,7 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
         return con.sql(f"select {chosen} from {table} order by customer_id").to_arrow_table()
     except duckdb.CatalogException:
         raise CvaError(
-            f"{db} has no table {schema}.{TABLE}; make it with: cva run{shop.naming}"
+            f"{db} has no table {schema}.{TABLE}; make it with: {shop.command('run')}"
         ) from None
     except duckdb.Error as error:
         raise CvaError(reason_of(error)) from None

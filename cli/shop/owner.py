@@ -63,7 +63,7 @@ def check_owner(shop: ResolvedShop, which: Owned) -> None:
         )
     raise CvaError(
         f"{folder} belongs to {owner}, not to {shop.db.name}; if it was renamed or moved, go on"
-        f" with: cva run{shop.naming} --adopt; else give others by --published, --models-dir,"
+        f" with: {shop.command('run')} --adopt; else give others by --published, --models-dir,"
         " --work-dir"
     )
 

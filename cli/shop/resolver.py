@@ -84,7 +84,7 @@ def require(shop: ResolvedShop, need: Need) -> None:
     if need is not Need.NOTHING and not shop.db.is_file():
         raise UsageError(
             f"{shop.db} does not exist; load orders into it with: "
-            f"cva load orders FILE --db {shop.db}"
+            f"{shop.command('load orders FILE')}"
         )
     horizon = shop.var("cva_horizon_days")
     is_days = isinstance(horizon, int) and 1 <= horizon <= MAX_HORIZON_DAYS
@@ -164,6 +164,5 @@ def _require_orders(shop: ResolvedShop) -> None:
             "{cva: {cva_raw_schema: …, cva_orders_identifier: …}}"
         )
     raise CvaError(
-        f"{shop.db} has no table {schema}.{table}; load it with: "
-        f"cva load orders FILE --db {shop.db}"
+        f"{shop.db} has no table {schema}.{table}; load it with: {shop.command('load orders FILE')}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from cva_sql.cli.shop.defaults import default_vars
 from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA, OwnProject
-from cva_sql.udfs.places import WORK_FOLDER
+from cva_sql.udfs.places import WORK_FOLDER, models_beside
 
 PUBLISHED = "published"
 CURRENT = "current"  # in the folder of published runs: a link to the one that readers open
@@ -80,10 +81,16 @@ class ResolvedShop:
         """The folder that readers open."""
         return self.published_at or self.db.parent / PUBLISHED
 
-    @property
-    def naming(self) -> str:
-        """The options that name it to the next command, with a space before them."""
-        if self.project is None:
-            return f" --db {self.db}"
-        root = self.project.root
-        return "" if root.resolve() == Path.cwd() else f" --project {root}"
+    def command(self, text: str) -> str:
+        """A command, as a shell reads it, with the options that name this shop to it."""
+        name, own, usual = text.split()[0], self.project, models_beside(self.db)
+        options: dict[str, Path | None] = {"--db": self.db}
+        if own and name != "load":
+            usual = own.models_dir
+            options = {"--project": None if own.root.resolve() == Path.cwd() else own.root}
+        if name != "load":
+            options["--models-dir"] = None if self.models_dir == usual else self.models_dir
+            options["--published"] = self.published_at if name in ("run", "doctor") else None
+            options["--work-dir"] = None if name in ("report", "export-model") else self.work_at
+        given = (text for option, at in options.items() if at for text in (option, str(at)))
+        return f"cva {text} {shlex.join(given)}".rstrip()

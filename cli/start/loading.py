@@ -64,21 +64,22 @@ def refuse_shop(folder: Path) -> None:
     """Raises UsageError where the folder holds something: its shop, and how to go on with it."""
     other = "start another one with: --folder NAME"
     db = folder / DATABASE
+    name = shlex.quote(str(db))
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not db.is_file():
         raise UsageError(f"{folder} is there, and is no shop; {other}")
     orders = _count_orders(db)
     if orders is None:
-        then = f"cva load orders FILE --db {db}"
+        then = f"cva load orders FILE --db {name}"
         raise UsageError(
             f"{folder} is there, with a shop without orders; go on: {then}; or {other}"
         )
     with_orders = f"{folder} is there, with a shop of {count_of(orders, 'order')}"
     if not (folder / PUBLISHED / CURRENT).exists():
-        then = f"cva train --db {db} && cva run --db {db}"
+        then = f"cva train --db {name} && cva run --db {name}"
         raise UsageError(f"{with_orders} that was not run; go on: {then}; or {other}")
-    then = f"cva load orders FILE --append --db {db}"
+    then = f"cva load orders FILE --append --db {name}"
     raise UsageError(f"{with_orders}; newer ones go into it: {then}; or {other}")
 
 

@@ -35,7 +35,7 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     for other in trained.others:
         word = f"deployed {other.version}" if other.is_deployed else "not deployed"
         lines.append(f"{other.kind}: {word}: {other.reason}")
-    lines.append(f"next: cva run{shop.naming}")
+    lines.append(f"next: {shop.command('run')}")
     return "\n".join(lines)
 
 
@@ -59,7 +59,7 @@ def describe_outliers(outliers: tuple[dict[str, Any], ...], shop: ResolvedShop) 
     more = f" and {len(outliers) - 3} more" if len(outliers) > 3 else ""
     return (
         f"left out of learning, spend far above all others: {named}{more}; "
-        f"look at them with: cva doctor{shop.naming}"
+        f"look at them with: {shop.command('doctor')}"
     )
 
 

@@ -332,7 +332,7 @@ def test_a_project_is_found_from_elsewhere(
     assert shop.models_dir == project.root / "trained"
     assert shop.vars["cva_raw_schema"] == "erp"
     assert shop.vars["cva_currency"] == "EUR"
-    assert shop.naming == f" --project {project.root}"
+    assert shop.command("run") == f"cva run --project {project.root}"
     with pytest.raises(UsageError, match="complete it with: cva init"):
         open_shop(None, project=tmp_path)
 

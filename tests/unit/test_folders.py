@@ -254,3 +254,14 @@ def test_published_files_are_read_only_and_old_ones_still_go(tmp_path: Path) -> 
     assert lines[:4] == ["refused", "refused", "1", "3"], done.stderr
     assert "CvaError" in lines[4]
     assert "cannot be written: permission denied" in lines[4]
+
+
+def test_the_next_command_names_the_shop_as_it_was_named() -> None:
+    plain = ResolvedShop(Path("my shop.duckdb"), Path("cva_models"))
+    assert plain.command("run") == "cva run --db 'my shop.duckdb'"
+    shop = replace(plain, models_dir=Path("m"), published_at=Path("p"), work_at=Path("w"))
+    named = "--db 'my shop.duckdb' --models-dir m"
+    assert shop.command("run") == f"cva run {named} --published p --work-dir w"
+    assert shop.command("train") == f"cva train {named} --work-dir w"
+    assert shop.command("report") == f"cva report {named}"
+    assert shop.command("load orders FILE") == "cva load orders FILE --db 'my shop.duckdb'"

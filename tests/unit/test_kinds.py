@@ -19,6 +19,7 @@ import pytest
 from cva_sql.cli.export_model.command import export_model
 from cva_sql.cli.models.command import info, list_models
 from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.deployment import UNASKED, Wish
 from cva_sql.cli.train.kinds import TrainedOther, leave_untrained, train_others
 from cva_sql.cli.train.report import describe
@@ -102,7 +103,7 @@ def shop(tmp_path: Path) -> Any:
             "create table customer_features as select 'c' || range as customer_id, "
             "date '2025-01-01' as as_of_date, range * 10.0 as days_since_last_order from range(20)"
         ).fetchall()
-    return SimpleNamespace(db=db, models_dir=tmp_path / "cva_models", naming="")
+    return ResolvedShop(db, tmp_path / "cva_models")
 
 
 def training_set(rows: int = 400) -> Any:
