@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,11 +111,10 @@ def other_database(models_dir: Path, db: Path, trained_on: str | None) -> str | 
 
 
 def refuse_links(work: Path) -> None:
-    """Raises CvaError for a link in the folder: what is written there would land elsewhere."""
-    for folder in (work, work / "logs"):
-        if not folder.is_dir():
-            continue
-        for path in folder.iterdir():
+    """Raises CvaError for a link in the folder, which cva and dbt would write through."""
+    for folder, folders, files in os.walk(work):
+        for name in (*folders, *files):
+            path = Path(folder, name)
             if path.is_symlink():
                 raise CvaError(f"{path} is a link, which cva does not write through; remove it")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -265,3 +266,18 @@ def test_the_next_command_names_the_shop_as_it_was_named() -> None:
     assert shop.command("train") == f"cva train {named} --work-dir w"
     assert shop.command("report") == f"cva report {named}"
     assert shop.command("load orders FILE") == "cva load orders FILE --db 'my shop.duckdb'"
+
+
+def test_a_link_where_dbt_writes_is_refused(tmp_path: Path) -> None:
+    """dbt would write through it: its own files lie deeper than ours."""
+    shop = shop_of(tmp_path)
+    outside = tmp_path / "outside"
+    outside.write_text("of somebody else", encoding="utf-8")
+    for place in ("logs/dbt.log", "target/partial_parse.msgpack", "target/run/cva"):
+        link = shop.work_dir / place
+        link.parent.mkdir(parents=True)
+        link.symlink_to(outside)
+        with pytest.raises(CvaError, match="is a link, which cva does not write through"):
+            claim(shop, Owned.WORK)
+        shutil.rmtree(shop.work_dir)
+    claim(shop, Owned.WORK)
