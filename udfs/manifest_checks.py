@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from cva_sql.udfs.model_files import is_plain_name
@@ -28,6 +29,14 @@ def is_number(value: Any) -> bool:
 
 def or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
+
+
+def is_date(value: Any) -> bool:
+    try:
+        date.fromisoformat(value)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def list_of(check: Check) -> Check:
@@ -108,10 +117,10 @@ OPTIONAL: Mapping[str, tuple[Check, str]] = {
 }
 TRAINING: Mapping[str, tuple[Check, str]] = {
     "database": (or_none(is_text), "a file's name"),
-    "as_of": (or_none(is_text), "a date"),
-    "first_order": (or_none(is_text), "a date"),
+    "as_of": (or_none(is_date), "a date"),
+    "first_order": (or_none(is_date), "a date"),
     "kind": (is_text, "a name"),
-    "cutoff_dates": (list_of(is_text), "dates"),
+    "cutoff_dates": (list_of(is_date), "dates"),
     "outliers": (is_outliers, "a count and spends"),
     "total_forecast": (or_none(texts_to(lambda _: True)), "an object"),
     "lifetimes": (or_none(texts_to(lambda _: True)), "an object"),
@@ -119,7 +128,7 @@ TRAINING: Mapping[str, tuple[Check, str]] = {
 }
 EVALUATION: Mapping[str, tuple[Check, str]] = {
     "scores": (texts_to(texts_to(or_none(is_number))), "figures by model"),
-    "validation_dates": (list_of(is_text), "dates"),
+    "validation_dates": (list_of(is_date), "dates"),
     "verdict": (lambda value: isinstance(value, str), "a sentence"),
 }
 EXPLANATION: Mapping[str, tuple[Check, str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MODELS_FOLDER = "cva_models"
+PUBLISHED = "published"
 WORK_FOLDER = ".cva"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import connect
+from cva_sql.cli.shop.history import say_unpublished
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
     model = load_model(folder)
     con = connect(shop.db, read_only=True)
     try:
+        say_unpublished(con)
         customer = _person_of(con, shop, customer)
         row = _read_features(con, shop, customer)
         sentences = read_sentences(con, shop, is_baseline=model.manifest.is_baseline)

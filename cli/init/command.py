@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cva_sql.cli.init.project import init_project
+from cva_sql.cli.shop.connection import check_is_duckdb, check_name
 from cva_sql.cli.shop.own_project import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def init(
     copy of cva's own dbt package, is refreshed each time.
     """
     proposal = None
+    for named in filter(None, (db, scan)):
+        check_name(named)
+        check_is_duckdb(named)
     if scan is not None:
         from cva_sql.cli.init.scan.proposal import scan_database
         from cva_sql.cli.init.scan.report import describe

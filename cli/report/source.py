@@ -93,12 +93,14 @@ def opened(shop: ResolvedShop) -> Iterator[Source]:
     import duckdb
 
     from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.history import say_unpublished
     from cva_sql.cli.shop.sql_text import one_line
 
     con = connect(shop.db, read_only=True)
     try:
         # A missing table must not become a variable of ours.
         con.execute("set python_enable_replacements = false")
+        say_unpublished(con)
         yield _looked_at(con, shop)
     except duckdb.Error as error:
         raise CvaError(

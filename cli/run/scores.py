@@ -21,6 +21,7 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
     import duckdb
 
     from cva_sql.cli.shop.connection import connect, reason_of
+    from cva_sql.cli.shop.history import say_unpublished
     from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
     from cva_sql.cli.shop.owner import Owned, check_owner
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
@@ -35,6 +36,8 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
     table = f"{quoted(schema)}.{quoted(TABLE)}"
     con = connect(db, read_only=True)
     try:
+        if not is_published:
+            say_unpublished(con)
         known = column_names(con, f"from {table}")
         for name in columns or []:
             if name not in known:

@@ -11,6 +11,7 @@ from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.limits import set_limits
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import MODELS_FOLDER, PUBLISHED, WORK_FOLDER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,7 +21,11 @@ MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
 UNNAMEABLE = ("{{", "{%", "{#")
 UNQUOTABLE = "'\"`;"
-SCHEMAS = {"raw", "main", "main_cva", "cva_train", "cva_check", "temp", "system"}
+FOLDERS = {PUBLISHED, WORK_FOLDER, MODELS_FOLDER}
+SCHEMAS = {
+    "raw", "main", "main_cva", "cva_train", "cva_check", "temp", "system", "pg_catalog",
+    "information_schema",
+}  # fmt: skip
 
 
 def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
@@ -28,6 +33,11 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
     import duckdb
 
     check_is_duckdb(db)
+    if not read_only and db.is_file() and not os.access(db.absolute().parent, os.W_OK | os.X_OK):
+        raise CvaError(
+            f"{db.absolute().parent} cannot be written to, where DuckDB has its log beside"
+            f" {db.name}; make the folder writable, or move the database"
+        )
     try:
         con = duckdb.connect(str(db.absolute()), read_only=read_only)
     except duckdb.Error as error:
@@ -51,6 +61,8 @@ def check_name(db: Path) -> None:
         raise UsageError(
             f"--db {shortened(str(db))!r} has {odd!r} in its name; call it e.g. shop.duckdb"
         )
+    if db.name in FOLDERS:
+        raise UsageError(f"--db {db}: cva has a folder of this name; call it e.g. shop.duckdb")
     if db.stem.lower() in SCHEMAS:
         raise UsageError(
             f"--db {db}: {db.stem} is the name of a schema too; call it e.g. shop.duckdb"
@@ -148,4 +160,9 @@ def find_relation(con: DuckDBPyConnection, schema: str, table: str) -> str | Non
 
 def reason_of(error: Exception) -> str:
     """DuckDB's error in one line; our own message where a SQL function raised it."""
-    return str(error).split("ModelError: ")[-1].strip().splitlines()[0]
+    text = str(error).split("ModelError: ")[-1].strip()
+    missing = re.search(r"requires the extension (\w+)|required extension '(\w+)'", text)
+    if missing:
+        name = missing[1] or missing[2]
+        return f"this needs DuckDB's extension {name}, which cva does not load; give a local file"
+    return text.splitlines()[0]

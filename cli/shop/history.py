@@ -41,6 +41,7 @@ COLUMNS = {  # name -> (type, comment)
     "cva_version": ("varchar", "the version of cva"),
 }
 RUNNING, OK, FAILED, KILLED = "running", "ok", "failed", "killed"
+UNPUBLISHED = {FAILED: "failed", KILLED: "was killed", RUNNING: "did not end"}
 
 
 @dataclass
@@ -129,6 +130,19 @@ def recorded_in(con: DuckDBPyConnection, command: str) -> Iterator[Entry]:
     write_end(con, started, clock, entry)
 
 
+def say_unpublished(con: DuckDBPyConnection) -> None:
+    """Says where the last run was not published: the tables may be what it left."""
+    if not _is_there(con):
+        return
+    last = con.execute(
+        f"select outcome, coalesce(reason, '') from {WHERE} where command = 'run'"
+        " order by started_at desc limit 1"
+    ).fetchone()
+    if last and last[0] in UNPUBLISHED:
+        why = f": {last[1]}" if last[1] else ""
+        say(f"the last run {UNPUBLISHED[last[0]]}, and these tables may be what it left{why}")
+
+
 def write_end(
     con: DuckDBPyConnection,
     started: datetime,
@@ -170,14 +184,20 @@ def _insert(con: DuckDBPyConnection, started: datetime, command: str) -> None:
 
 
 def _make(con: DuckDBPyConnection) -> None:
-    if not con.execute(
-        "select 1 from information_schema.tables where table_catalog = current_database() "
-        f"and table_schema = 'main' and table_name = '{TABLE}'"
-    ).fetchall():
+    if not _is_there(con):
         columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
         con.execute(f"create table {WHERE} ({columns})").fetchall()
         for name, (_, comment) in COLUMNS.items():
             con.execute(f"comment on column {WHERE}.{name} is '{comment}'").fetchall()
+
+
+def _is_there(con: DuckDBPyConnection) -> bool:
+    return bool(
+        con.execute(
+            "select 1 from information_schema.tables where table_catalog = current_database() "
+            f"and table_schema = 'main' and table_name = '{TABLE}'"
+        ).fetchall()
+    )
 
 
 def _is_new(con: DuckDBPyConnection) -> bool:

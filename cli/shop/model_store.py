@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.files import write_atomic, written_to
 from cva_sql.cli.shop.tables import write_table
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest, read_model
-from cva_sql.udfs.model_files import check_inside, parse_object
+from cva_sql.udfs.model_files import check_inside, is_plain_name, parse_object
 from cva_sql.udfs.sessions import DEPLOYED_FILE, VALUE, deployed_folder, deployed_versions
 
 if TYPE_CHECKING:
@@ -89,14 +89,17 @@ def version_before(models_dir: Path, kind: str = VALUE) -> str | None:
 
 def _deployments(models_dir: Path) -> list[dict[str, str]]:
     """What was deployed, by and by, the newest last; lines that cannot be read are none."""
+    file = models_dir / DEPLOYMENTS_FILE
+    if file.is_symlink():
+        return []
     try:
-        lines = (models_dir / DEPLOYMENTS_FILE).read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
     found = []
     for line in lines:
         try:
-            found.append({str(k): str(v) for k, v in parse_object(line)["deployed"].items()})
+            found.append(_plain(parse_object(line)["deployed"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
@@ -105,9 +108,14 @@ def _deployments(models_dir: Path) -> list[dict[str, str]]:
 def _deployed(models_dir: Path) -> dict[str, str]:
     """What is deployed; nothing where the file is broken: the next deployment mends it."""
     try:
-        return deployed_versions(models_dir)
+        return _plain(deployed_versions(models_dir))
     except ModelError:
         return {}
+
+
+def _plain(versions: Mapping[Any, Any]) -> dict[str, str]:
+    """Those of the kinds and versions that can be names of folders: others were never deployed."""
+    return {str(k): str(v) for k, v in versions.items() if is_plain_name(k) and is_plain_name(v)}
 
 
 def _point(models_dir: Path, versions: Mapping[str, str]) -> None:
@@ -126,7 +134,7 @@ def _remember(models_dir: Path, versions: Mapping[str, str]) -> None:
     models_dir.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"until": datetime.now(UTC).isoformat(), "deployed": versions})
     file = models_dir / DEPLOYMENTS_FILE
-    written = file.read_bytes() if file.is_file() else b""
+    written = file.read_bytes() if file.is_file() and not file.is_symlink() else b""
     write_atomic(file, written + line.encode() + b"\n")
 
 

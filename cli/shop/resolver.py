@@ -136,6 +136,10 @@ def parse_vars(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
     if not given:
         return {}
     value: Any = dict(given) if isinstance(given, Mapping) else _read_vars(given)
+    try:
+        json.dumps(value, default=str)
+    except (ValueError, RecursionError) as error:  # YAML's anchors can hold themselves
+        raise UsageError(f"--vars cannot be read: {error}") from None
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise UsageError(
             f"--vars is '{shortened(str(given))}'; expected names and values, e.g. "

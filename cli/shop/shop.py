@@ -10,9 +10,8 @@ from typing import Any
 
 from cva_sql.cli.shop.defaults import default_vars
 from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA, OwnProject
-from cva_sql.udfs.places import WORK_FOLDER, models_beside
+from cva_sql.udfs.places import PUBLISHED, WORK_FOLDER, models_beside
 
-PUBLISHED = "published"
 CURRENT = "current"  # in the folder of published runs: a link to the one that readers open
 PUBLISHED_FILE = "cva.duckdb"
 

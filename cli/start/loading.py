@@ -31,10 +31,11 @@ from cva_sql.cli.shop.files import size_of
 from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables, status_meaning
 from cva_sql.cli.shop.progress import count_of
-from cva_sql.cli.shop.shop import CURRENT, PUBLISHED
+from cva_sql.cli.shop.shop import CURRENT
 from cva_sql.cli.shop.sql_text import column_names
 from cva_sql.cli.start.tables import prepare_tables
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import PUBLISHED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cva_sql.cli.init.command import init
 from cva_sql.cli.init.scan.tables import opened
 from cva_sql.cli.load.table import load_table
-from cva_sql.cli.shop.connection import check_name, connect
+from cva_sql.cli.shop.connection import check_name, connect, reason_of
 from cva_sql.udfs.errors import CvaError, UsageError
 
 
@@ -81,7 +82,8 @@ def test_what_is_no_sound_database_stays_as_it_is(
 @pytest.mark.parametrize(
     "name",
     ["a'b.duckdb", '"q".duckdb', "a;b.duckdb", "a\nb.duckdb", "a\x1b[31m.duckdb", "{{x}}.duckdb",
-     "{% x %}.duckdb", "raw.duckdb", "MAIN.duckdb"],
+     "{% x %}.duckdb", "raw.duckdb", "MAIN.duckdb", "pg_catalog.duckdb", "information_schema.db",
+     "published", ".cva", "cva_models"],
 )  # fmt: skip
 def test_a_name_that_a_run_cannot_use_is_refused_by_load_too(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"call it e\.g\. shop") as error:
@@ -93,3 +95,26 @@ def test_a_name_that_a_run_cannot_use_is_refused_by_load_too(tmp_path: Path, nam
 @pytest.mark.parametrize("name", ["shop.duckdb", "a b.db", "ü 商店.duckdb", "2024-x", "memory"])
 def test_usual_names_are_fine(name: str) -> None:
     check_name(Path(name))
+
+
+def test_a_project_on_what_is_no_database_is_not_begun(tmp_path: Path) -> None:
+    """dbt would look for an extension that reads it, in the network as well."""
+    other = tmp_path / "x.sqlite"
+    other.write_bytes(b"SQLite format 3\0" + bytes(100))
+    for options in ({"db": other}, {"scan": other}):
+        with pytest.raises(CvaError, match="is an SQLite database; expected a DuckDB file"):
+            init(tmp_path / "project", **options)
+    with pytest.raises(UsageError, match=r"call it e\.g\. shop"):
+        init(tmp_path / "project", db=tmp_path / "raw.duckdb")
+    assert not (tmp_path / "project").exists()
+
+
+def test_an_extension_that_is_not_there_is_said_whole() -> None:
+    with duckdb.connect() as con:
+        con.execute("set autoinstall_known_extensions = false")
+        con.execute("set autoload_known_extensions = false")
+        with pytest.raises(duckdb.Error) as error:
+            con.execute("from read_csv('https://example.invalid/x.csv')")
+    assert reason_of(error.value) == (
+        "this needs DuckDB's extension httpfs, which cva does not load; give a local file"
+    )

@@ -247,6 +247,15 @@ def test_deploy_and_rollback_name_what_scores(
     with pytest.raises(UsageError, match="there is no model v9"):
         deploy_model("v9", db=db)
     assert deployed_version(models) == second
+    (models / "deployed.json").write_text('{"value": "../../evil"}')
+    rollback(db=db)  # what no folder can be called was never deployed
+    assert deployed_version(models) == second
+    assert "evil" not in (models / "deployments.jsonl").read_text()
+    outside = tmp_path / "outside"
+    (models / "deployments.jsonl").rename(outside)
+    (models / "deployments.jsonl").symlink_to(outside)
+    with pytest.raises(UsageError, match="no other model"):
+        rollback(db=db)
 
 
 def test_the_horizon_is_the_deployed_models(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import duckdb
 import pytest
 
 from cva_sql.cli.load.table import load_table
+from cva_sql.cli.run.gates import check_customers
 from cva_sql.cli.shop.dbt_runner import _execute
-from cva_sql.cli.shop.history import COLUMNS, Entry, recorded, recording
+from cva_sql.cli.shop.history import COLUMNS, Entry, recorded, recording, say_unpublished
 from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -143,6 +145,7 @@ def test_a_killed_dbt_is_said_to_be(db: Path) -> None:
         '{"cva_as_of": "2025-02-31"}',
         {"cva_as_of": "2025-02-31"},
         "[" * 200_000,
+        "{a: &x [*x]}",
     ],
 )
 def test_a_day_that_is_in_no_calendar_is_one_line(db: Path, given: Any) -> None:
@@ -157,3 +160,55 @@ def test_a_project_file_with_such_a_day_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text("name: x\nvars: {cva_as_of: 2025-02-31}\n")
     with pytest.raises(UsageError, match="cannot be read: day is out of range"):
         open_shop(project=tmp_path)
+
+
+def test_readers_say_that_the_last_run_was_not_published(
+    db: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(str(db)) as con:
+        say_unpublished(con)  # no run was ever made
+    for number, (end, said) in enumerate(
+        [
+            (None, ""),
+            (CvaError("2 customers"), "the last run failed, and these tables may be what it left"),
+            (None, ""),
+        ]
+    ):
+        with contextlib.suppress(CvaError), recorded(db, "run"):
+            if end is not None:
+                raise end
+        with recorded(db, "explain"):
+            pass  # what came after it says nothing of it
+        with duckdb.connect(str(db)) as con:
+            say_unpublished(con)
+        err = capfd.readouterr().err
+        assert err.startswith(said), number
+        assert bool(err) == bool(said), number
+    with duckdb.connect(str(db)) as con:
+        con.execute("update main.cva_runs set outcome = 'running'")
+        say_unpublished(con)
+    assert capfd.readouterr().err.startswith("the last run did not end")
+
+
+@pytest.mark.parametrize("harm", ["cut", "another", "folder"])
+def test_what_was_published_and_is_damaged_is_nothing_to_compare_with(
+    db: Path, harm: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = ResolvedShop(db, db.parent / "cva_models")
+    published = shop.published / "current" / "cva.duckdb"
+    published.parent.mkdir(parents=True)
+    for file, rows in ((db, 2), (published, 5)):
+        with duckdb.connect(str(file)) as con:
+            con.execute(f"create table customer_value as select * from range({rows})")
+    with pytest.raises(CvaError, match="customer_value has 2 customers and the published one 5"):
+        check_customers(shop)
+    data = published.read_bytes()
+    published.unlink()
+    if harm == "cut":
+        published.write_bytes(data[: len(data) // 2])
+    elif harm == "another":
+        duckdb.connect(str(published)).close()
+    else:
+        published.mkdir()
+    check_customers(shop)
+    assert ("so nothing is compared with it" in capfd.readouterr().err) == (harm != "folder")
