@@ -16,13 +16,13 @@ LAST = "manifest.json"  # of several files: where it is, the others are whole
 FULL = re.compile(r"no space left|disk quota|file too large|out of disk", re.IGNORECASE)
 NO_ROOM = "has no room"
 FULL_NUMBERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+UNFINISHED = "cva-"  # before the number of the process: a backup of the user's has no such name
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file by renaming a finished copy onto it; a link is replaced, not followed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = unfinished(path)
     try:
-        temporary.unlink(missing_ok=True)  # a link or what a killed process left: not to be written
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
@@ -32,6 +32,43 @@ def write_atomic(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """Where this process makes what is renamed to `path`; what killed ones left there is removed.
+
+    A process of this number may have been before, so what lies there is not of one that is alive.
+    """
+    start = f".{path.name}.{UNFINISHED}"
+    former = re.compile(re.escape(start) + "([1-9][0-9]{0,9})")
+    names = list[str]()
+    with suppress(OSError):  # what is wrong with the folder is said where it is written to
+        names = [other.name for other in path.parent.iterdir()]
+    for found in filter(None, map(former.fullmatch, names)):
+        if int(found[1]) == os.getpid() or not _is_alive(int(found[1])):
+            _remove(path.with_name(found[0]))
+    return path.with_name(f"{start}{os.getpid()}")
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # where there is no way to ask that does no harm
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of somebody else
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, a link itself, or a folder with what is in it, where that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.files import write_atomic, written_to
+from cva_sql.cli.shop.files import unfinished, write_atomic, written_to
 from cva_sql.cli.shop.tables import write_table
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, read_manifest, read_model
@@ -42,7 +41,7 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
             write_atomic(final / MANIFEST_FILE, manifest.to_json().encode())
             return final
         root.mkdir(parents=True, exist_ok=True)
-        work = root / f".{manifest.version}.{os.getpid()}"
+        work = unfinished(final)
         try:
             work.mkdir()
             write_atomic(work / MODEL_FILE, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "run": (*CVA, "run", "--db", DB),
     "train": (*CVA, "train", "--db", DB),
 }
+UNFINISHED = re.compile(r"\..+\.(cva-)?\d+")  # what is renamed when it is whole
 SLOW = ("run", "train")  # most of a minute where the machine is busy
 
 
@@ -202,7 +204,7 @@ def left_behind(folder: Path) -> list[str]:
         f"left behind: {name}"
         for name in names
         if not any(part.startswith(("target", "logs")) for part in name.parts)
-        and any(mark in name.name for mark in marks)
+        and (any(mark in name.name for mark in marks) or UNFINISHED.fullmatch(name.name))
     ]
 
 

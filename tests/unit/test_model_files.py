@@ -325,7 +325,7 @@ def test_no_link_leads_out_of_the_models(link: str, tmp_path: Path) -> None:
 def test_a_link_in_the_place_of_a_temporary_file_is_not_written_through(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    (tmp_path / f".file.{os.getpid()}").symlink_to(precious)
+    (tmp_path / f".file.cva-{os.getpid()}").symlink_to(precious)
     write_atomic(tmp_path / "file", b"new")
     assert (precious.read_text(), (tmp_path / "file").read_text()) == ("mine", "new")
 
