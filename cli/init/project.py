@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -48,13 +49,25 @@ NOT_OFFERED = {"cva_raw_schema", "cva_feature_catalog_extra", "cva_now"}
 
 @dataclass
 class Written:
-    """What became of each file, and what the user is asked to add by hand."""
+    """What became of each file, and what the user is asked to add by hand.
 
+    A `trial` writes nothing: it is there to be refused before anything is written.
+    """
+
+    trial: bool = False
     lines: list[str] = field(default_factory=list)
     to_add: list[str] = field(default_factory=list)
 
     def note(self, what: str, name: str, why: str = "") -> None:
         self.lines.append(f"{what:<10} {name}" + (f"  ({why})" if why else ""))
+
+    def write(self, folder: Path, name: str, text: str, lacks: str = "") -> None:
+        """Writes a file, over no link; `lacks` is what the one that is there has not yet."""
+        path = folder / name
+        refuse_links(folder, path, lacks)
+        if not self.trial:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, text.encode())
 
     def ask(self, file: Path | str, lines: str) -> None:
         indented = "\n".join(f"    {line}" for line in lines.rstrip().splitlines())
@@ -70,6 +83,8 @@ def init_project(folder: Path, db: Path | None = None, proposal: Proposal | None
     done = Written()
     try:
         with room_in(folder, PROJECT_BYTES):
+            _write_all(folder, db, proposal, Written(trial=True))
+            folder.mkdir(parents=True, exist_ok=True)
             _write_all(folder, db, proposal, done)
     except OSError as error:
         raise CvaError(
@@ -79,7 +94,6 @@ def init_project(folder: Path, db: Path | None = None, proposal: Proposal | None
 
 
 def _write_all(folder: Path, db: Path | None, proposal: Proposal | None, done: Written) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     is_first = not (folder / COPY).exists()
     profile = _write_project_file(folder, proposal, done)
     _write_profile(folder, profile, db, done)
@@ -90,6 +104,17 @@ def _write_all(folder: Path, db: Path | None, proposal: Proposal | None, done: W
         models = (read_yaml(folder / PROJECT_FILE).get("model-paths") or ["models"])[0]
         path = f"{models}/example_feature.sql"
         _write_once(folder, path, template("example_feature.sql"), done)
+
+
+def refuse_links(folder: Path, path: Path, lacks: str = "") -> None:
+    """Raises CvaError where the path, or a folder between it and the project's, is a link."""
+    for part in takewhile(lambda part: part != folder, (path, *path.parents)):
+        if part.is_symlink():
+            add = f"add to {path}: {lacks}; or " if lacks else ""
+            raise CvaError(
+                f"{part} is a link, which cva init does not write through; {add}put a file or"
+                " folder of the project's own in its place"
+            )
 
 
 def template(name: str) -> str:
@@ -106,12 +131,10 @@ def dbt_name(text: str) -> str:
 
 
 def _write_once(folder: Path, name: str, text: str, done: Written) -> None:
-    path = folder / name
-    if os.path.lexists(path):  # through a link to nothing it would be written elsewhere
+    if (folder / name).exists():
         done.note("kept", name)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.encode())
+    done.write(folder, name, text)
     done.note("written", name)
 
 
@@ -193,7 +216,7 @@ def _write_packages(folder: Path, done: Written) -> None:
     elif ENTRY in entries:
         done.note("kept", name)
     elif (longer := _with_entry(path, entries)) is not None:
-        write_atomic(path.resolve(), longer.encode())
+        done.write(folder, name, longer, f"- local: {COPY}")
         done.note("completed", name, f"local: {COPY}")
     else:
         done.note("kept", name)
@@ -225,6 +248,10 @@ def _refresh_copy(folder: Path, done: Written) -> None:
     is_first = not target.exists()
     if target.is_symlink() or (not is_first and not _is_copy(target)):
         raise CvaError(f"{target} is not a copy of cva's dbt package; move it out of the way")
+    for path in (new, old):
+        refuse_links(folder, path)
+    if done.trial:
+        return
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
     try:
@@ -266,5 +293,6 @@ def _write_gitignore(folder: Path, done: Written) -> None:
         done.note("kept", ".gitignore")
         return
     start = "" if text.endswith("\n") or not text else "\n"
-    write_atomic(path.resolve(), (text + start + "\n".join(missing) + "\n").encode())
-    done.note("completed", ".gitignore", ", ".join(missing))
+    lacks = ", ".join(missing)
+    done.write(folder, ".gitignore", text + start + "\n".join(missing) + "\n", lacks)
+    done.note("completed", ".gitignore", lacks)

@@ -133,12 +133,68 @@ def test_init_leaves_a_project_of_the_same_name_alone(tmp_path: Path) -> None:
     assert (fork / "mine.sql").read_text() == "select 1"
 
 
-def test_init_writes_through_no_link_to_nothing(tmp_path: Path) -> None:
+OWN = 'name: mine\nprofile: mine\nversion: "1.0"\nmodel-paths: [dbt/models]\n'
+LIST = "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.3.0\n"
+LINKS = {  # what a project of the user's has as a link, and what is at its end: None for a folder
+    "packages.yml": LIST,
+    ".gitignore": "mine\n",
+    "dbt": None,
+    COPY: None,
+    f".{COPY}.new": None,
+    f".{COPY}.old": None,
+}
+
+
+@pytest.fixture
+def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dbt project of the user's, whose profile is nowhere."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.delenv("DBT_PROFILES_DIR", raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / ".gitignore").symlink_to(tmp_path / "elsewhere")
-    assert "kept       .gitignore" in init_project(folder).lines
-    assert not (tmp_path / "elsewhere").exists()
+    (folder / "dbt_project.yml").write_text(OWN)
+    return folder
+
+
+CASES = [(link, is_there) for link in LINKS for is_there in (True, False)]
+
+
+@pytest.mark.parametrize(("link", "is_there"), [*CASES, ("profiles.yml", False)])
+def test_init_writes_through_no_link_and_nothing_beside_it(
+    tmp_path: Path, own_project: Path, link: str, is_there: bool
+) -> None:
+    end = tmp_path / "outside"
+    if is_there:
+        text = LINKS[link]
+        end.mkdir() if text is None else end.write_text(text)
+    (own_project / link).symlink_to(end)
+    before = sorted(tmp_path.rglob("*")), contents(tmp_path)
+    with pytest.raises(CvaError) as error:
+        init_project(own_project)
+    said = str(error.value)
+    assert said.startswith(f"{own_project / link} is ")
+    assert "of the project's own in its place" in said or "move it out of the way" in said
+    assert "\n" not in said
+    assert (sorted(tmp_path.rglob("*")), contents(tmp_path)) == before
+
+
+def test_init_takes_links_that_it_only_reads(tmp_path: Path, own_project: Path) -> None:
+    names = ("dbt_project.yml", "profiles.yml", "packages.yml")
+    texts = (OWN, "mine: {}\n", f"{LIST}  - local: {COPY}\n")
+    for name, text in zip(names, texts, strict=True):
+        (tmp_path / name).write_text(text)
+        (own_project / name).unlink(missing_ok=True)
+        (own_project / name).symlink_to(f"../{name}")
+    kept = [line for line in init_project(own_project).lines if line.startswith("kept")]
+    assert [line.split()[1] for line in kept] == list(names)
+    assert tuple((tmp_path / name).read_text() for name in names) == texts
+
+
+def test_init_says_what_a_linked_file_lacks(tmp_path: Path, own_project: Path) -> None:
+    (tmp_path / "shared.yml").write_text(LIST)
+    (own_project / "packages.yml").symlink_to("../shared.yml")
+    with pytest.raises(CvaError, match=f"add to .*packages.yml: - local: {COPY}; or put a file"):
+        init_project(own_project)
 
 
 def test_init_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
