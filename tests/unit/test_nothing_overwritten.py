@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from cva_sql.cli.demo.command import demo
 from cva_sql.cli.demo.ownership import refuse_others, remember_table, write_files
 from cva_sql.cli.export_model.command import export_model
+from cva_sql.cli.export_model.writing import write_export
 from cva_sql.cli.init.project import COPY, MARK, init_project
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.report.writing import refuse_page
+from cva_sql.udfs.encoder import encoder_folder
 from cva_sql.udfs.errors import CvaError, UsageError
 
 
@@ -94,7 +97,13 @@ def export(out: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("model.onnx", "mine"), ("manifest.json", "{}"), ("manifest.json", '{"name": "my app"}')],
+    [
+        ("model.onnx", "mine"),
+        ("manifest.json", "{}"),
+        ("manifest.json", '{"name": "my app"}'),
+        ("manifest.json", '{"name": "my app", "sha256": "abc"}'),
+        ("manifest.json", '{"tokenizer_sha256": "abc"}'),
+    ],
 )
 def test_an_export_replaces_no_file_of_the_users(tmp_path: Path, name: str, text: str) -> None:
     out = tmp_path / "out"
@@ -121,6 +130,56 @@ def test_an_export_replaces_a_former_one_but_not_if_it_was_changed(tmp_path: Pat
     with pytest.raises(UsageError, match=r"model\.onnx is of no export"):
         export(out)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_export_replaces_no_model_that_the_users_own_manifest_names(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "model.onnx").write_bytes(b"mine")
+    mine = {"name": "my app", "sha256": hashlib.sha256(b"mine").hexdigest()}
+    (out / "manifest.json").write_text(json.dumps(mine))
+    before = contents(out)
+    with pytest.raises(UsageError, match="is of no export of cva's"):
+        export(out)
+    assert contents(out) == before
+
+
+def test_an_export_replaces_no_manifest_without_its_model(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(out)
+    (out / "model.onnx").unlink()
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "version": "mine"}))
+    with pytest.raises(UsageError, match=r"manifest\.json is of no export"):
+        export(out)
+
+
+def test_an_export_that_was_killed_before_its_manifest_is_made_again(tmp_path: Path) -> None:
+    out, model = tmp_path / "out", b"of a former export"
+    export(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    former = {**manifest, "sha256": hashlib.sha256(model).hexdigest()}
+    (out / "manifest.json").write_text(json.dumps(former))
+    export(out)  # the model is the new one, the manifest that of the former
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+    (out / "model.onnx").write_bytes(model)
+    (out / "manifest.json").write_text(json.dumps(former))
+    export(out)
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+
+
+def test_an_encoder_is_exported_over_a_former_one_alone(tmp_path: Path) -> None:
+    packaged = encoder_folder(tmp_path)
+    manifest = json.loads((packaged / "manifest.json").read_text())
+    files = {name: b"former" for name in ("model.onnx", "tokenizer.json")}
+    digest = hashlib.sha256(b"former").hexdigest()
+    former = {**manifest, "sha256": digest, "tokenizer_sha256": digest}
+    out, new = tmp_path / "out", {name: b"new" for name in (*files, "manifest.json")}
+    write_export(out, {**files, "manifest.json": json.dumps(former).encode()})
+    write_export(out, new)
+    assert contents(out) == new
+    with pytest.raises(UsageError, match="is of no export"):
+        write_export(out, files)
 
 
 def test_init_leaves_a_project_of_the_same_name_alone(tmp_path: Path) -> None:
