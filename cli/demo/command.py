@@ -51,7 +51,7 @@ def demo(
     except OSError as error:
         raise CvaError(f"{folder} cannot be made: {error.strerror}; name another folder") from None
     refuse_others(folder, db)
-    refuse_page(folder / "report.html")
+    refuse_page(folder / "report.html", db, "name another folder: cva demo DIR")
     with step("making a sample shop"), room_in(folder, 0):
         facts = write_files(folder, customers=customers, seed=seed)
     print(describe(facts), end="\n\n")

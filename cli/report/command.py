@@ -19,7 +19,8 @@ def report(
     db: ShopDb = None,
     project: ProjectDir = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The file to write; a former report is replaced.")
+        Path,
+        typer.Option("--out", help="The file to write; a report that nobody changed is replaced."),
     ] = Path("report.html"),
     variables: Vars = None,
     models_dir: ModelsDir = None,

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 
-HEAD_BYTES = 500
-OUR_MARKS = (b"<!doctype html>", b"<title>Customer value: ")  # in what any version wrote
-
-
 @dataclass(frozen=True)
 class SectionState:
     """A section of the file; `left_out` says what is missing and what to run, None if it is in."""
@@ -41,7 +37,7 @@ def write_report(shop: ResolvedShop, out: Path) -> Written:
     """Writes the file, whole or not at all; raises CvaError where there is nothing to report."""
     from cva_sql.cli.shop.files import write_files
 
-    refuse_page(out)
+    refuse_page(out, shop.db)
     text, sections = make_page(shop)
     data = text.encode()
     write_files(out.parent, {out.name: data})
@@ -49,8 +45,13 @@ def write_report(shop: ResolvedShop, out: Path) -> Written:
     return Written(str(out), len(data), states)
 
 
-def refuse_page(out: Path) -> None:
-    """Raises UsageError where the report would replace what is none."""
+def refuse_page(out: Path, db: Path, another: str = "name another file: --out") -> None:
+    """Raises UsageError where a report on the database would replace anything but one as it was.
+
+    `another` says how another place is given.
+    """
+    from cva_sql.cli.report.mark import other_than
+
     if out.is_dir():
         raise UsageError(
             f"--out {out} is a folder; expected a file, e.g. --out {out / 'report.html'}"
@@ -59,17 +60,18 @@ def refuse_page(out: Path) -> None:
         raise UsageError(f"--out {out} is a link; name the file itself")
     try:
         with out.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+            other = other_than(file, db)
     except FileNotFoundError:
         return
     except OSError as error:
         raise UsageError(f"--out {out} cannot be read: {error.strerror}") from None
-    if not all(mark in head for mark in OUR_MARKS):
-        raise UsageError(f"--out {out} exists and is no report of cva's; name another file")
+    if other is not None:
+        raise UsageError(f"{out} {other}; move it away, or {another}")
 
 
 def make_page(shop: ResolvedShop) -> tuple[str, list[Section]]:
     """The page and its sections; the same bytes for the same tables and deployed model."""
+    from cva_sql.cli.report.mark import marked
     from cva_sql.cli.report.page import render
     from cva_sql.cli.report.sections.overview import head, read_overview
     from cva_sql.cli.report.source import opened
@@ -77,7 +79,8 @@ def make_page(shop: ResolvedShop) -> tuple[str, list[Section]]:
     with opened(shop) as source:
         overview = read_overview(source)
         sections = _sections(source, overview)
-        return render(head(source, overview), sections), sections
+        page = render(head(source, overview), sections)
+    return marked(page, shop.db), sections
 
 
 def _sections(source: Source, overview: Overview) -> list[Section]:

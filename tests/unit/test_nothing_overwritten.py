@@ -16,6 +16,7 @@ from cva_sql.cli.export_model.command import export_model
 from cva_sql.cli.export_model.writing import write_export
 from cva_sql.cli.init.project import COPY, MARK, init_project
 from cva_sql.cli.load.table import load_table
+from cva_sql.cli.report.mark import marked
 from cva_sql.cli.report.writing import refuse_page
 from cva_sql.udfs.encoder import encoder_folder
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -78,17 +79,43 @@ def test_the_demo_is_made_again_over_its_own_and_not_over_what_was_added(tmp_pat
 
 @pytest.mark.parametrize("text", ["", "mine", "<!doctype html><title>Mine</title>"])
 def test_a_report_replaces_no_page_of_another(tmp_path: Path, text: str) -> None:
-    page = tmp_path / "report.html"
-    refuse_page(page)
+    page, db = tmp_path / "report.html", tmp_path / "shop.duckdb"
+    refuse_page(page, db)
     page.write_text(text)
-    with pytest.raises(UsageError, match="exists and is no report of cva's"):
-        refuse_page(page)
-    page.write_text("<!doctype html>\n<html>\n<title>Customer value: shop</title>")
-    refuse_page(page)
+    with pytest.raises(UsageError, match=r"is no report of cva's; .*name another file: --out"):
+        refuse_page(page, db)
+    page.write_text(PAGE)
+    with pytest.raises(UsageError, match=r"has no mark of cva's.*name another file: --out"):
+        refuse_page(page, db)
+
+
+PAGE = """<!doctype html>
+<html>
+<meta charset="utf-8">
+<title>Customer value: shop.duckdb</title>
+<p>as it is"""
+
+
+@pytest.mark.parametrize("name", ["shop.duckdb", 'a "b" <c>&.duckdb', "店 1.duckdb", "\udcff.db"])
+def test_a_report_replaces_the_databases_own_page_as_cva_wrote_it(
+    tmp_path: Path, name: str
+) -> None:
+    page, db = tmp_path / "report.html", tmp_path / name
+    text = marked(PAGE, db)
+    assert (text, text.isascii()) == (marked(PAGE, tmp_path / "elsewhere" / name), True)
+    page.write_text(text)
+    refuse_page(page, db)
+    with pytest.raises(UsageError, match=r"is the report on another database, .*: --out"):
+        refuse_page(page, tmp_path / "other.duckdb")
     link = tmp_path / "link.html"
     link.symlink_to(page)
     with pytest.raises(UsageError, match="is a link"):
-        refuse_page(link)
+        refuse_page(link, db)
+    for changed in (f"{text}<p>mine", text.replace("as it is", "as I say"), f"mine{text}"):
+        page.write_text(changed)
+        with pytest.raises(UsageError, match=r"was changed since cva wrote it; .*: --out") as error:
+            refuse_page(page, db)
+        assert "\n" not in str(error.value)
 
 
 def export(out: Path) -> None:

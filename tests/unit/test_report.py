@@ -490,6 +490,20 @@ def test_published_file_has_its_rejects(build: Build) -> None:
         assert rejects(source).left_out is None
 
 
+def test_a_page_that_was_changed_is_kept(build: Build, tmp_path: Path) -> None:
+    shop, out = build(), tmp_path / "report.html"
+    write_report(shop, out)
+    first = out.read_text(encoding="utf-8")
+    write_report(shop, out)
+    assert out.read_text(encoding="utf-8") == first
+    mine = first.replace("</main>", "<p>Mine</p></main>")
+    assert mine != first
+    out.write_text(mine, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"was changed since cva wrote it; .*: --out"):
+        write_report(shop, out)
+    assert out.read_text(encoding="utf-8") == mine
+
+
 def test_folder_as_out_is_refused(shop: ResolvedShop, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         write_report(shop, tmp_path)
