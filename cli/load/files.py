@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TEXT = "temp.cva_text"
+COPIES = "cva_load_"  # the folder of what is unpacked or transcoded, by the number of the file
+COPY = re.compile(rf"/[^\"']*/{COPIES}[^/]*/(\d+)/[^\"']*")
 
 
 def read_files(
@@ -30,15 +33,15 @@ def read_files(
     """
     import duckdb
 
-    with TemporaryDirectory(prefix="cva_load_") as folder:
+    with TemporaryDirectory(prefix=COPIES) as folder:
         sources = []
         for number, file in enumerate(files):
-            place = Path(folder, str(number))
+            place = Path(folder).resolve() / str(number)
             place.mkdir()
             try:
                 sources.append(read_source(con, file, options, place))
             except (duckdb.Error, OSError, UnicodeError) as error:
-                raise CvaError(_unreadable(file, error)) from error
+                raise CvaError(_unreadable(file, error, files)) from error
             _check_columns(sources[0], sources[-1])
         try:
             if all(source.typed for source in sources):
@@ -49,7 +52,8 @@ def read_files(
                 said = [_said(source, _fill(con, source)) for source in sources]
                 return tuple(line for line in said if line)
         except duckdb.Error as error:
-            raise CvaError(_unreadable(files[0] if len(files) == 1 else None, error)) from error
+            only = files[0] if len(files) == 1 else None
+            raise CvaError(_unreadable(only, error, files)) from error
     return tuple(line for source in sources if (line := _said(source, 0)))
 
 
@@ -108,5 +112,7 @@ def _said(source: Source, repeated: int) -> str:
     return f"{source.file.name}: {'; '.join(said)}" if said else ""
 
 
-def _unreadable(file: Path | None, error: Exception) -> str:
-    return f"{file or 'the files'} cannot be read: {one_line(error)}"
+def _unreadable(file: Path | None, error: Exception, files: Sequence[Path]) -> str:
+    """One line of the error, which names the file that was given where a copy of it was read."""
+    said = COPY.sub(lambda found: str(files[int(found[1])]), one_line(error))
+    return f"{file or 'the files'} cannot be read: {said}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.load.formats.layout import LONGER, LONGEST_LINE_BYTES
 from cva_sql.cli.load.formats.source import ReadOptions, Source, sql_path
 from cva_sql.cli.load.formats.unpacking import pick_part
 from cva_sql.cli.shop.expressions import shortened
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 STARTS = re.compile(rb'(\xef\xbb\xbf)?\s*(\[\s*[{\]]|\{\s*["}])')
 # 1001.10, which DuckDB would read as 1001.1: another id
 ROUNDED = re.compile(rb"[:\[,\s]-?\d+\.\d*0\s*[,}\]]")
+
+OBJECT_SIZE = "maximum_object_size"  # DuckDB's option, which its error names
 
 
 def is_json(start: bytes) -> bool:
@@ -39,12 +42,41 @@ def json_source(
     except ValueError as error:
         raise CvaError(f"{file} cannot be read: {error}") from error
     given = f"{sql_path(rows)}, compression = 'none', hive_partitioning = false"
-    names = column_names(
-        con, f"select * from read_json({given}, sample_size = -1, maximum_depth = 1)"
-    )
+    names, given = _names(con, file, given)
     fields = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     select = f"select * from read_json({given}, columns = {{{fields}}})"
     return Source(file, tuple(names), (select,), said=tuple(said))
+
+
+def _names(con: DuckDBPyConnection, file: Path, given: str) -> tuple[list[str], str]:
+    """The columns of the objects, and the options of reading with room for the longest of them.
+
+    Raises CvaError for an object above the limit that the rows of other texts have.
+    """
+    import duckdb
+
+    sniffed = "sample_size = -1, maximum_depth = 1"
+    try:
+        return column_names(con, f"select * from read_json({given}, {sniffed})"), given
+    except duckdb.Error as error:
+        if OBJECT_SIZE not in str(error):
+            raise
+    # Only for a file that has such an object, as DuckDB's buffers are twice as large.
+    given = f"{given}, {OBJECT_SIZE} = {LONGEST_LINE_BYTES}"
+    try:
+        longest = con.execute(
+            "select * from (select row_number() over () as number, * from (select"
+            f" strlen(json::varchar) as bytes, left(json::varchar, 60) from"
+            f" read_json_objects({given}))) where bytes > {LONGEST_LINE_BYTES} order by 1 limit 1"
+        ).fetchone()
+    except duckdb.Error as error:
+        if OBJECT_SIZE not in str(error):
+            raise
+        raise CvaError(f"{file} has an object {LONGER}") from None
+    if longest:
+        number, _, start = longest
+        raise CvaError(f"{file}: object {number:,} is {LONGER}: {start!r}")
+    return column_names(con, f"select * from read_json({given}, {sniffed})"), given
 
 
 def _is_one_object(path: Path) -> bool:
@@ -76,8 +108,18 @@ def _write_rows(file: Path, path: Path, options: ReadOptions, folder: Path) -> l
             name = only or pick_part(file, "lists", list(lists), options)
             values, said = lists[name], [f"rows of {shortened(name)}"]
     with (folder / "rows.jsonl").open("w", encoding="utf-8") as copy:
-        copy.writelines(json.dumps(value) + "\n" for value in values)
+        copy.writelines(_line(value) for value in values)
     return said
+
+
+def _line(value: Any) -> str:
+    """A row as JSON, its letters as they are: spelt they may be above the limit."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a character
+        line = json.dumps(value)
+    return f"{line}\n"
 
 
 def _values(text: str) -> Iterator[Any]:

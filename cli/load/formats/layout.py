@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 USUAL_LINE_BYTES = 2_000_000  # DuckDB's, whose buffers are several times as large
 LONGEST_LINE_BYTES = 64_000_000  # only for a file that has such a row: a text of a book or two
-TOO_LONG = (
-    f"longer than {LONGEST_LINE_BYTES:,} bytes; leave out its longest text, or end the quotes that"
-    " make it one row"
-)
+LONGER = f"longer than {LONGEST_LINE_BYTES:,} bytes; leave out its longest text"
+TOO_LONG = f"{LONGER}, or end the quotes that make it one row"
 
 
 @dataclass(frozen=True)
