@@ -26,6 +26,8 @@ def refuse_others(folder: Path, db: Path) -> None:
     from cva_sql.cli.shop.connection import connect
 
     known = _known(folder)
+    if (folder / FILES).is_symlink():
+        raise _not_ours(folder / FILES)
     for table in TABLES:
         file = folder / FILES / f"{table}.csv"
         if file.is_symlink() or (file.exists() and _hash(file) not in known):

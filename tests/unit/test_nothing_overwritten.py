@@ -41,11 +41,19 @@ def users_file(folder: Path) -> None:
     (folder / "files" / "orders.csv").write_text("mine\n")
 
 
+def users_linked_folder(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "files").symlink_to("mine")
+
+
 def users_page(folder: Path) -> None:
     (folder / "report.html").write_text("<!doctype html>\n<title>Mine</title>")
 
 
-@pytest.mark.parametrize("make", [users_database, users_empty_database, users_file, users_page])
+@pytest.mark.parametrize(
+    "make",
+    [users_database, users_empty_database, users_file, users_linked_folder, users_page],
+)
 def test_the_demo_replaces_nothing_of_the_users(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
