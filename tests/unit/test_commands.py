@@ -1,0 +1,205 @@
+"""What every command that writes is held to: its folders and its row in cva_runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+from typer.main import get_command
+
+from cva_sql.cli.app import app
+from cva_sql.cli.evaluate.evaluation import evaluate_shop
+from cva_sql.cli.shop import dbt_runner
+from cva_sql.cli.shop.model_store import deploy, deployed_version
+from cva_sql.cli.shop.owner import Owned, claim, owner_of
+from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train import examples
+from cva_sql.cli.train.training import train_shop
+from cva_sql.models_onnx.value.backtesting import backtest as backtesting
+from cva_sql.udfs.errors import CvaError
+
+WORK, MODELS, PUBLISHED = Owned.WORK, Owned.MODELS, Owned.PUBLISHED
+# The folders that a command writes into, by how it is called.
+CLAIMED: dict[str, tuple[Owned, ...]] = {
+    "train": (WORK, MODELS),
+    "run": (WORK, PUBLISHED),
+    "evaluate": (WORK,),
+    "check-features": (WORK,),
+    "embed": (WORK,),
+    "score": (WORK,),
+    "explain": (WORK,),
+    "models deploy rule": (WORK, MODELS),
+    "models rollback": (WORK, MODELS),
+}
+# How the row in cva_runs calls it, and what it says of a shop that dbt cannot build.
+NO_DBT = "dbt does not work today"
+NO_FEATURES = "{db} has no main.customer_features; build it with: dbt run --select "
+ROWS = {
+    "train": ("train", NO_DBT),
+    "run": ("run", NO_DBT),
+    "evaluate": ("evaluate", NO_DBT),
+    "embed": ("embed", NO_DBT),
+    "score": ("score", NO_FEATURES + "+customer_features"),
+    "explain": ("explain", NO_FEATURES + "+customer_features"),
+    "models deploy v9": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
+    "models rollback": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
+    "load orders {csv}": ("load orders", "raw.orders exists and has 1 rows; add --replace"),
+}
+# The others: what they do is done by those above, or they write nothing that is a shop's.
+BY_OTHERS = {"start", "demo"}
+HARMLESS = {"check-features", "init", "doctor", "report", "sql", "export-model"}
+READING = {"models list", "models info"}
+
+
+def names(group: Any, before: str = "") -> Iterator[str]:
+    """Every command as it is typed."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from names(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+def name_of(call: str) -> str:
+    first, *rest = call.split()
+    return f"{first} {rest[0]}" if first == "models" else first
+
+
+def make_shop(folder: Path, name: str = "shop.duckdb") -> ResolvedShop:
+    """One with a table of orders that nothing was built of."""
+    with duckdb.connect(str(folder / name)) as con:
+        con.execute(
+            "create schema raw; create table raw.orders as select '1' as order_id,"
+            " 'a' as customer_id, 3.0 as amount, timestamp '2024-01-01' as ordered_at"
+        )
+    return open_shop(folder / name, need=Need.NOTHING)
+
+
+def call(line: str, shop: ResolvedShop, *options: str) -> None:
+    app([*shlex.split(line), "--db", str(shop.db), *options], standalone_mode=False)
+
+
+@pytest.fixture
+def no_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise CvaError(NO_DBT)
+
+    monkeypatch.setattr(dbt_runner, "_execute", refuse)
+
+
+def test_every_command_is_known_here() -> None:
+    every = set(names(get_command(app)))
+    told = {name_of(line) for line in ROWS}
+    assert every == told | BY_OTHERS | HARMLESS | READING
+    assert {name_of(line) for line in CLAIMED} <= every
+
+
+@pytest.mark.parametrize(
+    ("line", "which"), [(line, one) for line, folders in CLAIMED.items() for one in folders]
+)
+@pytest.mark.usefixtures("no_dbt")
+def test_a_command_is_refused_the_folder_of_another_database(
+    tmp_path: Path, line: str, which: Owned
+) -> None:
+    first, second = make_shop(tmp_path), make_shop(tmp_path, "other.duckdb")
+    claim(first, which)
+    before = "v1" if line.startswith("models") else None
+    if before:
+        deploy(first.models_dir, before)
+    with pytest.raises(CvaError, match=r"belongs to shop\.duckdb, not to other") as error:
+        call(line, second)
+    assert str(which.folder(first)) in str(error.value)
+    assert owner_of(which.folder(first)) == "shop.duckdb"
+    assert deployed_version(first.models_dir) == before
+
+
+@pytest.mark.parametrize("line", CLAIMED)
+@pytest.mark.usefixtures("no_dbt")
+def test_a_command_makes_its_folders_its_databases_before_dbt_begins(
+    tmp_path: Path, line: str
+) -> None:
+    shop = make_shop(tmp_path)
+    if MODELS in CLAIMED[line]:
+        deploy(shop.models_dir, "v1")
+    with suppress(CvaError):
+        call(line, shop)
+    assert {one: owner_of(one.folder(shop)) for one in CLAIMED[line]} == dict.fromkeys(
+        CLAIMED[line], "shop.duckdb"
+    )
+
+
+def test_models_of_another_database_are_not_deployed_before_ones_own_is_there(
+    tmp_path: Path,
+) -> None:
+    first = make_shop(tmp_path)
+    claim(first, MODELS)
+    deploy(first.models_dir, "v1")
+    with pytest.raises(CvaError, match=r"belongs to shop\.duckdb, not to new"):
+        call("models deploy rule", open_shop(tmp_path / "new.duckdb", need=Need.NOTHING))
+    assert deployed_version(first.models_dir) == "v1"
+
+
+def last_run(shop: ResolvedShop, columns: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        return con.execute(f"select {columns} from cva_runs order by started_at").fetchall()
+
+
+@pytest.mark.parametrize("line", ROWS)
+@pytest.mark.usefixtures("no_dbt")
+def test_a_command_that_fails_leaves_its_row_and_the_reason(tmp_path: Path, line: str) -> None:
+    shop = make_shop(tmp_path)
+    if line == "models rollback":
+        deploy(shop.models_dir, "v9")
+        deploy(shop.models_dir, "v1")
+    csv = tmp_path / "orders.csv"
+    csv.write_text("order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,3\n")
+    with pytest.raises(CvaError) as error:
+        call(line.format(csv=csv), shop)
+    command, reason = ROWS[line]
+    assert last_run(shop, "command, outcome, reason") == [(command, "failed", str(error.value))]
+    assert str(error.value).startswith(reason.format(db=shop.db))
+
+
+def too_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that nothing can be trained on, without dbt that would find it."""
+    history = examples.History(date(2024, 1, 1), date(2024, 1, 2))
+    monkeypatch.setattr(examples, "read_history", lambda *_: history)
+    monkeypatch.setattr(examples, "read_training_set", lambda *_: None)
+
+
+def test_the_row_of_a_training_says_its_date_and_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(tmp_path)
+    too_short(monkeypatch)
+    train_shop(shop)
+    columns = "command, outcome, as_of_date, row_count, model_version"
+    assert last_run(shop, columns) == [("train", "ok", date(2024, 1, 2), 0, None)]
+
+
+def test_the_row_of_an_evaluation_says_its_last_date_and_customers_and_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(tmp_path)
+    history = examples.History(date(2022, 1, 1), date(2025, 1, 1))
+    monkeypatch.setattr(examples, "read_history", lambda *_: history)
+    monkeypatch.setattr(examples, "read_texts", lambda *_, **__: None)
+    monkeypatch.setattr(examples, "build_examples", lambda *_, **__: None)
+
+    def measured(data: None, plans: Any, replicates: int, report: Any, **_: bool) -> Any:
+        report("bootstrapping 1/9 cva")
+        return SimpleNamespace(dates=[plan.as_of for plan in plans], customers=(3, 4))
+
+    monkeypatch.setattr(backtesting, "backtest", measured)
+    evaluate_shop(shop, [date(2024, 5, 1), date(2024, 8, 1)], 0)
+    assert "\n  bootstrapping 1/9 cva\n" in capsys.readouterr().err
+    columns = "command, outcome, as_of_date, row_count"
+    assert last_run(shop, columns) == [("evaluate", "ok", date(2024, 8, 1), 7)]
