@@ -1,4 +1,4 @@
-"""What every command that writes is held to: its folders and its row in cva_runs."""
+"""What every command that writes is held to: its folders, its row in cva_runs, no templates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from typer.main import get_command
 
 from cva_sql.cli.app import app
 from cva_sql.cli.evaluate.evaluation import evaluate_shop
+from cva_sql.cli.init.project import init_project
 from cva_sql.cli.shop import dbt_runner
+from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.model_store import deploy, deployed_version
 from cva_sql.cli.shop.owner import Owned, claim, owner_of
 from cva_sql.cli.shop.resolver import Need, open_shop
@@ -24,7 +27,7 @@ from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train import examples
 from cva_sql.cli.train.training import train_shop
 from cva_sql.models_onnx.value.backtesting import backtest as backtesting
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 WORK, MODELS, PUBLISHED = Owned.WORK, Owned.MODELS, Owned.PUBLISHED
 # The folders that a command writes into, by how it is called.
@@ -203,3 +206,71 @@ def test_the_row_of_an_evaluation_says_its_last_date_and_customers_and_where_it_
     assert "\n  bootstrapping 1/9 cva\n" in capsys.readouterr().err
     columns = "command, outcome, as_of_date, row_count"
     assert last_run(shop, columns) == [("evaluate", "ok", date(2024, 8, 1), 7)]
+
+
+TEMPLATE = "{{ run_query('drop schema raw cascade') }}"
+AS_VARS = [
+    '{"cva_currency": "' + TEMPLATE + '"}',
+    '{cva_currency: "' + TEMPLATE + '"}',
+    '{"cva_orders_columns": {"amount": "' + TEMPLATE + '"}}',
+    '{"cva_families_off": ["{% do x %}"]}',
+    '{"{# x #}": 1}',
+]
+
+
+@pytest.fixture
+def dbt_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(*_: object) -> None:
+        pytest.fail("dbt was given a template")
+
+    monkeypatch.setattr(dbt_runner, "_execute", reached)
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        *(("run", ("--vars", given)) for given in AS_VARS),
+        *((line, ("--vars", AS_VARS[0])) for line in CLAIMED if line in
+          ("train", "evaluate", "embed", "check-features")),
+        *(
+            (line, (option, TEMPLATE))
+            for line in ("run", "train")
+            for option in ("--status-counts", "--status-cancelled")
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("dbt_is_a_failure")
+def test_a_template_in_an_option_does_not_reach_dbt(
+    tmp_path: Path, line: str, options: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError, match="which dbt would run"):
+        call(line, make_shop(tmp_path), *options)
+
+
+@pytest.mark.parametrize("option", ["--as-of", "--vars={cva_as_of: %}"])
+@pytest.mark.usefixtures("dbt_is_a_failure")
+def test_a_template_is_no_date(tmp_path: Path, option: str) -> None:
+    name, _, form = option.partition("=")
+    text = form.replace("%", '"{{ x }}"') if form else "{{ x }}"
+    with pytest.raises(UsageError, match="expected a date"):
+        call("run", make_shop(tmp_path), name, text)
+
+
+@pytest.mark.usefixtures("dbt_is_a_failure")
+def test_a_template_in_the_projects_file_does_not_reach_dbt(tmp_path: Path) -> None:
+    make_shop(tmp_path)
+    init_project(tmp_path, None, None)
+    file = tmp_path / "dbt_project.yml"
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    settings["vars"]["cva"]["cva_currency"] = TEMPLATE
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    shop = open_shop(project=tmp_path)
+    assert shop.project is not None
+    with pytest.raises(UsageError, match=r"cva_currency is .* which dbt would run"):
+        run_dbt(shop, "build")
+
+
+@pytest.mark.usefixtures("dbt_is_a_failure")
+def test_a_template_in_a_commands_own_var_does_not_reach_dbt(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cva_text_vectors is .* which dbt would run"):
+        run_dbt(make_shop(tmp_path), "run", variables={"cva_text_vectors": TEMPLATE})
