@@ -15,6 +15,7 @@ import pytest
 
 from cva_sql.cli.evaluate.evaluation import decile_rows, metric_rows
 from cva_sql.cli.evaluate.report import WIDTH, describe
+from cva_sql.models_onnx.value.backtesting import backtest as backtesting
 from cva_sql.models_onnx.value.backtesting.ablation import predictor_without
 from cva_sql.models_onnx.value.backtesting.backtest import MODEL, Backtest, backtest, names_of_kinds
 from cva_sql.models_onnx.value.backtesting.benchmarks import BENCHMARKS, LIFETIMES
@@ -222,6 +223,15 @@ def test_with_too_few_examples_the_rule_stands_alone() -> None:
     assert "too few examples" in result.verdicts[0]
     assert result.ablation == {}
     describe(result)
+
+
+def test_where_the_resampling_is_said_a_line_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtesting, "QUIET_SECONDS", 0.0)
+    few = make_examples().select(make_examples().customer_id < "c010")
+    said: list[str] = []
+    names = list(backtest(few, PLANS[:1], 0, said.append).metrics)
+    lines = said[said.index("bootstrapping") + 1 :]
+    assert lines == [f"bootstrapping {n}/{len(names)} {name}" for n, name in enumerate(names, 1)]
 
 
 def test_deciles_are_tenths_by_prediction_with_ties_by_customer() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.judging import bootstrap
@@ -17,6 +20,7 @@ from cva_sql.models_onnx.value.judging.bootstrap import (
     evaluate_dates,
     paired_difference,
 )
+from cva_sql.models_onnx.value.judging.columns import Values
 
 ROUNDING = 1e-12  # relative: weighted sums add the same terms in another order
 
@@ -80,6 +84,25 @@ def test_figures_are_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(bootstrap, "cores", lambda number=number: number)
         found.append(evaluated(300))
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_as_many_replicates_are_measured_at_once_as_there_are_cores(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the others: one after the other, the first would wait in vain."""
+    all_here = Barrier(number, timeout=10)
+
+    def metric(actual: Values, predicted: Values, weights: ArrayLike | None) -> float:
+        if weights is not None:
+            with suppress(BrokenBarrierError):
+                all_here.wait()
+        return metrics.mae(actual, predicted, weights)
+
+    monkeypatch.setattr(bootstrap, "cores", lambda: number)
+    spend, chance = shop(50)
+    paired_difference(metric, spend, chance, chance, replicates=number)
+    assert not all_here.broken
 
 
 def test_evaluate_without_customers_or_outcomes_is_nan() -> None:
