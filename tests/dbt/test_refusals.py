@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import pytest
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.score.filling import TABLE, fill_table
 from cva_sql.cli.shop.dbt_runner import refuse_jinja
+from cva_sql.cli.shop.model_store import deploy, store_model
 from cva_sql.cli.shop.package import project_dir
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.manifest import read_manifest, read_model
+from cva_sql.udfs.sessions import baseline_folder
 
 PROFILE = {
     "type": "duckdb",
@@ -118,25 +122,41 @@ def test_a_var_is_no_template(variables: dict[str, Any]) -> None:
     refuse_jinja({"cva_orders_columns": {"amount": "a % 2 # {x}"}, "cva_tier_shares": [0.2, {}]})
 
 
-def test_the_horizon_is_the_deployed_models(shop: Path) -> None:
-    """Without our functions the table tells that the commands write; a var comes first."""
+def horizon(shop: Path, **variables: Any) -> str:
+    inline = "select {{ cva.setting('cva_horizon_days') }} as days"
+    done = dbt(shop, "--quiet", "compile", "--inline", inline, **variables)
+    return done.stdout.strip()
 
-    def horizon(**variables: Any) -> str:
-        inline = "select {{ cva.setting('cva_horizon_days') }} as days"
-        done = dbt(shop, "--quiet", "compile", "--inline", inline, cva_udfs=False, **variables)
-        return done.stdout.strip()
 
-    (shop.parent / "profiles.yml").write_text(
-        json.dumps({"cva": {"target": "dev", "outputs": {"dev": {**PROFILE, "plugins": []}}}})
-    )
-    assert horizon() == "select 90 as days"
+def tell_horizon(shop: Path, days: int) -> None:
+    """The table that the commands write which deploy and score."""
     with duckdb.connect(str(shop)) as con:
         con.execute(
             "create schema main_cva; create table main_cva.cva_deployed_models as"
-            " select 'value' as kind, 'v' as version, 365 as horizon_days"
+            f" select 'value' as kind, 'v' as version, {days} as horizon_days"
         )
-    assert horizon() == "select 365 as days"
-    assert horizon(cva_horizon_days=30) == "select 30 as days"
+
+
+def test_the_horizon_is_that_of_the_model_which_the_plugin_finds(shop: Path) -> None:
+    """Whatever the table says: the plugin's model is the one that scores."""
+    models = shop.parent / "cva_models"
+    rule = read_manifest(baseline_folder())
+    manifest = replace(rule, name="value", version="v1", horizon_days=30, is_baseline=False)
+    store_model(models, read_model(baseline_folder(), rule), manifest)
+    deploy(models, "v1")
+    tell_horizon(shop, 365)
+    assert horizon(shop) == "select 30 as days"
+
+
+def test_the_horizon_is_the_deployed_models(shop: Path) -> None:
+    """Without our functions the table tells that the commands write; a var comes first."""
+    (shop.parent / "profiles.yml").write_text(
+        json.dumps({"cva": {"target": "dev", "outputs": {"dev": {**PROFILE, "plugins": []}}}})
+    )
+    assert horizon(shop, cva_udfs=False) == "select 90 as days"
+    tell_horizon(shop, 365)
+    assert horizon(shop, cva_udfs=False) == "select 365 as days"
+    assert horizon(shop, cva_udfs=False, cva_horizon_days=30) == "select 30 as days"
 
 
 def test_without_python_dbt_says_which_command_fills_what_is_missing(shop: Path, rows: Any) -> None:
