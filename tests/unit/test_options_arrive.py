@@ -1,0 +1,263 @@
+"""Every option of every command arrives where it is obeyed, under its own name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from typer.main import get_command
+
+from cva_sql.cli.app import app
+from cva_sql.cli.shop.shop import ResolvedShop
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a command is called, and the functions in its modules that obey it; they do nothing."""
+
+    line: str
+    obeyed_by: tuple[str, ...]
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+
+CALLS = {
+    "demo": Call("demo", ("demo.ownership.write_files",)),
+    "start": Call(
+        "start f.csv",
+        (
+            "start.loading.load_start",
+            "shop.resolver.open_shop",
+            "train.training.train_shop",
+            "run.build.run_shop",
+            "run.command.describe",
+            "report.writing.write_report",
+            "start.loading.open_page",
+        ),
+        {"load_start": lambda *given: given[-1](MagicMock())},
+    ),
+    "load": Call("load orders f.csv", ("load.command.load_any",)),
+    "init": Call("init d", ("init.command.init_project", "init.scan.proposal.scan_database")),
+    "doctor": Call("doctor", ("doctor.command.open_shop", "doctor.command.examine")),
+    "train": Call("train", ("train.command.open_shop", "train.command.train_shop")),
+    "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
+    "report": Call("report", ("report.command.open_shop", "report.command.write_report")),
+    "explain": Call("explain c", ("explain.command.open_shop", "explain.command.explain_customer")),
+    "sql": Call(
+        "sql 'create table t as select 1'",
+        ("sql.command.open_shop", "sql.command.opened", "sql.command._run"),
+    ),
+    "evaluate": Call(
+        "evaluate",
+        (
+            "evaluate.command.open_shop",
+            "evaluate.command.evaluate_shop",
+            "evaluate.command.write_evaluation",
+            "evaluate.report.describe",
+            "evaluate.command._evaluate_table",
+        ),
+    ),
+    "check-features": Call(
+        "check-features", ("check_features.command.open_shop", "check_features.command.check_shop")
+    ),
+    "models list": Call("models list", ("models.command.open_shop",)),
+    "models info": Call("models info", ("models.command.open_shop",)),
+    "models deploy": Call(
+        "models deploy v", ("models.command.open_shop", "models.command._deploy")
+    ),
+    "models rollback": Call(
+        "models rollback",
+        ("models.command.open_shop", "models.command._deploy", "shop.model_store.version_before"),
+    ),
+    "export-model": Call(
+        "export-model rule --out o",
+        ("export_model.command.open_shop", "export_model.writing.write_export"),
+    ),
+    "embed": Call("embed", ("embed.command.open_shop", "embed.command.embed_shop")),
+    "score": Call(
+        "score",
+        ("score.command.open_shop", "score.command.fill_table", "shop.model_store.note_deployed"),
+        {"fill_table": lambda *_: ("t", 1)},
+    ),
+}
+# Other ways to call a command, which do another thing, and the options that count for it.
+OTHERWISE = [
+    (
+        "evaluate",
+        Call("evaluate --table=t --predicted=p --actual=y", CALLS["evaluate"].obeyed_by),
+        {"db", "project", "replicates", "as_json"},
+    ),
+    (
+        "explain",
+        Call("explain", ("explain.command.open_shop", "explain.command.fill_explanations")),
+        {"db", "project", "variables", "models_dir", "work_dir", "as_json"},
+    ),
+    (
+        "export-model",
+        Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
+        {"out", "as_json"},
+    ),
+]
+# What an option is given, where not any text will do; by the name it has in Python.
+VALUES = {
+    "as_of": "2024-05-06",
+    "horizon_days": "77",
+    "replicates": "7",
+    "customers": "333",
+    "seed": "9",
+    "decimal": "comma",
+    "dates": "dmy",
+    "amount_per": "line",
+    "column": "amount=b",
+    "changes": "a=3",
+    "delimiter": ";",
+}
+TABLE = ("--table=t", "--predicted=p", "--actual=y")
+BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
+# Under which name an option arrives, where it is not its own.
+ARRIVES = {
+    "is_to_deploy": "deploy",
+    "is_to_withdraw": "withdraw",
+    "ablation": "is_ablated",
+}
+ARRIVES_IN = {
+    ("evaluate", "as_of"): "dates",
+    ("check-features", "as_of"): "day",
+    ("init", "scan"): "db",
+}
+# What these do is seen in what is called or printed alone.
+SEEN = {"as_json", "as_csv", "is_opened", "yes", "is_to_adopt", "column", "changes"}
+
+
+def leaves(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+COMMANDS = dict(leaves(get_command(app)))
+
+
+def flattened(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What arrived, by name: of a dataclass each of its fields, of a list each of its values."""
+    if is_dataclass(value):
+        for one in fields(value):
+            yield from flattened(one.name, getattr(value, one.name))
+    elif isinstance(value, Mapping):
+        yield name, str(dict(value))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from flattened(name, item)
+    else:
+        yield name, str(value)
+
+
+@dataclass
+class Outcome:
+    """Which functions were called, what arrived there, and what was printed or stumbled over."""
+
+    called: list[str] = field(default_factory=list)
+    arrived: set[tuple[str, str]] = field(default_factory=set)
+    said: str = ""
+
+    def comparable(self) -> Any:
+        seen = sorted((n, v) for n, v in self.arrived if "Mock" not in v and " at 0x" not in v)
+        return self.called, seen, re.sub(r"id='\d+'|0x[0-9a-f]+", "", self.said)
+
+
+class Tried:
+    """Calls a command with options, in a folder of its own and with nothing behind it."""
+
+    def __init__(self, call: Call, patch: pytest.MonkeyPatch, capsys: Any, folder: Path) -> None:
+        self._call, self._capsys, self._now = call, capsys, Outcome()
+        self._shop = ResolvedShop(folder / "shop.duckdb", folder / "cva_models")
+        patch.chdir(folder)
+        patch.setattr("cva_sql.cli.shop.lock.exclusive", lambda _: nullcontext())
+        for name in call.obeyed_by:
+            place, _, function = f"cva_sql.cli.{name}".rpartition(".")
+            module = import_module(place)
+            patch.setattr(module, function, self._recorder(getattr(module, function)))
+        patch.setattr("typer.confirm", self._confirm)
+        for stream in (sys.stdin, sys.stdout):
+            patch.setattr(stream, "isatty", lambda: True)
+
+    def _recorder(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        signature, name = inspect.signature(real), real.__name__
+
+        def record(*given: Any, **named: Any) -> Any:
+            self._now.called.append(name)
+            for one, value in signature.bind(*given, **named).arguments.items():
+                self._now.arrived.update(flattened(one, value))
+            if name == "open_shop":
+                return self._shop
+            answer = self._call.answers.get(name)
+            return answer(*given) if answer else MagicMock()
+
+        return record
+
+    def _confirm(self, *_: object, **__: object) -> bool:
+        self._now.called.append("confirm")
+        return True
+
+    def __call__(self, *options: str) -> Outcome:
+        self._now = Outcome()
+        try:
+            app([*shlex.split(self._call.line), *options], standalone_mode=False)
+        except Exception as error:  # noqa: BLE001 - a mock where a result should be
+            self._now.said = repr(error)
+        self._now.said += self._capsys.readouterr().out
+        return self._now
+
+
+def given_for(parameter: Any, name: str) -> list[tuple[list[str], str]]:
+    """Each way to give an option, and the value that should arrive."""
+    long = next(opt for opt in parameter.opts if opt.startswith("--"))
+    if parameter.is_flag:
+        off = [([opt], "False") for opt in parameter.secondary_opts]
+        return off or [([long], "True")]
+    value = VALUES.get(name, f"x-{name}")
+    return [([f"{long}={value}"], value)]
+
+
+def test_every_command_is_tried() -> None:
+    assert set(CALLS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("command", "call", "counting"),
+    [*((name, call, None) for name, call in CALLS.items()), *OTHERWISE],
+)
+def test_every_option_arrives_under_its_name(
+    command: str,
+    call: Call,
+    counting: set[str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tried = Tried(call, monkeypatch, capsys, tmp_path)
+    plain = tried()
+    assert tried().comparable() == plain.comparable()
+    options = {one.name: one for one in COMMANDS[command].params if one.param_type_name == "option"}
+    assert counting is None or counting <= set(options)
+    lost = []
+    for name in counting or options:
+        for given, value in given_for(options[name], name):
+            found = tried(*BESIDE.get((command, name), ()), *given)
+            wanted = ARRIVES_IN.get((command, name)) or ARRIVES.get(name, name)
+            if found.comparable() == plain.comparable() or (
+                name not in SEEN and (wanted, value) not in found.arrived - plain.arrived
+            ):
+                lost.append((given, value, sorted(found.arrived - plain.arrived), found.said))
+    assert lost == []
