@@ -34,7 +34,7 @@ def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
     """A model folder for each kind and for the packaged rule."""
     from cva_sql.cli.shop.model_store import store_model
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.models_onnx.value.members.registry import kinds
+    from cva_sql.models_onnx.value.members.registry import candidates
     from cva_sql.models_onnx.value.model.graph import build_model
     from cva_sql.models_onnx.value.training.choice import choose
     from cva_sql.models_onnx.value.training.fit import finish_model, fit_model
@@ -50,7 +50,7 @@ def fit_kinds(shop: Any, horizon_days: int, folder: Path) -> dict[str, Path]:
     if fitting.members is None:
         raise SystemExit(fitting.choice.reason)
     found = {"baseline": baseline_folder()}
-    for kind in kinds():
+    for kind in candidates():
         model = finish_model(fitting.learning, fitting.members, fitting.folds, kind)
         onnx = build_model(model)
         manifest = build_manifest(

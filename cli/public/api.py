@@ -175,15 +175,16 @@ class Shop:
         into = Into(str(var("cva_raw_schema")), replace, append, str(var("cva_timezone")))
         return load_by_preset(found, [Path(path) for path in paths], overrides, into, db=db)
 
-    def train(self, *, deploy: bool = True, withdraw: bool = False) -> Trained:
-        """Trains the value model on past dates and deploys it if `deploy` and it beats the rules.
+    def train(self, *, deploy: bool | str = True, withdraw: bool = False) -> Trained:
+        """Trains on past dates and deploys what won; `deploy`: false for nothing, or a candidate.
 
-        `withdraw`: where a rule does as well, no trained model scores any more.
+        `withdraw`: where nothing could be judged, no trained model scores any more.
         """
         from cva_sql.cli.train.deployment import Wish
         from cva_sql.cli.train.training import train_shop
 
-        return self._write(lambda shop: train_shop(shop, Wish(deploy, withdraw)))
+        wish = Wish(bool(deploy), withdraw, deploy if isinstance(deploy, str) else None)
+        return self._write(lambda shop: train_shop(shop, wish))
 
     def run(self, *, allow_empty: bool = False, adopt: bool = False) -> Run:
         """Builds, tests and publishes the tables, or changes nothing.

@@ -1,4 +1,4 @@
-"""`cva train`: learn from the past, and let the model score only if it beats the rules."""
+"""`cva train`: learn from the past, and let score what won forward in time."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from cva_sql.cli.train.deployment import Wish
 from cva_sql.cli.train.report import describe
 from cva_sql.cli.train.training import train_shop
 
-Deploy = Annotated[
-    bool, typer.Option("--deploy/--no-deploy", help="Let a better model score from now on.")
+Candidate = Annotated[
+    str | None,
+    typer.Option(
+        "--deploy",
+        metavar="NAME",
+        help="Let this candidate score, whatever won: ensemble, a member or a rule.",
+    ),
 ]
+NoDeploy = Annotated[bool, typer.Option("--no-deploy", help="Leave what is deployed.")]
 Withdraw = Annotated[
     bool,
-    typer.Option("--withdraw", help="Where a rule does as well, let no trained model score."),
+    typer.Option("--withdraw", help="Where nothing could be judged, let no trained model score."),
 ]
 
 
@@ -43,19 +49,20 @@ def train(
     variables: Vars = None,
     models_dir: ModelsDir = None,
     work_dir: WorkDir = None,
-    is_to_deploy: Deploy = True,
+    candidate: Candidate = None,
+    is_to_keep: NoDeploy = False,
     is_to_withdraw: Withdraw = False,
     as_json: Json = False,
 ) -> None:
-    """Train the value model on past dates and deploy it if it beats the rules.
+    """Train the value model on past dates and deploy what won forward in time, be it a rule.
 
-    Nothing after --as-of is learned from. Where a rule does as well, the history is too short, or
-    what is deployed was trained as of a later date, that goes on scoring, and this says so. Models
-    of other kinds are trained after it.
+    Nothing after --as-of is learned from. Where the history is too short, or what is deployed was
+    trained as of a later date, that goes on scoring, and this says so. Models of other kinds are
+    trained after it.
     """
     from cva_sql.cli.shop.lock import exclusive
 
-    wish = Wish(is_to_deploy, is_to_withdraw)
+    wish = Wish(not is_to_keep, is_to_withdraw, candidate)
     shop = open_shop(
         db,
         as_of=as_of,

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the caller wants: a better model is deployed, one that rules beat is withdrawn."""
+    """What the caller wants: to deploy what won or the `candidate` that is named, or nothing.
+
+    `withdraw`: where nothing won, what is deployed scores no more.
+    """
 
     deploy: bool = True
     withdraw: bool = False
+    candidate: str | None = None
 
     def __post_init__(self) -> None:
-        if self.withdraw and not self.deploy:
-            raise UsageError("--withdraw and --no-deploy exclude each other; give one of them")
+        if self.deploy:
+            return
+        for option, is_given in (("--withdraw", self.withdraw), ("--deploy", self.candidate)):
+            if is_given:
+                raise UsageError(f"{option} and --no-deploy exclude each other; give one of them")
 
 
 UNASKED = Wish()
@@ -45,7 +52,7 @@ def settle(
     wish: Wish = UNASKED,
     kind: str = "value",
 ) -> Settled:
-    """Deploys a trained model that is better than the rules, or leaves what is deployed.
+    """Deploys a trained model that won, or leaves what is deployed.
 
     `manifest` is None where nothing could be fitted. One that looks from an earlier date than what
     is deployed is not deployed either; `cva models deploy` is for that.

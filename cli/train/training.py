@@ -1,4 +1,4 @@
-"""Trains the value model on the past, and deploys it if it beats the rules."""
+"""Trains the value model on the past, and deploys what won forward in time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.cli.shop.owner import Owned
 from cva_sql.cli.train.deployment import UNASKED, Settled, Wish, settle
+from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -55,9 +56,9 @@ class Trained:
     "train", lambda found: Entry(found.as_of, found.examples, None, found.version), Owned.MODELS
 )
 def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
-    """Trains the value model, then every other kind; what is better than its rules is deployed.
+    """Trains the value model, then every other kind; what won forward in time is deployed.
 
-    What is not leaves the deployed model as it is, unless the wish is to withdraw it. Another
+    What has not leaves the deployed model as it is, unless the wish is to withdraw it. Another
     kind's fault or defeat changes nothing of the value model's deployment.
     """
     from cva_sql.cli.shop.model_store import note_deployed
@@ -65,6 +66,7 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import leave_untrained, train_others
 
+    _check_candidate(wish.candidate)
     horizon = shop.horizon_days
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
@@ -83,6 +85,14 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     return replace(trained, others=others, notes=history.notes, as_of=as_of)
 
 
+def _check_candidate(name: str | None) -> None:
+    """Raises UsageError for what nothing is called that may score."""
+    from cva_sql.models_onnx.value.members.registry import candidates
+
+    if name is not None and name not in candidates():
+        raise UsageError(f"--deploy {name}: expected one of {', '.join(candidates())}")
+
+
 def _nothing_fitted(settled: Settled, examples: int) -> Trained:
     return Trained(None, False, settled.reason, {}, (), None, examples, scoring=settled.scoring)
 
@@ -96,7 +106,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
 
     with open_past(shop, found) as past:
         with step("fitting"):
-            fitted = fit_value(past)
+            fitted = fit_value(past, wish.candidate)
         choice, examples = fitted.choice, len(found.data)
         if fitted.fitting.model is not None:
             with step("exporting"):

@@ -32,9 +32,12 @@ class Fitted:
         return self.fitting.choice
 
 
-def fit_value(past: Past) -> Fitted:
-    """Fits with and without the optional family, and says which did better."""
-    (rows, best), *others = fit_both_ways(past.examples, past.plan, past.report)
+def fit_value(past: Past, candidate: str | None = None) -> Fitted:
+    """Fits with and without the optional family, and says which did better.
+
+    `candidate` scores in place of what won: see `members.registry.candidates`.
+    """
+    (rows, best), *others = fit_both_ways(past.examples, past.plan, past.report, candidate)
     has_optional = has_family(rows, OPTIONAL_FAMILY)
     if others:
         past.report(
@@ -71,7 +74,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         build_explanation(model, now),
     )
     parity = check_parity(model, onnx, manifest, now)
-    return TrainedKind(onnx, manifest, choice.is_better), parity
+    return TrainedKind(onnx, manifest, choice.has_won), parity
 
 
 def train_value(past: Past) -> TrainedKind | None:

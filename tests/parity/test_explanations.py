@@ -18,7 +18,7 @@ import shap
 from cva_sql.cli.shop.model_store import store_model
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
-from cva_sql.models_onnx.value.members.registry import kinds
+from cva_sql.models_onnx.value.members.registry import candidates
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.training import fit, validation
@@ -67,7 +67,8 @@ def fitted(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Fitted
     members = fitting.members
     assert members is not None
     models = {
-        kind: fit.finish_model(fitting.learning, members, fitting.folds, kind) for kind in kinds()
+        kind: fit.finish_model(fitting.learning, members, fitting.folds, kind)
+        for kind in candidates()
     }
     found = Fitted(examples, plan, fitting, models, {BASELINE: baseline_folder()})
     folder = tmp_path_factory.mktemp("models")
@@ -106,7 +107,7 @@ def part(columns: dict[str, Any], first: int, count: int) -> dict[str, Any]:
     return {name: column.slice(first, count) for name, column in columns.items()}
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
+@pytest.mark.parametrize("kind", [BASELINE, *candidates()])
 def test_explanations_add_up_for_every_customer(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:
@@ -125,7 +126,7 @@ def test_explanations_add_up_for_every_customer(
     assert bool(explainer.leaves) == (kind == "lightgbm")
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
+@pytest.mark.parametrize("kind", [BASELINE, *candidates()])
 def test_families_are_a_brute_force_over_the_whole_file(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:
@@ -273,7 +274,7 @@ def test_trees_for_a_longer_horizon_than_their_labels_are_sampled(
     assert (found.standard_error > 0).any()
 
 
-@pytest.mark.parametrize("kind", [BASELINE, *kinds()])
+@pytest.mark.parametrize("kind", [BASELINE, *candidates()])
 def test_a_rows_explanation_does_not_depend_on_its_company(
     folders: Folders, columns: dict[str, Any], kind: str
 ) -> None:

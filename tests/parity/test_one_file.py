@@ -18,7 +18,7 @@ from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
 from cva_sql.models_onnx.value.graph.baseline import build_baseline
-from cva_sql.models_onnx.value.members.registry import kinds
+from cva_sql.models_onnx.value.members.registry import candidates
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.model.parity import check_parity
 from cva_sql.models_onnx.value.training import fit, validation
@@ -155,7 +155,7 @@ def examples(sample_shop: Any) -> Dataset:
         return read_dataset(con, "cva_train")
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", candidates())
 def test_every_candidate_exports_to_a_file_that_says_the_same(
     examples: Dataset, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

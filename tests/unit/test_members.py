@@ -108,6 +108,9 @@ def make_examples() -> Dataset:
     numbers = {
         "taste": taste,
         "decayed_spend": decayed,
+        "spend_horizon_1": np.where(bought > 1, decayed, 0.0),
+        "historic_value": bought * mean,
+        "order_days_count": bought,
         "frequency": bought - 1.0,
         "days_since_last_order": t_days * np.where(bought > 1, random.random(rows), 1.0),
         "t_days": t_days,

@@ -61,7 +61,8 @@ def make_examples(effect: float) -> Dataset:
         rate = np.exp(0.9 * taste + effect * mood) * (0.3 + decayed / 100)
         orders.append(random.poisson(rate * 0.5))
         values.append(orders[-1] * random.gamma(4.0, 8.0, CUSTOMERS))
-        known = {"taste": taste, "decayed_spend": decayed, "text_1": mood} | past_orders(rate)
+        spend = {"decayed_spend": decayed, "spend_horizon_1": 0.5 * decayed}
+        known = {"taste": taste, **spend, "text_1": mood} | past_orders(rate)
         for name, column in known.items():
             numbers.setdefault(name, []).append(column)
     columns = {name: np.concatenate(parts) for name, parts in numbers.items()}
@@ -175,7 +176,7 @@ def test_where_the_rule_scores_both_times_reviews_add_nothing() -> None:
     result = backtest(shuffled, PLANS[:1], 20, lambda _: None)
     assert result.gain is not None
     assert result.gain.differences["ngini"].value == 0
-    assert result.gain.verdict == "reviews add nothing: the rule scores here, with or without"
+    assert result.gain.verdict == "reviews add nothing: the same scores with and without them"
 
 
 def test_a_family_is_dropped_from_the_features_and_from_nothing_else() -> None:

@@ -16,12 +16,16 @@ from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.data.shop_past import Outlier, ShopPast, steady_sales
 from cva_sql.models_onnx.value.judging import metrics as metrics
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.judging.rules import RULES, rule_predictions
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, candidates, kinds
+from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.model.parity import check_parity
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind
 from cva_sql.models_onnx.value.training.fit import fit_model
+from cva_sql.models_onnx.value.training.manifest import build_manifest
 from cva_sql.models_onnx.value.training.validation import Fold
 from cva_sql.udfs.sessions import open_session
 
@@ -112,6 +116,7 @@ def make_examples(plan: Plan) -> Dataset:
         numbers = {
             "taste": taste,
             "decayed_spend": decayed,
+            "spend_horizon_1": np.where(days > 1, decayed, 0.0),
             "noise": random.normal(size=CUSTOMERS),
             "frequency": np.maximum(days - 1.0, 0.0),
             "days_since_last_order": np.where(is_cold, np.nan, t_days - recency),
@@ -152,7 +157,7 @@ def fitted() -> tuple[Dataset, FittedModel, Choice]:
 
 def test_a_model_that_knows_more_than_the_rules_is_chosen() -> None:
     _, _, choice = fitted()
-    assert choice.is_better, choice.reason
+    assert choice.has_won, choice.reason
     assert choice.scores[choice.kind]["ngini"] > choice.scores["baseline"]["ngini"]
     assert len(choice.dates) >= 2
 
@@ -194,14 +199,42 @@ def test_no_buyer_is_expected_to_spend_more_than_anybody_did() -> None:
     np.testing.assert_allclose(chance[:, 0], found["purchase_probability"], rtol=1e-6)
 
 
-def test_shuffled_labels_leave_the_rule() -> None:
+def test_shuffled_labels_leave_a_rule() -> None:
     data, _, _ = fitted()
     order = np.random.default_rng(1).permutation(len(data))
     shuffled = replace(
         data, label_value=data.label_value[order], label_orders=data.label_orders[order]
     )
-    choice = fit_model(shuffled, PLAN, lambda _: None).choice
-    assert not choice.is_better
+    fitting = fit_model(shuffled, PLAN, lambda _: None)
+    choice, model = fitting.choice, fitting.model
+    assert choice.has_won
+    assert choice.kind in RULE_FITS
+    assert choice.kind in choice.reason
+    assert model is not None
+    assert model.kind == choice.kind
+
+
+@pytest.mark.parametrize("kind", RULE_FITS)
+def test_a_rule_scores_as_it_does_where_it_is_judged_and_its_file_says_the_same(kind: str) -> None:
+    data, _, best = fitted()
+    fitting = fit_model(data, PLAN, lambda _: None, kind)
+    model, choice = fitting.model, fitting.choice
+    assert model is not None
+    assert choice.reason == f"{kind}, as asked; {best.reason}"
+    now = data.seen_from(AS_OF)
+    told = model.predict(now)["predicted_value"]
+    rule = rule_predictions(now.numbers, horizon_days=90, history_days=700.0)[kind]
+    warm = rule > np.quantile(rule[rule > 0], 0.2)  # below, the floor has its say
+    assert metrics.spearman(told[warm], rule[warm]) > 0.98
+    assert told.sum() == pytest.approx(model.forecast.total, rel=0.02)
+    manifest = build_manifest(model, build_model(model), PLAN, choice, date(2023, 1, 1))
+    assert manifest.training["kind"] == kind
+    assert check_parity(model, build_model(model), manifest, now).worst < 1e-6
+
+
+def test_every_rule_can_score() -> None:
+    assert RULE_FITS.keys() == RULES.keys()
+    assert set(candidates()) == {*kinds(), *RULES}
 
 
 def test_too_few_examples_give_no_model() -> None:
@@ -210,7 +243,7 @@ def test_too_few_examples_give_no_model() -> None:
     fitting = fit_model(few, PLAN, lambda _: None)
     model, choice = fitting.model, fitting.choice
     assert model is None
-    assert not choice.is_better
+    assert not choice.has_won
 
 
 def test_labels_that_are_all_zero_give_no_model() -> None:
@@ -221,7 +254,7 @@ def test_labels_that_are_all_zero_give_no_model() -> None:
     )
     model, choice = fitting.model, fitting.choice
     assert model is None
-    assert not choice.is_better
+    assert not choice.has_won
 
 
 def test_outputs_keep_what_the_contract_promises() -> None:

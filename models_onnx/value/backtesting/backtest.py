@@ -159,7 +159,7 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
         report("members and benchmarks")
         models = {chosen.model.kind: chosen.model}
         for kind, name in sorted(names_of_kinds().items(), key=lambda k: k[0] != ENSEMBLE):
-            if kind == chosen.model.kind and chosen.choice.is_better:
+            if kind == chosen.model.kind and chosen.choice.has_won:
                 samples[name] = samples[MODEL]  # the same object is measured once
                 continue
             if kind not in models:
@@ -191,7 +191,7 @@ def _deployed(fitting: Fitting, test: Dataset, rules: dict[str, Floats]) -> tupl
     """The outputs of what would have scored on the date, and why it would have."""
     if fitting.model is None:
         return {"predicted_value": rules[RULE]}, "too few examples, the rule scores"
-    if not fitting.choice.is_better:
+    if not fitting.choice.has_won:
         return {"predicted_value": rules[RULE]}, f"the rule scores: {fitting.choice.reason}"
     return fitting.model.predict(test), fitting.choice.reason
 
@@ -241,9 +241,8 @@ def _date_verdicts(plans: Sequence[Plan], dates: Sequence[_Date], replicates: in
 
 def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
     differences = _less(full, lean, replicates)
-    if all(sample.probability is None for sample in (*full, *lean)):
-        where = "on every date" if len(full) > 1 else "here"
-        return Gain(differences, f"{FAMILY} add nothing: the rule scores {where}, with or without")
+    if all(difference.value == 0 for difference in differences.values()):
+        return Gain(differences, f"{FAMILY} add nothing: the same scores with and without them")
     return Gain(differences, gain_verdict(FAMILY, differences[DECISIVE]))
 
 

@@ -1,4 +1,4 @@
-"""The members that there are: every module of this folder with an attribute `MEMBER`."""
+"""What there is to score: every module of this folder with an attribute `MEMBER`, and the rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from types import MappingProxyType
 from cva_sql.models_onnx.declared import declared
 from cva_sql.models_onnx.value import members
 from cva_sql.models_onnx.value.members.contract import Member
-from cva_sql.models_onnx.value.members.purchase import PAIR, PurchaseWeights
+from cva_sql.models_onnx.value.members.purchase import OWN, PAIR, PurchaseWeights
+from cva_sql.models_onnx.value.members.rules import RULE_FITS
 
 # The weighted mean of all members. The weights are rounded and the same for every shop: weights
 # fitted to past dates of two shops did worse on later ones, and so did each member alone.
@@ -34,13 +35,23 @@ def part_of(member: Member) -> str:
 
 
 def kinds() -> tuple[str, ...]:
-    """What may score: each kind in the order of its first member, and the ensemble."""
+    """What is learned: each kind in the order of its first member, and the ensemble."""
     return (*dict.fromkeys(m.kind for m in all_members() if m.kind), ENSEMBLE)
+
+
+def candidates() -> tuple[str, ...]:
+    """What may score: the kinds, and the rules by their own names."""
+    return (*kinds(), *RULE_FITS)
 
 
 @cache
 def weights(part: str) -> Mapping[str, float]:
-    """Member -> its weight in the mean that a kind, a part or the ensemble is; they add up to 1."""
+    """Member -> its weight in the mean that a kind, a part or the ensemble is; they add up to 1.
+
+    A rule is the mean of itself alone.
+    """
+    if part in RULE_FITS:
+        return MappingProxyType({part: 1.0})
     chosen = [m for m in all_members() if part == ENSEMBLE or part_of(m) == part]
     total = fsum(member.weight for member in chosen)
     if total > 0:
@@ -61,7 +72,12 @@ def parts() -> Mapping[str, float]:
 
 
 def purchase_weights(kind: str) -> PurchaseWeights:
-    """How the purchase probability of a kind is made: as its first member says."""
+    """How the purchase probability of a kind is made: as its first member says.
+
+    A rule says nothing of it, so buy till you die does.
+    """
+    if kind in RULE_FITS:
+        return OWN
     return next((m.purchase for m in all_members() if m.kind == kind), PAIR)
 
 

@@ -21,7 +21,8 @@ from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 class Members:
     """Everything fitted on one set of training rows, for rows of the date of `preparation`.
 
-    `fitted` has every member by name. What is predicted is so before the total is calibrated.
+    `fitted` has every member and rule by name. What is predicted is so before the total is
+    calibrated.
     """
 
     preparation: Preparation

@@ -1,4 +1,4 @@
-"""Which model scores: the ensemble or a member alone, and whether it beats every rule."""
+"""Which model scores: the ensemble, a member alone, or the rule that beats them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.bootstrap import paired_difference
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.training.validation import Fold
 
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48
@@ -24,13 +25,13 @@ NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 2
 class Choice:
     """How the candidates and rules did on the validation dates, and what follows.
 
-    `scores` is name -> metric -> mean over the dates; `reason` says in a sentence why the model of
-    `kind` is deployed or not; `total_errors` are log(actual / forecast total) by date,
+    `kind` won, and `has_won` says whether anything did; `reason` says so in a sentence. `scores` is
+    name -> metric -> mean over the dates; `total_errors` are log(actual / forecast total) by date,
     `curves` the losses of LightGBM's members on the newest date.
     """
 
     kind: str
-    is_better: bool
+    has_won: bool
     reason: str
     scores: dict[str, dict[str, float]]
     dates: tuple[date, ...]
@@ -64,7 +65,7 @@ def _lead(fold: Fold, kind: str) -> tuple[float, float]:
 
 
 def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
-    """Whether the model of this kind beats every rule.
+    """The model of this kind if it beats every rule, else the rule that beats it.
 
     It does where on average over the dates it explains more deviance than any rule once all totals
     are right (who spends how much is one problem, the season of the shop another, and one date's
@@ -79,32 +80,34 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     for name in folds[0].predictions:
         rows = [fold.scores[name] for fold in folds]
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    is_better, reason = _verdict(kind, folds, scores)
+    winner, reason = _verdict(kind, folds, scores)
     errors = tuple(
         float(np.log(fold.actual.sum() / fold.forecast.total)) if fold.forecast.total > 0 else 0.0
         for fold in folds
     )
-    return Choice(kind, is_better, reason, scores, dates, errors, folds[0].curves)
+    has_won = winner is not None
+    return Choice(winner or kind, has_won, reason, scores, dates, errors, folds[0].curves)
 
 
 def _verdict(
     kind: str, folds: Sequence[Fold], scores: dict[str, dict[str, float]]
-) -> tuple[bool, str]:
+) -> tuple[str | None, str]:
+    """The winner and why; no winner where nothing can be compared."""
     if not np.isfinite(scores[kind]["d2_shape"]):
-        return False, "on a validation date all customers spent alike, so there is nothing to rank"
-    rules = [name for name in scores if name not in kinds()]
+        return None, "on a validation date all customers spent alike, so there is nothing to rank"
+    rules = [name for name in scores if name in RULE_FITS]
     by_deviance = max(rules, key=lambda name: scores[name]["d2_shape"])
     by_rank = max(rules, key=lambda name: scores[name]["ngini"])
     ours, best = scores[kind]["d2_shape"], scores[by_deviance]["d2_shape"]
     if not ours > best:
         return (
-            False,
+            by_deviance,
             f"rule {by_deviance} explains more deviance ({best:.3f}) than {kind} ({ours:.3f})",
         )
     gini, best_gini = scores[kind]["ngini"], scores[by_rank]["ngini"]
     if gini < best_gini - NGINI_TOLERANCE:
         return (
-            False,
+            by_rank,
             f"rule {by_rank} ranks better (nGini {best_gini:.3f}) than {kind} ({gini:.3f})",
         )
     for fold in folds:
@@ -113,11 +116,12 @@ def _verdict(
             metrics.ngini, fold.actual, fold.predictions[kind], constant, replicates=100
         )
         if not skill.lower > 0:
-            return False, (
+            return by_deviance, (
                 f"{kind} ranks no better than chance on {fold.cutoff} "
-                f"(nGini {skill.value:.3f}, from {skill.lower:.3f})"
+                f"(nGini {skill.value:.3f}, from {skill.lower:.3f}), so the best rule scores: "
+                f"{by_deviance}"
             )
-    return True, (
+    return kind, (
         f"{kind} explains more deviance ({ours:.3f}) than the best rule, {by_deviance} "
         f"({best:.3f}), and ranks as well or better (nGini {gini:.3f}, best rule {best_gini:.3f})"
     )

@@ -52,8 +52,8 @@ class Fitting:
 def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fitting:
     """The model of this kind fitted on every cutoff, with the folds and members behind it.
 
-    Without a kind: see `best_kind`. `data` also has the rows of the plan's own date, for the total
-    and the score's reference.
+    Without a kind that which won: see `choose`. `data` also has the rows of the plan's own date,
+    for the total and the score's reference.
     """
     learning = prepare_learning(data, plan)
     rows = learning.at(plan.cutoffs)
@@ -65,16 +65,24 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         )
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
-    chosen = kind or best_kind(folds)
-    report(f"fitting {chosen} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
+    choice = _chosen(folds, kind)
+    report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
     members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
-    model = finish_model(learning, members, folds, chosen)
-    choice = choose(folds, chosen)
-    if kind is None and chosen != ENSEMBLE:
-        ensemble = choice.scores[ENSEMBLE]["d2_shape"]
-        alone = f"{chosen} alone, ahead of the ensemble ({ensemble:.3f}) on every date"
-        choice = replace(choice, reason=f"{choice.reason}; {alone}")
+    model = finish_model(learning, members, folds, choice.kind)
     return Fitting(learning, folds, members, model, choice)
+
+
+def _chosen(folds: Sequence[Fold], kind: str | None) -> Choice:
+    """What won on the validation dates, or the kind that was asked for in its place."""
+    best = best_kind(folds)
+    choice = choose(folds, best)
+    if choice.kind == best != ENSEMBLE:
+        ensemble = choice.scores[ENSEMBLE]["d2_shape"]
+        alone = f"{best} alone, ahead of the ensemble ({ensemble:.3f}) on every date"
+        choice = replace(choice, reason=f"{choice.reason}; {alone}")
+    if kind is None:
+        return choice
+    return replace(choice, kind=kind, has_won=True, reason=f"{kind}, as asked; {choice.reason}")
 
 
 def finish_model(
@@ -128,17 +136,19 @@ def has_family(data: Dataset, family: str) -> bool:
     return fit_preprocessing(rows.numbers, rows.categories).width > 0
 
 
-def fit_both_ways(data: Dataset, plan: Plan, report: Report) -> list[tuple[Dataset, Fitting]]:
+def fit_both_ways(
+    data: Dataset, plan: Plan, report: Report, kind: str | None = None
+) -> list[tuple[Dataset, Fitting]]:
     """Fits with everything, and where there are reviews also without them; the better one first.
 
     More features are not always better: in a small shop their noise can cost more than they tell.
     The model that explained more deviance on the validation dates is taken.
     """
-    fits = [(data, fit_model(data, plan, report))]
+    fits = [(data, fit_model(data, plan, report, kind))]
     if has_family(data, OPTIONAL_FAMILY):
         report(f"without {OPTIONAL_FAMILY}")
         lean = data.without_family(OPTIONAL_FAMILY)
-        fits.append((lean, fit_model(lean, plan, report)))
+        fits.append((lean, fit_model(lean, plan, report, kind)))
     return sorted(fits, key=lambda fit: -_validated(fit[1].choice))
 
 

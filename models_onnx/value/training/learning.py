@@ -26,9 +26,10 @@ from cva_sql.models_onnx.value.estimators.lifetimes import (
     fit_lifetimes,
 )
 from cva_sql.models_onnx.value.estimators.linear import fit_logit_linear
-from cva_sql.models_onnx.value.members.contract import Examples, Rows
+from cva_sql.models_onnx.value.members.contract import Examples, Member, Rows
 from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
+from cva_sql.models_onnx.value.members.rules import RuleFit, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED,
@@ -117,7 +118,7 @@ def _needed(rows: Dataset) -> set[str]:
             if name not in rows.numbers:
                 raise ValueError(f"member {member.name} needs feature {name}, which is not there")
         needed |= set(member.needs)
-    return needed
+    return needed.union(*(rule.needs for rule in rules_for(rows.numbers).values()))
 
 
 def _fit_members(
@@ -159,7 +160,9 @@ def _fit_members(
         np.concatenate(spend_mean),
         purchase,
     )
-    fitted = {member.name: member.fit(examples) for member in all_members()}
+    makers: dict[str, Member | RuleFit] = {member.name: member for member in all_members()}
+    makers |= rules_for(preparation.preprocessing.numbers)
+    fitted = {name: maker.fit(examples) for name, maker in makers.items()}
     return Members(preparation, log_scale, purchase, fitted)
 
 

@@ -14,7 +14,7 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.rules import rule_predictions
-from cva_sql.models_onnx.value.members.registry import kinds, parts
+from cva_sql.models_onnx.value.members.registry import candidates, kinds, parts
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.preparation.rows import Prepared
 from cva_sql.models_onnx.value.total.calibration import Outcome
@@ -36,10 +36,10 @@ Report = Callable[[str], None]
 class Fold:
     """One validation date: what was spent from it on and what was predicted, per customer.
 
-    `predictions` have the total that could be forecast on that date, `outcomes` what each kind
-    said before any total was calibrated. `curves` are those of the newest date alone. `parts` has
-    the linear predictor of each part of the ensemble, `own_logit` the logit of buy-till-you-die's
-    probability to buy.
+    `predictions` have the total that could be forecast on that date, `outcomes` what each
+    candidate said before any total was calibrated. `curves` are those of the newest date alone.
+    `parts` has the linear predictor of each part of the ensemble, `own_logit` the logit of
+    buy-till-you-die's probability to buy.
     """
 
     cutoff: date
@@ -91,11 +91,10 @@ def _fold(
             np.exp(prepared.log_orders),
             sigmoid(prepared.logit_purchase),
         )
-        for kind in kinds()
+        for kind in candidates()
+        if kind in kinds() or kind in members.fitted
     }
-    predictions = {
-        kind: _calibrated(outcome.linear_predictor, forecast) for kind, outcome in outcomes.items()
-    }
+    predictions = {kind: _calibrated(outcomes[kind].linear_predictor, forecast) for kind in kinds()}
     return Fold(
         cutoff,
         test.label_value,

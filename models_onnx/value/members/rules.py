@@ -1,0 +1,142 @@
+"""The reference rules as models that may score, where one of them wins: see `judging/rules.py`.
+
+Each is the log of what the rule expects, so that total, intervals, probability and reasons are made
+as for any other candidate. No rule is a part of the ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from onnx import TensorProto
+
+from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.judging.rules import RECENCY, quintile_scores
+from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Rows
+from cva_sql.models_onnx.value.members.decayed import DecayedSpend
+from cva_sql.models_onnx.value.preparation.graph import GraphRows
+from cva_sql.models_onnx.value.preparation.rows import DECAYED
+
+FLOOR = 0.02  # of the mean spend, as `preparation.rows.DECAYED_FLOOR`: who spent nothing may yet
+HISTORIC, WINDOW, ORDER_DAYS = "historic_value", "spend_horizon_1", "order_days_count"
+FIFTHS = 4  # bounds between five
+BEST_SUM = 3 * FIFTHS  # above the lowest fifth three times
+
+
+@dataclass(frozen=True)
+class SpendColumn(FittedMember):
+    """log(column · scale + floor); customers without an order as buy till you die has them."""
+
+    column: str
+    scale: float
+    floor: float
+
+    def predict(self, rows: Rows) -> Floats:
+        """See `FittedMember`."""
+        spend = np.log(np.maximum(rows.number(self.column), 0.0) * self.scale + self.floor)
+        return np.where(np.isnan(rows.number(RECENCY)), rows.prepared.log_spend, spend)
+
+    def write(self, graph: Graph, rows: GraphRows) -> str:
+        """See `FittedMember`."""
+        spend = graph.op("Mul", graph.op("Max", rows.number(self.column), 0.0), self.scale)
+        spend = graph.op("Log", graph.op("Add", spend, self.floor))
+        return graph.op("Where", graph.op("IsNaN", rows.number(RECENCY)), rows.log_spend, spend)
+
+
+@dataclass(frozen=True)
+class QuintileSums(FittedMember):
+    """The log of the mean past spend of those with the same sum of fifths, both as when fitted.
+
+    `bounds` are, by column, the least value of each fifth but the lowest; recency counts downwards.
+    `logs` is by sum, from 0.
+    """
+
+    bounds: Mapping[str, tuple[float, ...]]
+    logs: tuple[float, ...]
+
+    def predict(self, rows: Rows) -> Floats:
+        """See `FittedMember`."""
+        total = np.zeros(len(rows.z), dtype=np.int64)
+        for name, bounds in self.bounds.items():
+            value = _sign(name) * rows.number(name)
+            total += np.sum(value[:, None] >= np.array(bounds), axis=1)
+        spend = np.array(self.logs)[total]
+        return np.where(np.isnan(rows.number(RECENCY)), rows.prepared.log_spend, spend)
+
+    def write(self, graph: Graph, rows: GraphRows) -> str:
+        """See `FittedMember`."""
+        above = []
+        for name, bounds in self.bounds.items():
+            value = graph.op("Mul", rows.number(name), _sign(name))
+            for bound in bounds:
+                above.append(graph.double(graph.op("GreaterOrEqual", value, bound)))
+        index = graph.op("Cast", graph.sum(above), to=TensorProto.INT64)
+        spend = graph.op("Gather", graph.const(self.logs), index)
+        return graph.op("Where", graph.op("IsNaN", rows.number(RECENCY)), rows.log_spend, spend)
+
+
+def _sign(name: str) -> float:
+    return -1.0 if name == RECENCY else 1.0
+
+
+def _spend_column(name: str) -> Callable[[Examples], FittedMember]:
+    def fit(examples: Examples) -> SpendColumn:
+        scale = _scale(examples, examples.rows.number(name))
+        return SpendColumn(name, scale, FLOOR * examples.mean_spend)
+
+    return fit
+
+
+def _scale(examples: Examples, spend: Floats) -> float:
+    """What brings the mean of past spend to that of the labels, which the floor is a share of."""
+    mean = float(np.nanmean(np.maximum(spend, 0.0))) if np.isfinite(spend).any() else 0.0
+    return examples.mean_spend / mean if mean > 0 else 1.0
+
+
+def _quintile_sums(examples: Examples) -> QuintileSums:
+    rows = examples.rows
+    warm = ~np.isnan(rows.number(RECENCY))
+    spend = np.maximum(rows.number(HISTORIC), 0.0)[warm]
+    bounds, total = {}, np.zeros(int(warm.sum()), dtype=np.int64)
+    for name in (RECENCY, ORDER_DAYS, HISTORIC):
+        value = _sign(name) * rows.number(name)[warm]
+        fifth = quintile_scores(value) - 1
+        least = (value[fifth > k].min(initial=np.inf) for k in range(FIFTHS))
+        bounds[name] = tuple(float(bound) for bound in least)
+        total += fifth
+    customers = np.bincount(total, minlength=BEST_SUM + 1)
+    sums = np.bincount(total, weights=spend, minlength=BEST_SUM + 1)
+    there = np.flatnonzero(customers)
+    means = np.zeros(BEST_SUM + 1)
+    if len(there):
+        means = np.interp(np.arange(BEST_SUM + 1), there, sums[there] / customers[there])
+    logs = np.log(means * _scale(examples, spend) + FLOOR * examples.mean_spend)
+    return QuintileSums(bounds, tuple(float(value) for value in logs))
+
+
+@dataclass(frozen=True)
+class RuleFit:
+    """How a rule is made of examples, where its columns are among the features."""
+
+    needs: tuple[str, ...]
+    fit: Callable[[Examples], FittedMember]
+
+
+# By the names in `judging.rules.RULES`.
+RULE_FITS: Mapping[str, RuleFit] = MappingProxyType(
+    {
+        "past_spend": RuleFit((HISTORIC, RECENCY), _spend_column(HISTORIC)),
+        "last_window": RuleFit((WINDOW, RECENCY), _spend_column(WINDOW)),
+        "decayed_spend": RuleFit((DECAYED,), lambda _: DecayedSpend()),
+        "rfm_quintiles": RuleFit((RECENCY, ORDER_DAYS, HISTORIC), _quintile_sums),
+    }
+)
+
+
+def rules_for(features: Collection[str]) -> dict[str, RuleFit]:
+    """The rules whose columns are there."""
+    return {name: rule for name, rule in RULE_FITS.items() if {*rule.needs} <= {*features}}
