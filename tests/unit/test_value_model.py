@@ -50,6 +50,7 @@ def test_labels_end_by_the_date_of_scoring_and_start_after_some_history(
         assert cutoff > AS_OF - timedelta(days=history)
     assert plan.label_days <= horizon
     assert plan.extrapolation >= 1
+    assert plan.trained_before(plan.cutoffs[0])  # so it can be judged
 
 
 @given(history=DAYS, horizon=HORIZONS)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 MAX_CUTOFFS = 9  # with a step of a third of the label: three horizons of different seasons
 MIN_LABEL_DAYS = 14  # a shorter window says little of a longer one
-MIN_HISTORY_DAYS = 30
+MIN_HISTORY_DAYS = 30  # before a cutoff, where there are so many
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ def plan_cutoffs(first_order: date | None, as_of: date, horizon_days: int) -> Pl
     if label_days < min(MIN_LABEL_DAYS, horizon_days):
         return None
     step = max(7, round(label_days / 3))
-    earliest = first_order + timedelta(days=max(label_days // 2, MIN_HISTORY_DAYS))
     newest = as_of - timedelta(days=label_days)
-    cutoffs = tuple(
-        newest - timedelta(days=step * index)
-        for index in range(MAX_CUTOFFS)
-        if newest - timedelta(days=step * index) >= earliest
-    )
-    return Plan(as_of, horizon_days, label_days, cutoffs) if cutoffs else None
+    # What is learned a label before the newest cutoff can be judged there, however short the past.
+    judged_from = newest - timedelta(days=label_days)
+    history = timedelta(days=max(label_days // 2, MIN_HISTORY_DAYS))
+    earliest = min(first_order + history, judged_from)
+    days = [newest - timedelta(days=step * index) for index in range(MAX_CUTOFFS)]
+    cutoffs = {day for day in days if day >= earliest}
+    if min(cutoffs) > judged_from:
+        cutoffs.add(judged_from)
+    newest_first = tuple(sorted(cutoffs, reverse=True))
+    return Plan(as_of, horizon_days, label_days, newest_first)

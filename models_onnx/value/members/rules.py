@@ -19,9 +19,8 @@ from cva_sql.models_onnx.value.judging.rules import RECENCY, quintile_scores
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Rows
 from cva_sql.models_onnx.value.members.decayed import DecayedSpend
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
-from cva_sql.models_onnx.value.preparation.rows import DECAYED
+from cva_sql.models_onnx.value.preparation.rows import DECAYED, DECAYED_FLOOR
 
-FLOOR = 0.02  # of the mean spend, as `preparation.rows.DECAYED_FLOOR`: who spent nothing may yet
 HISTORIC, WINDOW, ORDER_DAYS = "historic_value", "spend_horizon_1", "order_days_count"
 FIFTHS = 4  # bounds between five
 BEST_SUM = 3 * FIFTHS  # above the lowest fifth three times
@@ -86,7 +85,7 @@ def _sign(name: str) -> float:
 def _spend_column(name: str) -> Callable[[Examples], FittedMember]:
     def fit(examples: Examples) -> SpendColumn:
         scale = _scale(examples, examples.rows.number(name))
-        return SpendColumn(name, scale, FLOOR * examples.mean_spend)
+        return SpendColumn(name, scale, DECAYED_FLOOR * examples.mean_spend)
 
     return fit
 
@@ -114,7 +113,7 @@ def _quintile_sums(examples: Examples) -> QuintileSums:
     means = np.zeros(BEST_SUM + 1)
     if len(there):
         means = np.interp(np.arange(BEST_SUM + 1), there, sums[there] / customers[there])
-    logs = np.log(means * _scale(examples, spend) + FLOOR * examples.mean_spend)
+    logs = np.log(means * _scale(examples, spend) + DECAYED_FLOOR * examples.mean_spend)
     return QuintileSums(bounds, tuple(float(value) for value in logs))
 
 
