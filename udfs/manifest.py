@@ -96,6 +96,11 @@ class Manifest:
     explanation: Explanation | None = None
     outputs: tuple[str, ...] = OUTPUTS
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether it was held against what came after a date that it had not seen."""
+        return bool(self.evaluation.get("validation_dates"))
+
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
         raw = asdict(replace(self, text_projection=None))

@@ -19,7 +19,7 @@ SMALLEST_PART = 512  # rows; below, handing over costs as much as it saves
 RETURN_TYPE = (
     "STRUCT("
     + ", ".join(f"{name} DOUBLE" for name in OUTPUTS)
-    + ", is_baseline BOOLEAN, model_version VARCHAR, model_hash VARCHAR)"
+    + ", is_baseline BOOLEAN, is_judged BOOLEAN, model_version VARCHAR, model_hash VARCHAR)"
 )
 
 
@@ -86,6 +86,7 @@ def outputs_struct(model: ValueModel, outputs: Mapping[str, Floats], rows: Any) 
     manifest = model.manifest
     facts = {
         "is_baseline": manifest.is_baseline,
+        "is_judged": manifest.is_judged,
         "model_version": manifest.version,
         "model_hash": manifest.sha256,
     }

@@ -217,7 +217,7 @@ def test_printed_tables_fit_and_an_ablation_leaves_the_dates_out() -> None:
 
 def test_with_too_few_examples_the_rule_stands_alone() -> None:
     data = make_examples()
-    few = data.select(np.char.startswith(data.customer_id.astype(str), "c00"))
+    few = data.select(np.isin(data.customer_id.astype(str), ["c000", "c001"]))
     result = backtest(few, PLANS[:1], 5, lambda _: None, is_ablated=True)
     assert set(result.metrics) == {MODEL, *result.rules}
     assert "too few examples" in result.verdicts[0]
@@ -232,6 +232,16 @@ def test_where_the_resampling_is_said_a_line_a_model(monkeypatch: pytest.MonkeyP
     names = list(backtest(few, PLANS[:1], 0, said.append).metrics)
     lines = said[said.index("bootstrapping") + 1 :]
     assert lines == [f"bootstrapping {n}/{len(names)} {name}" for n, name in enumerate(names, 1)]
+
+
+def test_with_too_few_to_judge_the_plainest_rule_scores_at_the_forecast_total() -> None:
+    data = make_examples()
+    few = data.select(np.char.startswith(data.customer_id.astype(str), "c00"))
+    result = backtest(few, PLANS[:1], 5, lambda _: None)
+    assert "the plainest rule scores: decayed_spend" in result.verdicts[0]
+    ours, rule = (result.metrics[name][1] for name in (MODEL, "decayed_spend"))
+    assert ours["ngini"].value == pytest.approx(rule["ngini"].value, abs=0.02)
+    describe(result)
 
 
 def test_deciles_are_tenths_by_prediction_with_ties_by_customer() -> None:

@@ -125,7 +125,7 @@ TABLE = ("--table=t", "--predicted=p", "--actual=y")
 BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
 # Under which name an option arrives, where it is not its own.
 ARRIVES = {
-    "is_to_deploy": "deploy",
+    "is_to_keep": "deploy",
     "is_to_withdraw": "withdraw",
     "ablation": "is_ablated",
 }
@@ -134,6 +134,8 @@ ARRIVES_IN = {
     ("check-features", "as_of"): "day",
     ("init", "scan"): "db",
 }
+# What is switched on by these arrives as switched off.
+NEGATIVE = {"is_to_keep"}
 # What these do is seen in what is called or printed alone.
 SEEN = {"as_json", "as_csv", "is_opened", "yes", "is_to_adopt", "column", "changes"}
 
@@ -225,7 +227,7 @@ def given_for(parameter: Any, name: str) -> list[tuple[list[str], str]]:
     long = next(opt for opt in parameter.opts if opt.startswith("--"))
     if parameter.is_flag:
         off = [([opt], "False") for opt in parameter.secondary_opts]
-        return off or [([long], "True")]
+        return off or [([long], str(name not in NEGATIVE))]
     value = VALUES.get(name, f"x-{name}")
     return [([f"{long}={value}"], value)]
 

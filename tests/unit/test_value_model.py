@@ -240,11 +240,27 @@ def test_every_rule_can_score() -> None:
 
 def test_too_few_examples_give_no_model() -> None:
     data, _, _ = fitted()
-    few = data.select(np.char.startswith(data.customer_id.astype(str), "c49"))
+    few = data.select(np.char.startswith(data.customer_id.astype(str), "c499"))
     fitting = fit_model(few, PLAN, lambda _: None)
     model, choice = fitting.model, fitting.choice
     assert model is None
     assert not choice.has_won
+
+
+def test_too_few_to_judge_leave_the_plainest_rule_at_the_forecast_total() -> None:
+    data, _, _ = fitted()
+    few = data.select(np.char.startswith(data.customer_id.astype(str), "c49"))
+    fitting = fit_model(few, PLAN, lambda _: None)
+    model, choice = fitting.model, fitting.choice
+    assert model is not None
+    assert (choice.kind, choice.has_won, choice.dates) == ("decayed_spend", True, ())
+    onnx = build_model(model)
+    manifest = build_manifest(model, onnx, PLAN, choice, date(2023, 1, 1))
+    assert not manifest.is_judged
+    now = few.seen_from(AS_OF)
+    assert check_parity(model, onnx, manifest, now).worst < 1e-6
+    total = model.predict(now)["predicted_value"].sum()
+    assert total == pytest.approx(model.forecast.total, rel=0.02)
 
 
 def test_labels_that_are_all_zero_give_no_model() -> None:

@@ -22,6 +22,7 @@ final as (
         prediction.horizon_retention_rate as horizon_retention_rate,
         prediction.score as score,
         prediction.is_baseline as is_baseline,
+        prediction.is_judged as is_judged,
         prediction.model_version as model_version,
         prediction.model_hash as model_hash
     from scored

@@ -46,6 +46,7 @@ customers as (
         scores.horizon_retention_rate,
         scores.score as frozen_score,
         scores.is_baseline,
+        scores.is_judged,
         reasons.reason_1,
         reasons.reason_2,
         reasons.reason_3,
@@ -91,6 +92,7 @@ final as (
             when is_baseline then 'untrained'
             when orders_count = 0 and has_paid_otherwise then 'other_currency'
             when orders_count = 0 then 'cold_start'
+            when not is_judged then 'few_data'
             else 'ok'
         end as score_status,
         cast(historic_value as decimal(18, 4)) as historic_value,

@@ -18,6 +18,7 @@ from cva_sql.models_onnx.value.training.validation import Fold
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48
 # samples of 500 and 2,000 customers of CDNOW and Online Retail II none ever was, on all dates.
 MEMBER_LEAD = 0.02
+PLAINEST = "decayed_spend"  # the rule that scores where nothing could be judged
 NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 24,000 customers
 
 
@@ -74,8 +75,11 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     """
     dates = tuple(fold.cutoff for fold in folds)
     if not folds:
-        reason = "too few customers or dates to test a model forward in time"
-        return Choice(kind, False, reason, {}, dates)
+        reason = (
+            "too few customers or dates to test a model forward in time, so the plainest rule "
+            f"scores: {PLAINEST}"
+        )
+        return Choice(PLAINEST, True, reason, {}, dates)
     scores: dict[str, dict[str, float]] = {}
     for name in folds[0].predictions:
         rows = [fold.scores[name] for fold in folds]

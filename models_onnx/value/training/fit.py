@@ -25,11 +25,11 @@ from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
 from cva_sql.models_onnx.value.training.learning import (
-    MIN_ROWS,
+    MIN_FIT_ROWS,
     Learning,
+    can_fit,
     fit_members,
     forecast_now,
-    is_enough,
     prepare_learning,
 )
 from cva_sql.models_onnx.value.training.validation import Fold, Report, validate
@@ -57,11 +57,11 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
     """
     learning = prepare_learning(data, plan)
     rows = learning.at(plan.cutoffs)
-    if not is_enough(rows):
+    if not can_fit(rows):
         buyers = int((rows.label_value > 0).sum())
         reason = (
-            f"{len(rows):,} examples with {buyers:,} buyers are too few to learn from "
-            f"({MIN_ROWS} and {MIN_ROWS // 10} are needed)"
+            f"{len(rows):,} examples with {buyers:,} buyers are too few to fit anything to "
+            f"({MIN_FIT_ROWS} and {MIN_FIT_ROWS // 10} are needed)"
         )
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)

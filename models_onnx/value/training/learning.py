@@ -42,7 +42,9 @@ from cva_sql.models_onnx.value.preparation.rows import (
 from cva_sql.models_onnx.value.total.calibration import logit_shift
 from cva_sql.models_onnx.value.total.forecast import PastWindow, TotalForecast, forecast_total
 
-MIN_ROWS = 200  # fewer examples than this, or fewer buyers than a tenth of it, and the rule stays
+# Fewer examples than this, or fewer buyers than a tenth of it, and
+MIN_ROWS = 200  # no model is judged, so a rule scores
+MIN_FIT_ROWS = 50  # nothing is fitted, not even the total
 MIN_COLD_ROWS = 50  # fewer customers without an order, and a guess serves
 COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how often one buys
 
@@ -208,5 +210,13 @@ def _forecast(learning: Learning, day: date, days: int, expected: float) -> Tota
 
 def is_enough(rows: Dataset) -> bool:
     """Whether these rows are enough to learn from or to judge by."""
-    buyers = int((rows.label_value > 0).sum())
-    return len(rows) >= MIN_ROWS and buyers >= MIN_ROWS // 10
+    return _have(rows, MIN_ROWS)
+
+
+def can_fit(rows: Dataset) -> bool:
+    """Whether these rows are enough for buy till you die, a rule and their total."""
+    return _have(rows, MIN_FIT_ROWS)
+
+
+def _have(rows: Dataset, least: int) -> bool:
+    return len(rows) >= least and int((rows.label_value > 0).sum()) >= least // 10
