@@ -24,11 +24,11 @@ from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.terminal import show_what_is_obeyed
-from cva_sql.cli.shop.unforeseen import unforeseen
+from cva_sql.cli.shop.unforeseen import too_long, unforeseen
 from cva_sql.cli.sql.command import sql
 from cva_sql.cli.start.command import start
 from cva_sql.cli.train.command import train
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 GROUPS: dict[str, dict[str, Any]] = {
     "Start": {"demo": demo, "start": start, "load": load, "init": init, "doctor": doctor},
@@ -91,6 +91,9 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(1)  # the reader of our stdout went away; nothing is left to say
     except Exception as error:  # noqa: BLE001 - said in one line, kept whole in a log
+        if said := too_long(error):
+            say(f"cva: {said}")
+            sys.exit(UsageError.exit_code)
         say(f"cva: {unforeseen(error)}")
         sys.exit(1)
 

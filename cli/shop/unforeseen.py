@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import traceback
@@ -12,6 +13,14 @@ from cva_sql.cli.shop.expressions import shortened
 def unforeseen(error: BaseException) -> str:
     """The error in one line, with the file that has its traceback."""
     return f"{_reason(error)} ({_logged(error)})"
+
+
+def too_long(error: BaseException) -> str | None:
+    """What is wrong with a path that no file system has room for, which any option may be."""
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return None
+    name = shortened(os.fsdecode(error.filename or ""))
+    return f"{name!r} is too long for the name of a file; give a shorter one"
 
 
 def _reason(error: BaseException) -> str:

@@ -80,3 +80,16 @@ def test_nothing_catches_every_error_and_hides_it() -> None:
                 name = path.relative_to(ROOT).as_posix()
                 block = "\n".join(lines[at : at + 8])
                 assert ("unforeseen(" in block) if name in SAY_IT else ("raise" in block), name
+
+
+@pytest.mark.parametrize(
+    "call", [("load", "orders", "{}"), ("doctor", "--project={}"), ("doctor", "--db={}")]
+)
+def test_a_name_too_long_for_a_file_is_misuse(
+    call: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["cva", *(part.replace("{}", "x" * 500) for part in call)])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert "give a shorter one" in capfd.readouterr().err
