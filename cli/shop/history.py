@@ -11,6 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.files import room_in
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
@@ -132,7 +133,7 @@ def recorded_in(con: DuckDBPyConnection, command: str) -> Iterator[Entry]:
 
 def say_unpublished(con: DuckDBPyConnection) -> None:
     """Says where the last run was not published: the tables may be what it left."""
-    if not _is_there(con):
+    if find_relation(con, "main", TABLE) is None:
         return
     last = con.execute(
         f"select outcome, coalesce(reason, '') from {WHERE} where command = 'run'"
@@ -184,20 +185,11 @@ def _insert(con: DuckDBPyConnection, started: datetime, command: str) -> None:
 
 
 def _make(con: DuckDBPyConnection) -> None:
-    if not _is_there(con):
+    if find_relation(con, "main", TABLE) is None:
         columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
         con.execute(f"create table {WHERE} ({columns})").fetchall()
         for name, (_, comment) in COLUMNS.items():
             con.execute(f"comment on column {WHERE}.{name} is '{comment}'").fetchall()
-
-
-def _is_there(con: DuckDBPyConnection) -> bool:
-    return bool(
-        con.execute(
-            "select 1 from information_schema.tables where table_catalog = current_database() "
-            f"and table_schema = 'main' and table_name = '{TABLE}'"
-        ).fetchall()
-    )
 
 
 def _is_new(con: DuckDBPyConnection) -> bool:
@@ -211,8 +203,6 @@ def _is_new(con: DuckDBPyConnection) -> bool:
 @contextmanager
 def _connected(db: Path) -> Iterator[DuckDBPyConnection]:
     import duckdb
-
-    from cva_sql.cli.shop.connection import connect, reason_of
 
     con = connect(db)
     try:

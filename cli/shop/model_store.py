@@ -88,11 +88,8 @@ def version_before(models_dir: Path, kind: str = VALUE) -> str | None:
 
 def _deployments(models_dir: Path) -> list[dict[str, str]]:
     """What was deployed, by and by, the newest last; lines that cannot be read are none."""
-    file = models_dir / DEPLOYMENTS_FILE
-    if file.is_symlink():
-        return []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = _written(models_dir / DEPLOYMENTS_FILE).decode().splitlines()
     except (OSError, UnicodeDecodeError):
         return []
     found = []
@@ -133,8 +130,12 @@ def _remember(models_dir: Path, versions: Mapping[str, str]) -> None:
     models_dir.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"until": datetime.now(UTC).isoformat(), "deployed": versions})
     file = models_dir / DEPLOYMENTS_FILE
-    written = file.read_bytes() if file.is_file() and not file.is_symlink() else b""
-    write_atomic(file, written + line.encode() + b"\n")
+    write_atomic(file, _written(file) + line.encode() + b"\n")
+
+
+def _written(file: Path) -> bytes:
+    """What a list of ours has so far; a link is none of ours."""
+    return file.read_bytes() if file.is_file() and not file.is_symlink() else b""
 
 
 def note_deployed(shop: ResolvedShop) -> None:

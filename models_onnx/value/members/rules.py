@@ -6,6 +6,7 @@ as for any other candidate. No rule is a part of the ensemble.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,28 +27,49 @@ FIFTHS = 4  # bounds between five
 BEST_SUM = 3 * FIFTHS  # above the lowest fifth three times
 
 
+class FittedRule(FittedMember):
+    """A rule for those who have ordered; buy till you die says what the others are told."""
+
+    def predict(self, rows: Rows) -> Floats:
+        """See `FittedMember`."""
+        is_cold = np.isnan(rows.number(RECENCY))
+        return np.where(is_cold, rows.prepared.log_spend, self.log_rule(rows))
+
+    def write(self, graph: Graph, rows: GraphRows) -> str:
+        """See `FittedMember`."""
+        is_cold = graph.op("IsNaN", rows.number(RECENCY))
+        return graph.op("Where", is_cold, rows.log_spend, self.write_rule(graph, rows))
+
+    @abstractmethod
+    def log_rule(self, rows: Rows) -> Floats:
+        """log of what the rule expects, (rows,); anything for those without an order."""
+
+    @abstractmethod
+    def write_rule(self, graph: Graph, rows: GraphRows) -> str:
+        """The same as a value of the ONNX graph, (1, rows)."""
+
+
 @dataclass(frozen=True)
-class SpendColumn(FittedMember):
-    """log(column · scale + floor); customers without an order as buy till you die has them."""
+class SpendColumn(FittedRule):
+    """log(column · scale + floor)."""
 
     column: str
     scale: float
     floor: float
 
-    def predict(self, rows: Rows) -> Floats:
-        """See `FittedMember`."""
-        spend = np.log(np.maximum(rows.number(self.column), 0.0) * self.scale + self.floor)
-        return np.where(np.isnan(rows.number(RECENCY)), rows.prepared.log_spend, spend)
+    def log_rule(self, rows: Rows) -> Floats:
+        """See `FittedRule`."""
+        spend = np.maximum(rows.number(self.column), 0.0) * self.scale
+        return np.asarray(np.log(spend + self.floor))
 
-    def write(self, graph: Graph, rows: GraphRows) -> str:
-        """See `FittedMember`."""
+    def write_rule(self, graph: Graph, rows: GraphRows) -> str:
+        """See `FittedRule`."""
         spend = graph.op("Mul", graph.op("Max", rows.number(self.column), 0.0), self.scale)
-        spend = graph.op("Log", graph.op("Add", spend, self.floor))
-        return graph.op("Where", graph.op("IsNaN", rows.number(RECENCY)), rows.log_spend, spend)
+        return graph.op("Log", graph.op("Add", spend, self.floor))
 
 
 @dataclass(frozen=True)
-class QuintileSums(FittedMember):
+class QuintileSums(FittedRule):
     """The log of the mean past spend of those with the same sum of fifths, both as when fitted.
 
     `bounds` are, by column, the least value of each fifth but the lowest; recency counts downwards.
@@ -57,25 +79,23 @@ class QuintileSums(FittedMember):
     bounds: Mapping[str, tuple[float, ...]]
     logs: tuple[float, ...]
 
-    def predict(self, rows: Rows) -> Floats:
-        """See `FittedMember`."""
+    def log_rule(self, rows: Rows) -> Floats:
+        """See `FittedRule`."""
         total = np.zeros(len(rows.z), dtype=np.int64)
         for name, bounds in self.bounds.items():
             value = _sign(name) * rows.number(name)
             total += np.sum(value[:, None] >= np.array(bounds), axis=1)
-        spend = np.array(self.logs)[total]
-        return np.where(np.isnan(rows.number(RECENCY)), rows.prepared.log_spend, spend)
+        return np.array(self.logs)[total]
 
-    def write(self, graph: Graph, rows: GraphRows) -> str:
-        """See `FittedMember`."""
+    def write_rule(self, graph: Graph, rows: GraphRows) -> str:
+        """See `FittedRule`."""
         above = []
         for name, bounds in self.bounds.items():
             value = graph.op("Mul", rows.number(name), _sign(name))
             for bound in bounds:
                 above.append(graph.double(graph.op("GreaterOrEqual", value, bound)))
         index = graph.op("Cast", graph.sum(above), to=TensorProto.INT64)
-        spend = graph.op("Gather", graph.const(self.logs), index)
-        return graph.op("Where", graph.op("IsNaN", rows.number(RECENCY)), rows.log_spend, spend)
+        return graph.op("Gather", graph.const(self.logs), index)
 
 
 def _sign(name: str) -> float:
