@@ -16,6 +16,7 @@ from scipy.special import betaln, gammaln, hyp2f1
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.estimators import btyd as btyd
+from cva_sql.models_onnx.value.estimators import gamma_gamma as gamma_gamma
 from cva_sql.models_onnx.value.estimators import search as search
 from cva_sql.models_onnx.value.estimators.btyd import (
     DropoutModel,
@@ -28,6 +29,7 @@ from cva_sql.models_onnx.value.estimators.btyd import (
 )
 from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.estimators.prior import shop_priors
 from cva_sql.models_onnx.value.estimators.quadrature import beta_quadrature
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.udfs.sessions import open_session
@@ -309,6 +311,36 @@ def test_too_few_repeat_buyers_get_defaults_at_the_shops_rate() -> None:
     few = fit_spend(np.ones(19), np.full(19, 50.0))
     assert not few.converged
     assert expected_mean(few, np.ones(2), np.array([50.0, 150.0])) == pytest.approx([50, 100])
+
+
+def test_a_prior_tells_a_shop_of_few_what_shops_are_like_and_a_large_one_nothing() -> None:
+    priors = shop_priors()
+    x, t_x, T, _, _ = simulate("mbgnbd")
+    told, alone = fit_dropout(x, t_x, T, prior=priors.dropout), fit_dropout(x, t_x, T)
+    for name in ("r", "alpha", "a", "b"):
+        assert getattr(told, name) == pytest.approx(getattr(alone, name), rel=0.05)
+    nobody = fit_dropout(np.zeros(8), np.zeros(8), np.full(8, 30.0), prior=priors.dropout)
+    assert nobody.converged
+    rate, usual = 365 * nobody.r / nobody.alpha, np.exp(priors.dropout.mean[1])
+    assert usual / 5 < rate < usual  # eight silent months in all say that this shop is slower
+    one = fit_spend(np.ones(1), np.array([80.0]), prior=priors.spend)
+    assert expected_mean(one, np.zeros(1), np.zeros(1)) == pytest.approx(80, rel=0.25)
+
+
+@pytest.mark.parametrize("half", ["dropout", "spend"])
+def test_the_gradient_of_a_prior_is_its_slope(half: str) -> None:
+    prior, step = getattr(shop_priors(), half), 1e-6
+    surprise: Callable[[Floats], tuple[float, Floats]]
+    if half == "dropout":
+        surprise = partial(btyd._surprise, prior=prior, unit=200.0)
+        theta = np.array([0.3, -1.0, 0.2, 1.0])
+    else:
+        surprise = partial(gamma_gamma._surprise, prior=prior)
+        theta = np.array([0.9, 1.2, 0.1])
+    for k in range(len(theta)):
+        by = np.eye(len(theta))[k] * step
+        slope = (surprise(theta + by)[0] - surprise(theta - by)[0]) / (2 * step)
+        assert surprise(theta)[1][k] == pytest.approx(slope, rel=1e-5)
 
 
 def test_without_convergence_defaults_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

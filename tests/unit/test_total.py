@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.data.shop_past import ShopSales, read_shop_past, steady_sales
-from cva_sql.models_onnx.value.total.forecast import PastWindow, TotalForecast, forecast_total
+from cva_sql.models_onnx.value.total.forecast import (
+    PastWindow,
+    TotalForecast,
+    forecast_total,
+    past_window,
+)
 
 FIRST = date(2023, 1, 1)
 DAYS = 90
@@ -77,6 +82,28 @@ def test_a_cohort_that_looked_open_a_year_ago_is_not_given_a_season() -> None:
     found = forecast(sales, as_of, past)
     assert found.season == 1.0
     assert found.drift == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_noise_of_a_window_is_that_of_who_bought() -> None:
+    everyone = past_window(FIRST, np.full(400, 50.0), np.full(400, 40.0))
+    assert (everyone.actual, everyone.expected, everyone.noise) == (20_000.0, 16_000.0, 0.0)
+    random = np.random.default_rng(1)
+    spends = [random.exponential(50.0, 400) for _ in range(500)]
+    told = np.mean([past_window(FIRST, spend, np.full(400, 50.0)).noise for spend in spends])
+    assert told == pytest.approx(np.var(np.log([spend.sum() for spend in spends])), rel=0.2)
+    one = past_window(FIRST, np.array([9.0, 0.0, 0.0]), np.ones(3))
+    assert one.noise < past_window(FIRST, np.zeros(3), np.ones(3)).noise == 1.0
+
+
+def test_a_noisy_shop_is_given_less_of_a_drift_and_of_a_season() -> None:
+    sales, as_of = seasonal_shop(1400), date(2025, 10, 1)
+    past = [replace(window, actual=1.5 * window.actual) for window in windows(sales, as_of)]
+    found = [forecast(sales, as_of, [replace(w, noise=n) for w in past]) for n in (0.0, 0.1, 1.0)]
+    for name in ("drift", "season", "weight"):
+        assert [getattr(one, name) for one in found] == sorted(
+            [getattr(one, name) for one in found], reverse=True
+        )
+    assert found[-1].drift == pytest.approx(1.0, abs=0.03)
 
 
 def opened_shop(days: int) -> ShopSales:

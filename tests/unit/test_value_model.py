@@ -247,16 +247,21 @@ def test_too_few_examples_give_no_model() -> None:
     assert not choice.has_won
 
 
-def test_too_few_to_judge_leave_the_plainest_rule_at_the_forecast_total() -> None:
+def test_too_few_to_judge_get_an_ensemble_that_leans_on_a_rule() -> None:
     data, _, _ = fitted()
     few = data.select(np.char.startswith(data.customer_id.astype(str), "c49"))
     fitting = fit_model(few, PLAN, lambda _: None)
     model, choice = fitting.model, fitting.choice
     assert model is not None
-    assert (choice.kind, choice.has_won, choice.dates) == ("decayed_spend", True, ())
+    assert (choice.kind, choice.has_won, choice.dates) == ("ensemble", True, ())
+    trust = model.members.shrinkage.trust
+    assert 0 < trust < 0.5
+    assert f"the ensemble counts {trust:.0%} and decayed_spend the rest" in choice.reason
+    assert sum(model.members.shares("ensemble").values()) == pytest.approx(1)
     onnx = build_model(model)
     manifest = build_manifest(model, onnx, PLAN, choice, date(2023, 1, 1))
     assert not manifest.is_judged
+    assert manifest.training["shrinkage"] == {"rule": "decayed_spend", "trust": trust}
     now = few.seen_from(AS_OF)
     assert check_parity(model, onnx, manifest, now).worst < 1e-6
     total = model.predict(now)["predicted_value"].sum()

@@ -13,7 +13,7 @@ NAME, TITLE = "overview", "In short"
 TOP_SHARE = 0.1
 STATUSES = {  # score_status -> in words, in the order they are shown
     "ok": "scored by the model",
-    "few_data": "scored by a rule that too few data could judge",
+    "few_data": "scored by a model that too few data could judge",
     "untrained": "scored by the packaged rule",
     "other_currency": "paying in a currency without a rate",
     "cold_start": "without an order yet",

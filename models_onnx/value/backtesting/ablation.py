@@ -15,8 +15,13 @@ from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
-from cva_sql.models_onnx.value.training.fit import finish_model, purchase_shift, spend_shift
-from cva_sql.models_onnx.value.training.learning import Learning, fit_members
+from cva_sql.models_onnx.value.training.fit import (
+    finish_model,
+    fit_now,
+    purchase_shift,
+    spend_shift,
+)
+from cva_sql.models_onnx.value.training.learning import Learning
 from cva_sql.models_onnx.value.training.validation import (
     RULE,
     Fold,
@@ -43,13 +48,15 @@ FIGURES = (
 Outputs = dict[str, Floats]
 
 
-def predictor_without(predictors: Mapping[str, Floats], dropped: str) -> Floats:
+def predictor_without(predictors: Mapping[str, Floats], dropped: str, trust: float = 1.0) -> Floats:
     """The ensemble's linear predictor with the weight of one part spread over the others.
 
-    In proportion to theirs. `predictors` has the ensemble's and that of the part.
+    In proportion to theirs, within the `trust` that the ensemble has beside its rule. `predictors`
+    has the ensemble's and that of each part.
     """
-    weight = parts()[dropped]
-    return np.asarray((predictors[ENSEMBLE] - weight * predictors[dropped]) / (1 - weight))
+    whole = np.sum([share * predictors[part] for part, share in parts().items()], axis=0)
+    moved = parts()[dropped] / (1 - parts()[dropped]) * (whole - predictors[dropped])
+    return np.asarray(predictors[ENSEMBLE] + trust * moved)
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,9 @@ class Lean(Members):
         """As the members', the ensemble's without `dropped` where that is a part of it."""
         if kind != ENSEMBLE or self.dropped not in parts():
             return super().linear_predictor(rows, kind)
-        names = (ENSEMBLE, self.dropped)
+        names = (ENSEMBLE, *parts())
         found = {name: super(Lean, self).linear_predictor(rows, name) for name in names}
-        return predictor_without(found, self.dropped)
+        return predictor_without(found, self.dropped, self.shrinkage.trust)
 
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """As the members', or buy-till-you-die's own."""
@@ -135,8 +142,9 @@ def _lean_fold(fold: Fold, dropped: str) -> Fold:
     if dropped == LOGISTIC:
         outcome = replace(outcome, logit=fold.own_logit)
     else:
-        predictors = {ENSEMBLE: outcome.linear_predictor, dropped: fold.parts[dropped]}
-        outcome = replace(outcome, linear_predictor=predictor_without(predictors, dropped))
+        predictors = {ENSEMBLE: outcome.linear_predictor, **fold.parts}
+        predictor = predictor_without(predictors, dropped, fold.shrinkage.trust)
+        outcome = replace(outcome, linear_predictor=predictor)
     return replace(fold, outcomes={**fold.outcomes, ENSEMBLE: outcome})
 
 
@@ -181,7 +189,5 @@ def _refits(learning: Learning) -> dict[str, Learning]:
 
 
 def _refit(learning: Learning) -> FittedModel:
-    plan = learning.plan
     folds = validate(learning, lambda _: None)
-    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
-    return finish_model(learning, members, folds, ENSEMBLE)
+    return finish_model(learning, fit_now(learning, folds), folds, ENSEMBLE)

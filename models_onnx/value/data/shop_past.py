@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # Times the spend of the shop's third-largest customer, or of the one at its largest 10,000th. The
 # largest of CDNOW and Online Retail II have twice that, a mistyped order a thousand times.
 OUTLIER_TIMES = 5.0
+# Of a few customers one often has far more than all others and is no mistake: below so many the
+# bound rises, by the root of how many fewer there are, up to so many times as high.
+FEW_CUSTOMERS, HIGHEST_RISE = 2_000, 4.0
 LEAST_PLACE, CUSTOMERS_A_PLACE = 3, 10_000
 SHOWN_OUTLIERS = 20  # named in cva_training_runs; a shop with more has another problem
 YEAR = 365
@@ -76,6 +80,12 @@ def outlier_place(customers: int) -> int:
     return max(LEAST_PLACE, -(-customers // CUSTOMERS_A_PLACE))
 
 
+def outlier_times(customers: int) -> float:
+    """Times that customer's spend from which one is an outlier."""
+    rise = math.sqrt(FEW_CUSTOMERS / max(1, customers))
+    return OUTLIER_TIMES * min(max(rise, 1.0), HIGHEST_RISE)
+
+
 def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPast | None:
     """What the shop sold before a date; None where it sold nothing."""
     orders = (
@@ -87,11 +97,13 @@ def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPa
         "with ranked as (select *, row_number() over (order by spend desc, customer_id) as place, "
         f"count(*) over () as customers from {spends}) "
         "select customer_id, cast(spend as double) from ranked where spend > $times * ("
-        "select min(spend) from ranked "
+        "least($highest, greatest(1, sqrt($few / customers)))) * (select min(spend) from ranked "
         "where place <= greatest($least, ceil(customers / $a_place))) order by place",
         {
             "day": before,
             "times": OUTLIER_TIMES,
+            "highest": HIGHEST_RISE,
+            "few": float(FEW_CUSTOMERS),
             "least": LEAST_PLACE,
             "a_place": float(CUSTOMERS_A_PLACE),
         },

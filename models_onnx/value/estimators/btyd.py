@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.estimators.prior import Prior
 from cva_sql.models_onnx.value.estimators.quadrature import Quadrature, beta_quadrature
 from cva_sql.models_onnx.value.estimators.search import search_minimum
 
@@ -37,8 +38,9 @@ NAMES = ("r", "alpha", "a", "b")
 BOUNDS = ((1e-3, 1e2), (1e-4, 1e3), (1e-3, 1e2), (1e-3, 1e3))
 # r, a, b; alpha follows from r and the mean rate. Uneven, even and nearly equal customers.
 STARTS = ((0.3, 0.5, 3.0), (1.0, 1.0, 2.0), (3.0, 2.0, 8.0))
-MIN_REPEATERS = 20  # four parameters need more than a handful of customers who came back
+MIN_REPEATERS = 20  # without a prior, four parameters need more customers who came back
 MAX_TRIPLES = 60_000  # enough for four parameters, and fitted in 0.2 s
+YEAR = 365.0  # days; the prior's rate is of purchase days a year
 # r, a, b where nothing can be fitted: rates are exponential, one in three drops out after a
 # purchase (CDNOW's fits say 0.25 and 0.36), and each purchase seen weighs as much as what is
 # assumed.
@@ -88,33 +90,44 @@ class _Triples:
 
 
 def fit_dropout(
-    x: Floats, t_x: Floats, T: Floats, kind: Kind = "mbgnbd", penalty: float = 1e-4
+    x: Floats,
+    t_x: Floats,
+    T: Floats,
+    kind: Kind = "mbgnbd",
+    penalty: float = 1e-4,
+    prior: Prior | None = None,
 ) -> DropoutModel:
-    """The maximum of log-likelihood per customer − penalty · |log parameters|².
+    """The maximum of log-likelihood per customer − penalty · |log parameters|², and of a prior.
 
     Arrays of shape (customers,), t_x and T in days; rows with a NaN, a negative value or T < t_x
     are left out. While fitting, time is counted in the largest T. Above MAX_TRIPLES different
-    (x, t_x, T) every n-th of them is used, sorted. With fewer than MIN_REPEATERS repeat buyers, or
-    where no start converges, gives default parameters at the shop's mean rate; never raises.
+    (x, t_x, T) every n-th of them is used, sorted. With fewer than MIN_REPEATERS repeat buyers and
+    no prior, or where no start converges, gives default parameters at the shop's mean rate; never
+    raises. The prior weighs as its density does beside all customers: see `prior.ShopPriors`.
     """
     x, t_x, T = (np.asarray(values, dtype=np.float64) for values in (x, t_x, T))
     known = np.isfinite(x) & np.isfinite(t_x) & np.isfinite(T)
     known[known] = (x[known] >= 0) & (t_x[known] >= 0) & (T[known] >= t_x[known])
     x, t_x, T = x[known], t_x[known], T[known]
     repeaters = int(np.count_nonzero(x > 0))
-    if repeaters < MIN_REPEATERS:
+    if prior is None and repeaters < MIN_REPEATERS:
         reason = f"{repeaters} customers with a repeat purchase, expected {MIN_REPEATERS} or more"
         return _fallback(x, T, kind, reason)
-    if not T.max() > 0:
+    if not T.max(initial=0.0) > 0:
         return _fallback(x, T, kind, "no time has passed since any first purchase")
     triples = _count_triples(x, t_x, T)
     orders = float(np.sum(triples.share * triples.levels[triples.place]))
-    rate = orders / float(np.sum(triples.share * triples.T))
+    days = float(np.sum(triples.share * triples.T))
+    rate = max(orders, PRIOR_ORDERS / len(x)) / days
     starts = [(r, r / rate, a, b) for r, a, b in STARTS]
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = _log_likelihood(theta, triples, kind)
-        return penalty * float(theta @ theta) - value, 2 * penalty * theta - gradient
+        value, gradient = penalty * float(theta @ theta) - value, 2 * penalty * theta - gradient
+        if prior is not None:
+            known, slope = _surprise(theta, prior, triples.unit)
+            value, gradient = value + known / len(x), gradient + slope / len(x)
+        return value, gradient
 
     theta, report = search_minimum(objective, starts, BOUNDS, NAMES)
     if theta is None:
@@ -123,6 +136,14 @@ def fit_dropout(
     loglik -= orders * float(np.log(triples.unit))
     r, alpha, a, b = (float(value) for value in np.exp(theta))
     return DropoutModel(kind, r, alpha * triples.unit, a, b, loglik, True, report)
+
+
+def _surprise(theta: Floats, prior: Prior, unit: float) -> tuple[float, Floats]:
+    """The prior's penalty and its gradient by the log parameters, alpha counted in `unit` days."""
+    r, alpha, a, b = theta
+    rate = r - alpha + np.log(YEAR / unit)
+    value, slope = prior.penalty(np.array([r, rate, a, b]))
+    return value, np.array([slope[0] + slope[1], -slope[1], slope[2], slope[3]])
 
 
 def _fallback(x: Floats, T: Floats, kind: Kind, reason: str) -> DropoutModel:

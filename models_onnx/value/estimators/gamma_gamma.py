@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.estimators.prior import Prior
 from cva_sql.models_onnx.value.estimators.search import search_minimum
 
 NAMES = ("p", "q", "v")
@@ -19,7 +20,7 @@ LARGEST = 1e3  # p or q this large means that orders, or customers, are all alik
 V_BOUNDS = (1e-4, 1e4)  # in mean spends
 # p, q; v follows from them, for the population's mean p·v / (q − 1) is known.
 STARTS = ((1.0, 2.0), (3.0, 3.0), (10.0, 6.0))
-MIN_CUSTOMERS = 20  # three parameters need more than a handful of means
+MIN_CUSTOMERS = 20  # without a prior, three parameters need more than a handful of means
 # p and q where nothing can be fitted: one purchase day counts as much as the shop's mean does,
 # p / (p + q − 1) = 0.5, more cautious than CDNOW's fit (0.70).
 FALLBACK = (2.0, 3.0)
@@ -50,21 +51,29 @@ class _Means:
     unit: float
 
 
-def fit_spend(n: Floats, mean: Floats, min_q: float = 1.5, penalty: float = 1e-4) -> SpendModel:
+def fit_spend(
+    n: Floats,
+    mean: Floats,
+    min_q: float = 1.5,
+    penalty: float = 1e-4,
+    prior: Prior | None = None,
+) -> SpendModel:
     """The maximum of log-likelihood per customer − penalty · |log parameters|², with q >= min_q.
+
+    A prior is added as in `btyd.fit_dropout`.
 
     Arrays of shape (customers,): n purchase days behind each mean spend; rows with a NaN, n < 1 or
     a mean that is not above 0 are left out. While fitting, spend is counted in the mean of the
     means. A q near 1 makes the population's mean infinite, and below it negative. With fewer than
-    MIN_CUSTOMERS, or where no start converges, gives default shapes around the shop's mean; never
-    raises.
+    MIN_CUSTOMERS and no prior, or where no start converges, gives default shapes around the shop's
+    mean; never raises.
     """
     n, mean = np.asarray(n, dtype=np.float64), np.asarray(mean, dtype=np.float64)
     known = np.isfinite(n) & np.isfinite(mean)
     known[known] = (n[known] >= 1) & (mean[known] > 0)
     order = np.lexsort((mean[known], n[known]))  # sums of floats: the same bytes in any row order
     n, mean = n[known][order], mean[known][order]
-    if len(mean) < MIN_CUSTOMERS:
+    if not len(mean) or (prior is None and len(mean) < MIN_CUSTOMERS):
         reason = f"{len(mean)} customers with a purchase, expected {MIN_CUSTOMERS} or more"
         return _fallback(mean, min_q, reason)
     levels, place = np.unique(n, return_inverse=True)
@@ -74,7 +83,11 @@ def fit_spend(n: Floats, mean: Floats, min_q: float = 1.5, penalty: float = 1e-4
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         value, gradient = _log_likelihood(theta, means)
-        return penalty * float(theta @ theta) - value, 2 * penalty * theta - gradient
+        value, gradient = penalty * float(theta @ theta) - value, 2 * penalty * theta - gradient
+        if prior is not None:
+            known, slope = _surprise(theta, prior)
+            value, gradient = value + known / len(mean), gradient + slope / len(mean)
+        return value, gradient
 
     theta, report = search_minimum(objective, starts, bounds, NAMES)
     if theta is None:
@@ -82,6 +95,14 @@ def fit_spend(n: Floats, mean: Floats, min_q: float = 1.5, penalty: float = 1e-4
     loglik = _log_likelihood(theta, means)[0] - float(np.log(means.unit))
     p, q, v = (float(value) for value in np.exp(theta))
     return SpendModel(p, q, v * means.unit, loglik, True, report)
+
+
+def _surprise(theta: Floats, prior: Prior) -> tuple[float, Floats]:
+    """The prior's penalty and its gradient by the log parameters, spend over the shop's mean."""
+    p, q, v = theta
+    value, slope = prior.penalty(np.array([p, q, p + v - np.log(np.expm1(q))]))
+    by_q = np.exp(q) / np.expm1(q)
+    return value, np.array([slope[0] + slope[2], slope[1] - slope[2] * by_q, slope[2]])
 
 
 def _fallback(mean: Floats, min_q: float, reason: str) -> SpendModel:

@@ -17,6 +17,7 @@ from cva_sql.models_onnx.value.estimators.btyd import (
     purchase_probability,
 )
 from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
+from cva_sql.models_onnx.value.estimators.prior import shop_priors
 
 # How often, how long ago and how much, each by itself, so that a mixture of two customers' values
 # (see `udfs/explain.py`) is a customer who could exist.
@@ -113,7 +114,10 @@ def read_history(numbers: Mapping[str, NDArray[np.float32]]) -> PurchaseHistory:
 
 
 def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
-    """MBG/NBD and Gamma-Gamma on the customers of one date, by their columns INPUTS and ORDERS."""
+    """MBG/NBD and Gamma-Gamma on the customers of one date, by their columns INPUTS and ORDERS.
+
+    With the packaged priors: they tell a shop with few repeat buyers what shops are like.
+    """
     has_ordered = np.isfinite(numbers["t_days"]) & np.isfinite(numbers["order_max_amount"])
     x = read_history({name: numbers[name][has_ordered] for name in INPUTS})
     orders = np.asarray(numbers[ORDERS], dtype=np.float64)[has_ordered]
@@ -122,9 +126,10 @@ def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
         # As many largest orders as WINSOR_SHARE of all orders lie above it.
         beyond = min(WINSOR_SHARE * float(orders.sum()) / len(orders), 1.0)
         largest = float(np.quantile(x.largest, 1 - beyond))
+    priors = shop_priors()
     return Lifetimes(
-        fit_dropout(x.frequency, x.recency, x.age),
-        fit_spend(x.count, x.winsorised_mean(largest)),
+        fit_dropout(x.frequency, x.recency, x.age, prior=priors.dropout),
+        fit_spend(x.count, x.winsorised_mean(largest), prior=priors.spend),
         largest,
     )
 

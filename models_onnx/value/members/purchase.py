@@ -24,6 +24,11 @@ class PurchaseWeights:
     with_offset: float = 0.0
     plain: float = 0.0
 
+    @property
+    def all(self) -> tuple[float, float, float]:
+        """The three weights in this order."""
+        return self.own, self.with_offset, self.plain
+
 
 OWN = PurchaseWeights(1.0)
 PAIR = PurchaseWeights(0.5, 0.5, 0.5)

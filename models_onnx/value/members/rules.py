@@ -23,6 +23,7 @@ from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import DECAYED, DECAYED_FLOOR
 
 HISTORIC, WINDOW, ORDER_DAYS = "historic_value", "spend_horizon_1", "order_days_count"
+PLAINEST = "decayed_spend"  # the rule to lean on where nothing says which is best
 FIFTHS = 4  # bounds between five
 BEST_SUM = 3 * FIFTHS  # above the lowest fifth three times
 

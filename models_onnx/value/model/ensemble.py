@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,24 +12,69 @@ from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.preprocessing import LogScale
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.contract import FittedMember, LinearMember, Rows, add_up
-from cva_sql.models_onnx.value.members.purchase import PurchaseModel
-from cva_sql.models_onnx.value.members.registry import purchase_weights, weights
+from cva_sql.models_onnx.value.members.purchase import OWN, PurchaseModel, PurchaseWeights
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, purchase_weights, weights
+from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
+
+HALF_TRUSTED = 100  # repeat customers from whom the ensemble counts as much as the rule
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """How much the ensemble counts (`trust`, up to 1); a rule has the rest of the geometric mean.
+
+    The probability to buy is drawn towards buy till you die's by as much.
+    """
+
+    rule: str = PLAINEST
+    trust: float = 1.0
+
+    def shares(self, own: Mapping[str, float]) -> Mapping[str, float]:
+        """The weights of the ensemble's members, drawn towards the rule."""
+        shares = {name: self.trust * weight for name, weight in own.items()}
+        if self.trust < 1:
+            shares[self.rule] = shares.get(self.rule, 0.0) + 1 - self.trust
+        return MappingProxyType(shares)
+
+    def purchase(self, own: PurchaseWeights) -> PurchaseWeights:
+        """The weights of the ensemble's probability, drawn towards buy till you die's."""
+        return PurchaseWeights(
+            *(
+                self.trust * mine + (1 - self.trust) * theirs
+                for mine, theirs in zip(own.all, OWN.all, strict=True)
+            )
+        )
+
+
+def shrinkage_by(repeat_customers: int) -> Shrinkage:
+    """By how many customers came back: what is learned from a handful of them is mostly noise."""
+    return Shrinkage(trust=repeat_customers / (repeat_customers + HALF_TRUSTED))
 
 
 @dataclass(frozen=True)
 class Members:
     """Everything fitted on one set of training rows, for rows of the date of `preparation`.
 
-    `fitted` has every member and rule by name. What is predicted is so before the total is
-    calibrated.
+    `fitted` has every member and rule by name; `shrinkage` is the ensemble's. What is predicted is
+    so before the total is calibrated.
     """
 
     preparation: Preparation
     log_scale: LogScale
     purchase: PurchaseModel
     fitted: Mapping[str, FittedMember]
+    shrinkage: Shrinkage
+
+    def shares(self, kind: str) -> Mapping[str, float]:
+        """Member or rule -> its share in the geometric mean that a kind is."""
+        return self.shrinkage.shares(weights(kind)) if kind == ENSEMBLE else weights(kind)
+
+    def purchase_shares(self, kind: str) -> PurchaseWeights:
+        """How a kind's probability to buy is made."""
+        own = purchase_weights(kind)
+        return self.shrinkage.purchase(own) if kind == ENSEMBLE else own
 
     def see(self, rows: Prepared) -> Rows:
         """The rows as a member is shown them."""
@@ -39,18 +85,20 @@ class Members:
         """log of the spend that a kind expects in the horizon."""
         seen = self.see(rows)
         total = np.zeros(len(seen.z))
-        for name, weight in weights(kind).items():
+        for name, weight in self.shares(kind).items():
             total += weight * self.fitted[name].predict(seen)
         return total + rows.spend_extrapolation
 
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """logit of the probability to buy in the horizon."""
         z = self.see(rows).z
-        return self.purchase.logit(rows, z, purchase_weights(kind)) + rows.purchase_extrapolation
+        return (
+            self.purchase.logit(rows, z, self.purchase_shares(kind)) + rows.purchase_extrapolation
+        )
 
     def write_linear_predictor(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `linear_predictor`; what is linear in the same columns is added up beforehand."""
-        shares = [(weight, self.fitted[name]) for name, weight in weights(kind).items()]
+        shares = [(weight, self.fitted[name]) for name, weight in self.shares(kind).items()]
         linear = [(weight, part) for weight, part in shares if isinstance(part, LinearMember)]
         terms = add_up(linear).terms(graph, rows)
         for weight, part in shares:
@@ -60,5 +108,5 @@ class Members:
 
     def write_purchase_logit(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `purchase_logit`."""
-        logit = self.purchase.write(graph, rows, purchase_weights(kind))
+        logit = self.purchase.write(graph, rows, self.purchase_shares(kind))
         return graph.sum([logit, *rows.purchase_extrapolation])

@@ -35,17 +35,37 @@ SEASON_DEVIATION, UNSEEN_SEASON_DEVIATION = 0.12, 0.15
 # few where it was there before: only then is a slow start a season. Shares of the year's new
 # customers in its last half; Online Retail II has 0.37, a shop that wins as many every day 0.5.
 OPENING_SHARE, RECORDS_SHARE = 0.5, 0.35
+LARGEST_NOISE = 1.0  # as a variance of a log: of a window in which one customer bought
 LEAST_ACTUAL = 0.05  # of what was expected: a window without any sale has no logarithm
 LEAST_DEVIATION = 0.05  # nobody knows a shop's next quarter better
 
 
 @dataclass(frozen=True)
 class PastWindow:
-    """What customers known on `cutoff` spent in the label after it, and what was expected then."""
+    """What customers known on `cutoff` spent in the label after it, and what was expected then.
+
+    `noise` is the variance of the log of `actual` by the luck of who buys and how much: large where
+    a few customers make the shop.
+    """
 
     cutoff: date
     actual: float
     expected: float
+    noise: float = 0.0
+
+
+def past_window(cutoff: date, actual: Floats, expected: Floats) -> PastWindow:
+    """What customers did, each (customers,), as a window.
+
+    The noise is Σ(actual − expected)² / (Σ actual)², the totals made alike: what a sum of
+    independent spends varies by, in logs.
+    """
+    total, told = float(actual.sum()), float(expected.sum())
+    noise = LARGEST_NOISE
+    if total > 0 and told > 0:
+        missed = actual - expected * (total / told)
+        noise = min(noise, float(np.sum(missed * missed)) / total**2)
+    return PastWindow(cutoff, total, told, noise)
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,11 @@ class _Clock:
     label_days: int
     sales: ShopSales
     past: tuple[PastWindow, ...]
+
+    @property
+    def noise(self) -> float:
+        """That of a window, the mean over the past ones; they overlap, so it is not less of all."""
+        return float(np.mean([window.noise for window in self.past])) if self.past else 0.0
 
     def openness(self, day: date) -> float:
         """0 for a closed cohort, 1 for a shop that goes on winning customers.
@@ -129,7 +154,7 @@ def forecast_total(
             as_of, horizon_days, 0.0, DEVIATION_PRIOR, expected, 1.0, 1.0, None, 0.0
         )
     openness = clock.openness(as_of)
-    season = openness * _shrink(_season_ahead(clock, horizon_days))
+    season = openness * _shrink(_season_ahead(clock, horizon_days), clock.noise)
     drift, variance = _drift(clock, openness)
     is_seen = as_of - timedelta(days=YEAR) >= sales.first
     variance += (SEASON_DEVIATION if is_seen else UNSEEN_SEASON_DEVIATION) ** 2
@@ -155,9 +180,9 @@ def forecast_total(
     )
 
 
-def _shrink(season: float) -> float:
-    """A season's log less what noise would make of none: s³ / (s² + noise²)."""
-    return season**3 / (season**2 + SEASON_NOISE**2)
+def _shrink(season: float, noise: float) -> float:
+    """A season's log less what noise would make of none: s³ / (s² + SEASON_NOISE² + noise)."""
+    return season**3 / (season**2 + SEASON_NOISE**2 + noise)
 
 
 def _season_ahead(clock: _Clock, days: int) -> float:
@@ -207,6 +232,8 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
     """(log drift, variance of its error) from the past windows' log errors, season taken out.
 
     In an open shop half of the drift is gone a horizon later, since new customers make the shop.
+    A drift is shrunk by how few cutoffs have shown it and by their noise, which in a small shop is
+    larger than any drift.
     A cohort that has closed by now has no season to take out, however open it once looked: its
     sales fall as it leaves. The variance is that of a forecast of each window by the windows
     complete before it.
@@ -214,7 +241,7 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
     errors = {
         window.cutoff: math.log(window.actual / window.expected)
         - min(openness, clock.openness(window.cutoff))
-        * _shrink(_season_of_past(clock, window.cutoff))
+        * _shrink(_season_of_past(clock, window.cutoff), clock.noise)
         for window in clock.past
     }
 
@@ -223,7 +250,7 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
             return 0.0
         weights = clock.weights(cutoffs, clock.label_days)
         mean = float(np.average([errors[cutoff] for cutoff in cutoffs], weights=weights))
-        share = len(cutoffs) / (len(cutoffs) + DRIFT_PRIOR)
+        share = 1 / (1 + DRIFT_PRIOR / len(cutoffs) + clock.noise / DEVIATION_PRIOR**2)
         return (1 - 0.5 * openness) * mean * share
 
     label = timedelta(days=clock.label_days)
@@ -258,7 +285,7 @@ def _by_former_year(clock: _Clock, days: int) -> tuple[float, float] | None:
     extrapolation = days / clock.label_days  # new customers make more of a longer window
     share, variance = share * extrapolation, variance * extrapolation**2
     growth, deviation = _growth(clock)
-    return math.log(former) + growth + share, variance + deviation**2
+    return math.log(former) + growth + share, variance + deviation**2 + 2 * clock.noise
 
 
 def _growth(clock: _Clock) -> tuple[float, float]:

@@ -18,7 +18,6 @@ from cva_sql.models_onnx.value.training.validation import Fold
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48
 # samples of 500 and 2,000 customers of CDNOW and Online Retail II none ever was, on all dates.
 MEMBER_LEAD = 0.02
-PLAINEST = "decayed_spend"  # the rule that scores where nothing could be judged
 NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 24,000 customers
 
 
@@ -68,6 +67,8 @@ def _lead(fold: Fold, kind: str) -> tuple[float, float]:
 def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     """The model of this kind if it beats every rule, else the rule that beats it.
 
+    Where there is no date to judge on it scores unjudged.
+
     It does where on average over the dates it explains more deviance than any rule once all totals
     are right (who spends how much is one problem, the season of the shop another, and one date's
     luck with the total would hide the first), where its nGini is not below the best rule's, and
@@ -76,10 +77,9 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     dates = tuple(fold.cutoff for fold in folds)
     if not folds:
         reason = (
-            "too few customers or dates to test a model forward in time, so the plainest rule "
-            f"scores: {PLAINEST}"
+            f"too few customers or dates to test a model forward in time, so {kind} is not judged"
         )
-        return Choice(PLAINEST, True, reason, {}, dates)
+        return Choice(kind, True, reason, {}, dates)
     scores: dict[str, dict[str, float]] = {}
     for name in folds[0].predictions:
         rows = [fold.scores[name] for fold in folds]

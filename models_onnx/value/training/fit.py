@@ -35,6 +35,7 @@ from cva_sql.models_onnx.value.training.learning import (
 from cva_sql.models_onnx.value.training.validation import Fold, Report, validate
 
 OPTIONAL_FAMILY = "reviews"  # costs a reading of every text, so it has to show what it is for
+MUCH_TRUST = 0.9  # of the ensemble, from which its rule is not worth a word
 HIGHEST = 1.0  # in logs above the largest spend seen in a label
 
 
@@ -66,10 +67,21 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
     choice = _chosen(folds, kind)
+    if choice.kind == ENSEMBLE and (known := _how_little_is_known(learning, folds)):
+        choice = replace(choice, reason=f"{choice.reason}; {known}")
     report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
-    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
+    members = fit_now(learning, folds)
     model = finish_model(learning, members, folds, choice.kind)
     return Fitting(learning, folds, members, model, choice)
+
+
+def fit_now(learning: Learning, folds: Sequence[Fold]) -> Members:
+    """All members on all cutoffs, the ensemble drawn towards the rule that it is in the folds."""
+    plan = learning.plan
+    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
+    if not folds:
+        return members
+    return replace(members, shrinkage=replace(members.shrinkage, rule=folds[0].shrinkage.rule))
 
 
 def _chosen(folds: Sequence[Fold], kind: str | None) -> Choice:
@@ -83,6 +95,23 @@ def _chosen(folds: Sequence[Fold], kind: str | None) -> Choice:
     if kind is None:
         return choice
     return replace(choice, kind=kind, has_won=True, reason=f"{kind}, as asked; {choice.reason}")
+
+
+def _how_little_is_known(learning: Learning, folds: Sequence[Fold]) -> str:
+    """A sentence where the rule has much of the ensemble or there is one date to judge by."""
+    said = []
+    if len(folds) == 1:
+        fold = folds[0]
+        buyers = int((fold.actual > 0).sum())
+        said.append(f"judged on {fold.cutoff} alone, by {buyers:,} buyers")
+    shrinkage = learning.shrinkage(learning.plan.as_of)
+    if shrinkage.trust < MUCH_TRUST:
+        rule = folds[0].shrinkage.rule if folds else shrinkage.rule
+        said.append(
+            f"with so few repeat customers the ensemble counts {shrinkage.trust:.0%} and "
+            f"{rule} the rest"
+        )
+    return ", ".join(said)
 
 
 def finish_model(

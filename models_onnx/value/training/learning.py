@@ -13,9 +13,9 @@ from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_log_scale, fit_preprocessing
 from cva_sql.models_onnx.value.data.shop_past import (
-    OUTLIER_TIMES,
     ShopPast,
     outlier_place,
+    outlier_times,
     steady_sales,
 )
 from cva_sql.models_onnx.value.estimators.lifetimes import (
@@ -30,7 +30,7 @@ from cva_sql.models_onnx.value.members.contract import Examples, Member, Rows
 from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
 from cva_sql.models_onnx.value.members.rules import RuleFit, rules_for
-from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage, shrinkage_by
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED,
     SPEND_FLOOR,
@@ -40,7 +40,12 @@ from cva_sql.models_onnx.value.preparation.rows import (
     concatenate,
 )
 from cva_sql.models_onnx.value.total.calibration import logit_shift
-from cva_sql.models_onnx.value.total.forecast import PastWindow, TotalForecast, forecast_total
+from cva_sql.models_onnx.value.total.forecast import (
+    PastWindow,
+    TotalForecast,
+    forecast_total,
+    past_window,
+)
 
 # Fewer examples than this, or fewer buyers than a tenth of it, and
 MIN_ROWS = 200  # no model is judged, so a rule scores
@@ -69,6 +74,10 @@ class Learning:
         """The examples of these dates."""
         return self.rows.at(dates, self.plan.label_days)
 
+    def shrinkage(self, day: date) -> Shrinkage:
+        """How far the ensemble is to be trusted, by who had come back by this date."""
+        return shrinkage_by(int(np.sum(self.rows.seen_from(day).numbers["frequency"] > 0)))
+
     def stack(self, preparation: Preparation, parts: Sequence[tuple[date, Dataset]]) -> Prepared:
         """Rows of several dates as the members see them, each by the lifetimes of its date."""
         return concatenate(
@@ -86,8 +95,8 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     windows = {}
     for cutoff in plan.cutoffs:
         seen = rows.at([cutoff], plan.label_days)
-        expected = _expected_total(lifetimes[cutoff], seen, plan.label_days)
-        windows[cutoff] = PastWindow(cutoff, float(seen.label_value.sum()), expected)
+        spend = np.nan_to_num(expect(lifetimes[cutoff], seen.numbers, plan.label_days).spend)
+        windows[cutoff] = past_window(cutoff, seen.label_value, spend)
     return Learning(rows, plan, shop, lifetimes, windows)
 
 
@@ -109,7 +118,10 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
     weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
     sizes = [len(part) for _, part in parts]
-    return _fit_members(replace(preparation, horizon_days=horizon), prepared, value, weight, sizes)
+    fitted = _fit_members(
+        replace(preparation, horizon_days=horizon), prepared, value, weight, sizes
+    )
+    return replace(fitted, shrinkage=learning.shrinkage(as_of))
 
 
 def _needed(rows: Dataset) -> set[str]:
@@ -165,7 +177,7 @@ def _fit_members(
     makers: dict[str, Member | RuleFit] = {member.name: member for member in all_members()}
     makers |= rules_for(preparation.preprocessing.numbers)
     fitted = {name: maker.fit(examples) for name, maker in makers.items()}
-    return Members(preparation, log_scale, purchase, fitted)
+    return Members(preparation, log_scale, purchase, fitted, Shrinkage())
 
 
 def _constants(rows: Dataset, label_days: int) -> Constants:
@@ -184,7 +196,7 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
         mean_spend=float(rows.label_value.mean()) or 1.0,
         cold_spend=spend,
         cold_probability=float(np.clip(rate, 0.001, 0.999)),
-        decayed_cap=OUTLIER_TIMES * float(largest[place]),
+        decayed_cap=outlier_times(len(largest)) * float(largest[place]),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS, Outlier
 from cva_sql.models_onnx.value.graph.builder import OPSET
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.udfs.manifest import Explanation, Feature, Manifest
@@ -60,6 +61,7 @@ def build_manifest(
             },
             "total_forecast": _total_facts(model, choice),
             "lifetimes": _lifetime_facts(model),
+            "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
             "slope": model.slope,
             "retention_rate": model.retention_rate,
             "score_reference": [float(value) for value in model.reference],

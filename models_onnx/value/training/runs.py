@@ -101,8 +101,7 @@ def _code_settings() -> Iterator[Entry]:
     for member, weight in weights(ENSEMBLE).items():
         yield Entry("setting", "weight", member, value=weight)
     purchase = purchase_weights(ENSEMBLE)
-    shares = (purchase.own, purchase.with_offset, purchase.plain)
-    for name, weight in zip(("mbgnbd", *REGRESSIONS), shares, strict=True):
+    for name, weight in zip(("mbgnbd", *REGRESSIONS), purchase.all, strict=True):
         yield Entry("setting", "probability_weight", name, value=weight)
     declared = [(member.name, member.settings) for member in all_members()]
     for owner, settings in (*declared, *SETTINGS.items()):
@@ -117,6 +116,8 @@ def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
             yield _setting(name, training[name])
     for place, cutoff in enumerate(training.get("cutoff_dates", ()), start=1):
         yield Entry("setting", "cutoff_date", step=place, text=str(cutoff))
+    for name, value in training.get("shrinkage", {}).items():
+        yield _setting(name, value, "shrinkage")
     for name, value in training.get("total_forecast", {}).items():
         if name != "backtest_log_errors":  # a score
             yield _setting(name, value, "total")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
@@ -14,8 +14,9 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.rules import rule_predictions
-from cva_sql.models_onnx.value.members.registry import candidates, kinds, parts
-from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, candidates, kinds, parts
+from cva_sql.models_onnx.value.members.rules import PLAINEST
+from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
 from cva_sql.models_onnx.value.preparation.rows import Prepared
 from cva_sql.models_onnx.value.total.calibration import Outcome
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
@@ -39,7 +40,7 @@ class Fold:
     `predictions` have the total that could be forecast on that date, `outcomes` what each
     candidate said before any total was calibrated. `curves` are those of the newest date alone.
     `parts` has the linear predictor of each part of the ensemble, `own_logit` the logit of
-    buy-till-you-die's probability to buy.
+    buy-till-you-die's probability to buy. `shrinkage` is what the ensemble was drawn by.
     """
 
     cutoff: date
@@ -50,15 +51,34 @@ class Fold:
     curves: tuple[CurvePoint, ...] = ()
     parts: dict[str, Floats] = field(default_factory=dict)
     own_logit: Floats = field(default_factory=lambda: np.zeros(0))
+    shrinkage: Shrinkage = field(default_factory=Shrinkage)
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """Metric by name, of each of `predictions`."""
         return {name: _score(self.actual, told) for name, told in self.predictions.items()}
 
+    def drawn_to(self, rule: str) -> Fold:
+        """The same with the ensemble drawn towards another rule, as far as before."""
+        former = self.shrinkage.rule
+        if rule == former or not self.shrinkage.trust < 1:
+            return self
+        own, new, old = (self.outcomes[name].linear_predictor for name in (ENSEMBLE, rule, former))
+        predictor = own + (1 - self.shrinkage.trust) * (new - old)
+        outcome = replace(self.outcomes[ENSEMBLE], linear_predictor=predictor)
+        return replace(
+            self,
+            predictions={**self.predictions, ENSEMBLE: _calibrated(predictor, self.forecast)},
+            outcomes={**self.outcomes, ENSEMBLE: outcome},
+            shrinkage=replace(self.shrinkage, rule=rule),
+        )
+
 
 def validate(learning: Learning, report: Report) -> list[Fold]:
-    """Forward-chained folds, newest first: each learns only from what was known on its date."""
+    """Forward-chained folds, newest first: each learns only from what was known on its date.
+
+    The ensemble is drawn towards the rule that did best over all of them.
+    """
     plan = learning.plan
     folds: list[Fold] = []
     for cutoff in plan.cutoffs:
@@ -73,7 +93,20 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
         )
         members = fit_members(learning, known, cutoff, plan.label_days)
         folds.append(_fold(learning, members, cutoff, test, is_newest=not folds))
-    return folds
+    rule = _best_rule(folds)
+    return [fold.drawn_to(rule) for fold in folds]
+
+
+def _best_rule(folds: Sequence[Fold]) -> str:
+    """The rule that explained most deviance on average, of those that can score."""
+
+    def explained(rule: str) -> float:
+        mean = float(np.mean([fold.scores[rule]["d2_shape"] for fold in folds]))
+        return mean if np.isfinite(mean) else -np.inf
+
+    able = [name for name in candidates() if folds and name in folds[0].outcomes]
+    rules = [name for name in able if name not in kinds()]
+    return max(rules, key=explained, default=PLAINEST)
 
 
 def _fold(
@@ -109,6 +142,7 @@ def _fold(
             for part in parts()
         },
         prepared.logit_purchase + prepared.purchase_extrapolation,
+        members.shrinkage,
     )
 
 
