@@ -62,7 +62,7 @@ def test_a_fold_learns_only_from_labels_that_were_complete(history: int, horizon
             assert other + timedelta(days=plan.label_days if plan else 0) <= cutoff
 
 
-@pytest.mark.parametrize("first_order", [None, AS_OF, AS_OF - timedelta(days=41)])
+@pytest.mark.parametrize("first_order", [None, AS_OF, AS_OF - timedelta(days=20)])
 def test_too_short_a_history_gives_no_plan(first_order: date | None) -> None:
     assert plan_cutoffs(first_order, AS_OF, 90) is None
 

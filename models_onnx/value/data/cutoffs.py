@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 MAX_CUTOFFS = 9  # with a step of a third of the label: three horizons of different seasons
-MIN_LABEL_DAYS = 14  # a shorter window says little of a longer one
+MIN_LABEL_DAYS = 7  # a shorter window says little of a longer one
 MIN_HISTORY_DAYS = 30  # before a cutoff, where there are so many
 
 

@@ -18,7 +18,8 @@ from cva_sql.models_onnx.value.training.validation import Fold
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48
 # samples of 500 and 2,000 customers of CDNOW and Online Retail II none ever was, on all dates.
 MEMBER_LEAD = 0.02
-NGINI_TOLERANCE = 0.005  # half the standard error that nGini has in a shop of 24,000 customers
+# Half the standard error that nGini has with so many customers; it goes with 1 / √customers.
+NGINI_TOLERANCE, TOLERANCE_CUSTOMERS = 0.005, 24_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,12 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     return Choice(winner or kind, has_won, reason, scores, dates, errors, folds[0].curves)
 
 
+def _tolerance(folds: Sequence[Fold]) -> float:
+    """How far below a rule's nGini is as good: half its standard error."""
+    customers = sum(len(fold.actual) for fold in folds)
+    return NGINI_TOLERANCE * max(1.0, float(np.sqrt(TOLERANCE_CUSTOMERS / max(1, customers))))
+
+
 def _verdict(
     kind: str, folds: Sequence[Fold], scores: dict[str, dict[str, float]]
 ) -> tuple[str | None, str]:
@@ -109,7 +116,7 @@ def _verdict(
             f"rule {by_deviance} explains more deviance ({best:.3f}) than {kind} ({ours:.3f})",
         )
     gini, best_gini = scores[kind]["ngini"], scores[by_rank]["ngini"]
-    if gini < best_gini - NGINI_TOLERANCE:
+    if gini < best_gini - _tolerance(folds):
         return (
             by_rank,
             f"rule {by_rank} ranks better (nGini {best_gini:.3f}) than {kind} ({gini:.3f})",
