@@ -9,10 +9,12 @@ from cva_sql.models_onnx.value.arrays import logit, sigmoid
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, fit_lifetimes, read_history
 from cva_sql.models_onnx.value.total.calibration import (
     Outcome,
+    fit_logit_slope,
     fit_orders_factor,
     fit_slope,
     logit_shift,
     mean_probability,
+    scale_logits,
 )
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import (
@@ -41,8 +43,22 @@ def test_slope_is_found_again(slope: float) -> None:
     assert fit_slope(many) == pytest.approx(slope, abs=0.06)  # shrunk towards 1, and by chance
 
 
+@pytest.mark.parametrize(("sure", "slope"), [(1.25, 0.8), (1.0, 1.0), (0.8, 1.0)])
+def test_probabilities_that_were_too_sure_are_drawn_in_and_timid_ones_stay(
+    sure: float, slope: float
+) -> None:
+    many = scale_logits([outcome(20_000, seed=seed) for seed in (1, 2)], sure)
+    assert fit_logit_slope(many) == pytest.approx(slope, abs=0.03)
+
+
+def test_a_few_customers_say_little_of_the_slope_of_the_probability() -> None:
+    few = scale_logits([outcome(60, seed=seed) for seed in (1, 2)], 3.0)
+    assert 0.6 < fit_logit_slope(few) < 1.0
+
+
 def test_without_a_past_nothing_is_changed() -> None:
     assert fit_slope([]) == 1.0
+    assert fit_logit_slope([]) == 1.0
     assert fit_orders_factor([]) == 1.0
     residuals = fit_residuals([], 1.0, 0.0)
     assert residuals.at(np.array([0.1, 0.9])) == pytest.approx(np.tile(FIXED_QUANTILES, (2, 1)))

@@ -14,6 +14,7 @@ from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
+from cva_sql.models_onnx.value.total.calibration import scale_logits
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.fit import (
     finish_model,
@@ -118,7 +119,7 @@ def ablate(
     ):
         found[name] = _at_total(learning, whole, total).predict(test)
     found["slope"] = _straight(learning, whole, folds).predict(test)
-    outcomes = [fold.outcomes[ENSEMBLE] for fold in folds]
+    outcomes = scale_logits([fold.outcomes[ENSEMBLE] for fold in folds], whole.purchase_slope)
     narrow = fit_residuals(outcomes, whole.slope, 0.0)
     found["total in intervals"] = replace(whole, residuals=narrow).predict(test)
     for name, other in _refits(learning).items():
@@ -152,12 +153,13 @@ def _at_total(learning: Learning, model: FittedModel, total: float) -> FittedMod
     """The same customers' shares and order at another total, with the probabilities that follow."""
     if not (total > 0 and model.forecast.total > 0):
         return model
-    forecast = replace(model.forecast, total=total)
+    forecast, rows = replace(model.forecast, total=total), _now(learning, model)
+    logits = model.purchase_slope * model.members.purchase_logit(rows, model.kind)
     return replace(
         model,
         forecast=forecast,
         spend_shift=model.spend_shift + float(np.log(total / model.forecast.total)),
-        purchase_shift=purchase_shift(model.members, _now(learning, model), model.kind, forecast),
+        purchase_shift=purchase_shift(logits, rows, forecast),
     )
 
 
@@ -168,7 +170,7 @@ def _now(learning: Learning, model: FittedModel) -> Prepared:
 def _straight(learning: Learning, model: FittedModel, folds: Sequence[Fold]) -> FittedModel:
     """The same total with a slope of 1."""
     predictor = model.members.linear_predictor(_now(learning, model), model.kind)
-    outcomes = [fold.outcomes[model.kind] for fold in folds]
+    outcomes = scale_logits([fold.outcomes[model.kind] for fold in folds], model.purchase_slope)
     return replace(
         model,
         slope=1.0,

@@ -29,11 +29,12 @@ MIN_STEP = 1e-12  # between equal points of the reference
 class FittedModel:
     """A kind with all that turns it into the contract's outputs.
 
-    predicted_value is exp(slope · linear predictor + spend_shift), at most exp(log_highest). Two
-    shifts calibrate the total: `spend_shift` brings it to the `forecast`, `purchase_shift` the
-    purchase probabilities to what that total makes of them. A probability is never so small that a
-    buyer would have to spend more than `largest_spend`, the most that anybody did in a label: value
-    and probability are told by different members, who may disagree. `orders_factor` is orders per
+    predicted_value is exp(slope · linear predictor + spend_shift), at most exp(log_highest), and
+    `purchase_slope` multiplies the purchase logit. Two shifts calibrate the total: `spend_shift`
+    brings it to the `forecast`, `purchase_shift` the purchase probabilities to what that total
+    makes of them. A probability is never so small that a buyer would have to spend more than
+    `largest_spend`, the most that anybody did in a label: value and probability are told by
+    different members, who may disagree. `orders_factor` is orders per
     expected purchase day. `reference` is the 101-point grid of predictions that score counts in.
     `forecast_customers` are those that `forecast` is the total of.
     """
@@ -45,6 +46,7 @@ class FittedModel:
     spend_shift: float
     log_highest: float
     largest_spend: float
+    purchase_slope: float
     purchase_shift: float
     orders_factor: float
     residuals: Residuals
@@ -57,7 +59,8 @@ class FittedModel:
         prepared = self.members.preparation.apply(rows)
         predictor = self.slope * self.members.linear_predictor(prepared, self.kind)
         value = np.exp(np.minimum(predictor + self.spend_shift, self.log_highest))
-        logit = self.members.purchase_logit(prepared, self.kind) + self.purchase_shift
+        logit = self.purchase_slope * self.members.purchase_logit(prepared, self.kind)
+        logit = logit + self.purchase_shift
         least = value * (1 / self.largest_spend)
         probability = np.maximum(sigmoid(logit), least)
         probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)

@@ -30,6 +30,7 @@ def build_model(model: FittedModel) -> bytes:
     predictor = graph.op("Min", graph.op("Add", predictor, model.spend_shift), model.log_highest)
     value = graph.op("Exp", predictor)
     logit = members.write_purchase_logit(graph, rows, model.kind)
+    logit = graph.op("Mul", logit, model.purchase_slope)
     logit = graph.op("Add", logit, model.purchase_shift)
     least = graph.op("Mul", value, 1 / model.largest_spend)
     probability = graph.probability(graph.op("Max", graph.op("Sigmoid", logit), least))

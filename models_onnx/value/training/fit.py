@@ -16,10 +16,12 @@ from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Prepared
 from cva_sql.models_onnx.value.total.calibration import (
+    fit_logit_slope,
     fit_orders_factor,
     fit_slope,
     logit_shift,
     mean_probability,
+    scale_logits,
 )
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
@@ -123,6 +125,8 @@ def finish_model(
     forecast = forecast_now(learning)
     outcomes = [fold.outcomes[kind] for fold in folds]
     slope = fit_slope(outcomes)
+    purchase_slope = fit_logit_slope(outcomes)
+    outcomes = scale_logits(outcomes, purchase_slope)
     predictor = slope * members.linear_predictor(prepared, kind)
     largest = max(float(learning.at(plan.cutoffs).label_value.max(initial=0.0)), 1.0)
     model = FittedModel(
@@ -133,7 +137,10 @@ def finish_model(
         spend_shift=spend_shift(predictor, forecast),
         log_highest=float(np.log(largest * plan.extrapolation)) + HIGHEST,
         largest_spend=largest,
-        purchase_shift=purchase_shift(members, prepared, kind, forecast),
+        purchase_slope=purchase_slope,
+        purchase_shift=purchase_shift(
+            purchase_slope * members.purchase_logit(prepared, kind), prepared, forecast
+        ),
         orders_factor=fit_orders_factor(outcomes),
         residuals=fit_residuals(outcomes, slope, forecast.standard_deviation),
         reference=np.zeros(101),
@@ -153,10 +160,10 @@ def spend_shift(predictor: Floats, forecast: TotalForecast) -> float:
     return float(np.log(forecast.total / total)) - top
 
 
-def purchase_shift(members: Members, rows: Prepared, kind: str, forecast: TotalForecast) -> float:
-    """What to add to the logits of a kind so that their mean probability follows the total."""
+def purchase_shift(logits: Floats, rows: Prepared, forecast: TotalForecast) -> float:
+    """What to add to the logits of all rows so that their mean probability follows the total."""
     own = sigmoid(rows.logit_purchase + rows.purchase_extrapolation)
-    return logit_shift(members.purchase_logit(rows, kind), mean_probability(own, forecast))
+    return logit_shift(logits, mean_probability(own, forecast))
 
 
 def has_family(data: Dataset, family: str) -> bool:

@@ -63,6 +63,7 @@ def build_manifest(
             "lifetimes": _lifetime_facts(model),
             "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
             "slope": model.slope,
+            "purchase_slope": model.purchase_slope,
             "retention_rate": model.retention_rate,
             "score_reference": [float(value) for value in model.reference],
         },

@@ -111,7 +111,7 @@ def _code_settings() -> Iterator[Entry]:
 
 def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
     """The facts of a manifest: dates, total, slope, lifetimes with their reports."""
-    for name in ("kind", "first_order", "label_days", "slope", "retention_rate"):
+    for name in ("kind", "first_order", "label_days", "slope", "purchase_slope", "retention_rate"):
         if name in training:
             yield _setting(name, training[name])
     for place, cutoff in enumerate(training.get("cutoff_dates", ()), start=1):
