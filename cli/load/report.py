@@ -141,7 +141,8 @@ class LoadReport:
     @property
     def _noun(self) -> str:
         """What one row of the table is."""
-        return self.table.replace("_", " ").removesuffix("s")
+        one = self.table.replace("_", " ").removesuffix("s")
+        return one if one != self.table else f"{one} day"  # a table is many things, or of many days
 
     def _doubts(self) -> list[str]:
         said = []

@@ -190,7 +190,7 @@ def build_examples(
     run_dbt(
         shop,
         "run",
-        select=["+cva_training_examples", "cva_feature_catalog"],
+        select=["+cva_training_examples", "cva_feature_catalog", *_calendar(shop)],
         variables={
             "cva_spine": "training",
             "cva_training_dates": wanted,
@@ -209,6 +209,11 @@ def build_examples(
     finally:
         con.close()
     return replace(data, shops={day: past for day, past in pasts.items() if past is not None})
+
+
+def _calendar(shop: ResolvedShop) -> list[str]:
+    """The model of the shop's events, where it has any."""
+    return ["stg_cva__calendar"] if has_table(shop.db, *shop.raw_table("calendar")) else []
 
 
 @contextmanager

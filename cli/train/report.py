@@ -46,6 +46,13 @@ def describe_total(forecast: dict[str, Any]) -> str:
         f"together, {forecast['from']} .. {forecast['to']}, within a factor of "
         f"{math.exp(forecast['standard_deviation']):.2f} two times out of three"
     )
+    if forecast["events"] != 1:
+        text += f"; events of the calendar make it {forecast['events'] - 1:+.0%}"
+    if forecast["unknown_events"]:
+        text += (
+            "; counted as usual days, without a factor or a former day: "
+            f"{', '.join(forecast['unknown_events'][:3])}"
+        )
     errors = forecast["backtest_log_errors"]
     if errors:
         missed = ", ".join(f"{math.exp(-error) - 1:+.0%}" for error in errors)

@@ -3,6 +3,7 @@
 
     role     facts (what happened), entities (what it happened to) or people (the customers)
     date     of facts: when they happened, the one time by which they are in the past; none without one
+    is_plan  of facts with a date: known beforehand, so that it may be to come
     of       of facts without a date: the table whose row dates them, by that table's key
     since    of people: the times from the latest of which on a row is known
     states   other times -> the columns that nobody knew before then
@@ -202,6 +203,25 @@
         "words": {
             "exchange": "exchange fx forex wechsel devisen cambio huilv 汇率",
             "rate": "rate kurs taux tasa huilv 汇率",
+        },
+    },
+    "calendar": {
+        "role": "facts",
+        "date": "date",
+        "is_plan": true,
+        "key": ["date", "event"],
+        "kept": ["factor desc nulls last"],
+        "columns": {
+            "date": ["time", true, "event time=1, time=.9"],
+            "event": ["text", true, "event=1, event name=1, name=.8"],
+            "factor": ["number", false, "factor=1, expected factor=1"],
+        },
+        "tells": ["event"],
+        "name": "calendar",
+        "words": {
+            "calendar": "calendar kalender calendrier calendario holidays events feiertage rili 日历",
+            "event": "event holiday campaign feiertag aktion ereignis evenement fete evento festivo jieri 节日 活动",
+            "factor": "factor uplift lift multiplier faktor facteur 系数",
         },
     },
 } %}

@@ -72,7 +72,7 @@ select * from final
         {%- do cases.append(
             'when ' ~ name ~ " < timestamp '" ~ oldest ~ "' then '" ~ name ~ "_before_1970'") -%}
     {%- endif -%}
-    {%- if name == line.get('date') or name in line.get('since', []) -%}
+    {%- if name == line.get('date') and not line.is_plan or name in line.get('since', []) -%}
         {%- do cases.append('when ' ~ name ~ ' > ' ~ cva.now() ~ " then 'in_the_future'") -%}
     {%- endif -%}
 {%- endfor -%}

@@ -12,6 +12,7 @@ ENTRIES: dict[str, dict[str, Any]] = macro_value("raw_tables.sql", "raw_tables")
 NEEDED = {"role", "key", "columns", "name", "words"}
 KNOWN = NEEDED | {
     "date",
+    "is_plan",
     "of",
     "since",
     "states",

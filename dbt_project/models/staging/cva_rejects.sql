@@ -64,7 +64,7 @@ reasons as (
     where reject_reason is null
     union all
     {%- endif %}
-    {%- if line.get('date') and table != 'orders' %}
+    {%- if line.get('date') and not line.is_plan and table != 'orders' %}
     select '{{ table }}', 'on_or_after_as_of', count(*)
     from kept_{{ table }}
     cross join dates

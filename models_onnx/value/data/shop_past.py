@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.calendar import Calendar, DayFactors, Event
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,6 +25,7 @@ FEW_CUSTOMERS, HIGHEST_RISE = 2_000, 4.0
 LEAST_PLACE, CUSTOMERS_A_PLACE = 3, 10_000
 SHOWN_OUTLIERS = 20  # named in cva_training_runs; a shop with more has another problem
 YEAR = 365
+CALENDAR = "stg_cva__calendar"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class ShopSales:
         """The days before `day`."""
         days = max(0, (day - self.first).days)
         return ShopSales(self.first, self.amount[:days], self.new_customers[:days])
+
+    def without(self, events: DayFactors) -> ShopSales:
+        """As if there had been no events."""
+        return replace(self, amount=events.taken_out(self.first, self.amount))
 
     def total(self, start: date, days: int) -> float:
         """Sales of the `days` from `start` on, as far as they are known."""
@@ -69,10 +75,14 @@ class Outlier:
 
 @dataclass(frozen=True)
 class ShopPast:
-    """A shop's sales before a date, and the customers left out of learning; the largest first."""
+    """A shop's sales before a date, and the customers left out of learning; the largest first.
+
+    `calendar` has events before and after that date.
+    """
 
     sales: ShopSales
     outliers: tuple[Outlier, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 def outlier_place(customers: int) -> int:
@@ -124,7 +134,22 @@ def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPa
     amount, new = np.zeros(length), np.zeros(length, dtype=np.int64)
     for day, spend, customers in days:
         amount[(day - first).days], new[(day - first).days] = spend, customers
-    return ShopPast(ShopSales(first, amount, new), outliers)
+    return ShopPast(ShopSales(first, amount, new), outliers, _read_calendar(con, schema))
+
+
+def _read_calendar(con: DuckDBPyConnection, schema: str) -> Calendar:
+    """The usable rows of table `calendar`; none where the shop has no such table."""
+    is_there = con.execute(
+        "select count(*) from duckdb_views() where schema_name = ? and view_name = ?",
+        [f"{schema}_cva", CALENDAR],
+    ).fetchall()[0][0]
+    if not is_there:
+        return Calendar()
+    rows = con.execute(
+        f'select event_date, event, cast(factor as double) from "{schema}_cva".{CALENDAR} '
+        "where reject_reason is null order by event_date, event"
+    ).fetchall()
+    return Calendar(tuple(Event(*row) for row in rows))
 
 
 def steady_sales(first: date, before: date) -> ShopSales:

@@ -17,6 +17,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.calendar import DayFactors
 from cva_sql.models_onnx.value.data.shop_past import ShopSales
 
 YEAR = 365
@@ -74,6 +75,8 @@ class TotalForecast:
 
     `season` and `drift` are factors on what was `expected`; `former_year` is the total by last
     year's sales, None where that is not known, and `weight` its share in the log of `total`.
+    All of it is without the calendar's events, but for `total`, which has them by factor `events`.
+    `unknown_events` have no factor, nor a former day to learn one from.
     """
 
     as_of: date
@@ -85,6 +88,15 @@ class TotalForecast:
     drift: float
     former_year: float | None
     weight: float
+    events: float = 1.0
+    unknown_events: tuple[str, ...] = ()
+
+    def with_events(self, events: DayFactors) -> TotalForecast:
+        """With the calendar's events on its days."""
+        factor = events.mean(self.as_of, self.days)
+        return replace(
+            self, total=self.total * factor, events=factor, unknown_events=events.unknown
+        )
 
     @property
     def factor(self) -> float:

@@ -215,9 +215,17 @@ def forecast_now(learning: Learning) -> TotalForecast:
 
 
 def _forecast(learning: Learning, day: date, days: int, expected: float) -> TotalForecast:
-    plan = learning.plan
-    past = [learning.windows[cutoff] for cutoff in plan.trained_before(day)]
-    return forecast_total(day, plan.label_days, days, expected, learning.shop.sales, past)
+    """The forecast of a usual time, with the events of the calendar, both as known on `day`."""
+    plan, sales = learning.plan, learning.shop.sales.before(day)
+    events = learning.shop.calendar.factors(sales.first, sales.amount)
+    past = []
+    for cutoff in plan.trained_before(day):
+        window = learning.windows[cutoff]
+        usual = window.actual / events.mean(cutoff, plan.label_days)
+        past.append(replace(window, actual=usual))
+    usual_sales = sales.without(events)
+    found = forecast_total(day, plan.label_days, days, expected, usual_sales, past)
+    return found.with_events(events)
 
 
 def is_enough(rows: Dataset) -> bool:

@@ -83,6 +83,7 @@ def _total_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
     return {
         "customers": model.forecast_customers,
         **{name: value for name, value in asdict(forecast).items() if name != "as_of"},
+        "unknown_events": list(forecast.unknown_events),
         "from": forecast.as_of.isoformat(),
         "to": (forecast.as_of + timedelta(days=forecast.days)).isoformat(),
         "backtest_log_errors": list(choice.total_errors),
