@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Manifest, inputs_from_columns
-from cva_sql.udfs.predict import outputs_struct, run_session, struct_columns
+from cva_sql.udfs.predict import outputs_struct, struct_columns
 from cva_sql.udfs.sessions import ValueModel
 
 GRAMMAR = "+1 or -1 to add, *1.5 to multiply, 3 or =-3 to set, null for none"
@@ -64,7 +64,7 @@ def predict_changed(model: ValueModel, rows: Any, changes: Any) -> Any:
                 rows_of = place == index
                 values[rows_of] = change_input(values[rows_of], name, str(text))
         inputs[name] = values
-    return outputs_struct(model, run_session(model, inputs, len(rows)), rows)
+    return outputs_struct(model, inputs, rows)
 
 
 def check_feature(manifest: Manifest, name: str) -> None:

@@ -39,12 +39,17 @@ class Feature:
     """A named input: `number` (float32, NaN for NULL) or `category` (string, '' for NULL).
 
     `values` are the texts of a category that the model tells apart, all others are one to it; empty
-    in models from before they were written down.
+    in models from before they were written down. `low` and `high` are the least and largest number
+    learned from, None where that is not known. While nothing happens, a number stays, `grows` by up
+    to 1 a day, or `fades` towards 0: `by_itself`.
     """
 
     name: str
     kind: str
     values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    by_itself: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,10 @@ class Manifest:
         """The manifest as the text of `manifest.json`."""
         raw = asdict(replace(self, text_projection=None))
         del raw["text_projection"]
-        for feature in raw["features"]:
-            if not feature["values"]:
-                del feature["values"]
+        raw["features"] = [
+            {name: value for name, value in feature.items() if value not in (None, "", ())}
+            for feature in raw["features"]
+        ]
         if self.text_projection is not None:
             raw["text_projection"] = self.text_projection.to_dict()
         return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -12,6 +12,7 @@ from cva_sql.udfs.model_files import is_plain_name
 Check = Callable[[Any], bool]
 
 KINDS = ("number", "category")
+BY_ITSELF = ("", "grows", "fades")
 LINKS = ("log", "identity")
 LONGEST_HORIZON = 36_500  # days
 OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -66,7 +67,16 @@ def is_feature(value: Any) -> bool:
         and value["name"] != ""
         and value.get("kind") in KINDS
         and list_of(lambda part: isinstance(part, str))(value.get("values", []))
+        and _is_range(value.get("low"), value.get("high"))
+        and value.get("by_itself", "") in BY_ITSELF
     )
+
+
+def _is_range(low: Any, high: Any) -> bool:
+    """Neither is known, or both are and in order."""
+    if low is None or high is None:
+        return low is high
+    return is_number(low) and is_number(high) and low <= high
 
 
 def is_outputs(value: Any) -> bool:
@@ -125,6 +135,8 @@ TRAINING: Mapping[str, tuple[Check, str]] = {
     "total_forecast": (or_none(texts_to(lambda _: True)), "an object"),
     "lifetimes": (or_none(texts_to(lambda _: True)), "an object"),
     "score_reference": (list_of(or_none(is_number)), "numbers"),
+    "monotone": (texts_to(lambda sign: sign in (1, -1)), "1 or -1 by feature"),
+    "features_off": (list_of(is_text), "names of features"),
 }
 EVALUATION: Mapping[str, tuple[Check, str]] = {
     "scores": (texts_to(texts_to(or_none(is_number))), "figures by model"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, RETRAIN, inputs_from_columns
+from cva_sql.udfs.ranges import is_extrapolated
 from cva_sql.udfs.sessions import ValueModel
 from cva_sql.udfs.threads import in_slices
 
@@ -19,7 +20,8 @@ SMALLEST_PART = 512  # rows; below, handing over costs as much as it saves
 RETURN_TYPE = (
     "STRUCT("
     + ", ".join(f"{name} DOUBLE" for name in OUTPUTS)
-    + ", is_baseline BOOLEAN, is_judged BOOLEAN, model_version VARCHAR, model_hash VARCHAR)"
+    + ", is_baseline BOOLEAN, is_judged BOOLEAN, is_extrapolated BOOLEAN"
+    + ", model_version VARCHAR, model_hash VARCHAR)"
 )
 
 
@@ -78,19 +80,26 @@ def struct_columns(rows: Any) -> tuple[Any, dict[str, Any]]:
 def predict_struct(model: ValueModel, rows: Any) -> Any:
     """The Arrow struct of RETURN_TYPE for an Arrow struct of features; a NULL struct gives NULL."""
     rows, columns = struct_columns(rows)
-    return outputs_struct(model, predict(model, columns, len(rows)), rows)
+    return outputs_struct(model, inputs_from_columns(model.manifest, columns, len(rows)), rows)
 
 
-def outputs_struct(model: ValueModel, outputs: Mapping[str, Floats], rows: Any) -> Any:
-    """The outputs as the Arrow struct of RETURN_TYPE, NULL where a row of `rows` is."""
-    manifest = model.manifest
+def outputs_struct(model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: Any) -> Any:
+    """The Arrow struct of RETURN_TYPE for a model's inputs, NULL where a row of `rows` is."""
+    import pyarrow as pa
+
+    manifest, count = model.manifest, len(rows)
+    is_dated = rows.type.get_field_index("as_of_date") >= 0
+    beyond = is_extrapolated(
+        manifest, inputs, rows.field("as_of_date") if is_dated else None, count
+    )
     facts = {
         "is_baseline": manifest.is_baseline,
         "is_judged": manifest.is_judged,
+        "is_extrapolated": pa.nulls(count, pa.bool_()) if beyond is None else pa.array(beyond),
         "model_version": manifest.version,
         "model_hash": manifest.sha256,
     }
-    return _struct(outputs, OUTPUTS, facts, rows)
+    return _struct(run_session(model, inputs, count), OUTPUTS, facts, rows)
 
 
 def kind_type(outputs: Sequence[str]) -> str:
@@ -110,10 +119,13 @@ def predict_kind(model: ValueModel, rows: Any) -> Any:
 def _struct(
     outputs: Mapping[str, Floats], names: Sequence[str], facts: Mapping[str, Any], rows: Any
 ) -> Any:
-    """Outputs of each row beside facts that all rows share; NULL where a row of `rows` is."""
+    """Outputs of each row beside facts, an Arrow array or what all rows share; NULL as `rows`."""
     import pyarrow as pa
 
     arrays = [pa.array(outputs[name], type=pa.float64()) for name in names]
-    arrays += [pa.repeat(pa.scalar(fact), len(rows)) for fact in facts.values()]
+    arrays += [
+        fact if isinstance(fact, pa.Array) else pa.repeat(pa.scalar(fact), len(rows))
+        for fact in facts.values()
+    ]
     mask = rows.is_null() if rows.null_count else None
     return pa.StructArray.from_arrays(arrays, names=[*names, *facts], mask=mask)

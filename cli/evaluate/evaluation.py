@@ -63,10 +63,11 @@ def evaluate_shop(
         read_history,
         read_texts,
     )
+    from cva_sql.cli.train.terms import read_terms
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
     from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
-    horizon = shop.horizon_days
+    horizon, terms = shop.horizon_days, read_terms(shop)
     with dropped_after(shop, EVALUATE_SCHEMA):
         with step("looking at the history"):
             history = read_history(shop, EVALUATE_SCHEMA)
@@ -99,6 +100,7 @@ def evaluate_shop(
                 scored_on=[plan.as_of for plan in plans],
                 max_rows=MAX_ROWS,
                 texts=texts,
+                terms=terms,
             )
     with step("back-testing"):
         return backtest(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cva_sql.models_onnx.value.data.cutoffs import Plan
     from cva_sql.models_onnx.value.data.dataset import Dataset
+    from cva_sql.models_onnx.value.data.terms import Terms
     from cva_sql.udfs.projection import TextProjection
 
 TRAIN_SCHEMA = "cva_train"
@@ -87,7 +88,12 @@ class TrainingSet:
 
 
 def read_training_set(
-    shop: ResolvedShop, history: History, horizon_days: int, *, max_rows: int = MAX_ROWS
+    shop: ResolvedShop,
+    history: History,
+    horizon_days: int,
+    *,
+    max_rows: int = MAX_ROWS,
+    terms: Terms | None = None,
 ) -> TrainingSet | None:
     """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
     from cva_sql.cli.shop.progress import step
@@ -102,7 +108,13 @@ def read_training_set(
         f"building examples of {len(plan.cutoffs)} dates, {plan.cutoffs[-1]} .. {plan.cutoffs[0]}"
     ):
         data = build_examples(
-            shop, dates, TRAIN_SCHEMA, scored_on=[plan.as_of], max_rows=max_rows, texts=texts
+            shop,
+            dates,
+            TRAIN_SCHEMA,
+            scored_on=[plan.as_of],
+            max_rows=max_rows,
+            texts=texts,
+            terms=terms,
         )
     return TrainingSet(history.first_order, plan, texts, data)
 
@@ -171,10 +183,12 @@ def build_examples(
     scored_on: Iterable[date],
     max_rows: int,
     texts: Texts = NO_TEXTS,
+    terms: Terms | None = None,
 ) -> Dataset:
     """The examples of (date, label length) pairs; above `max_rows` a sample of customers.
 
-    `scored_on` are the dates for which models are made: the shop's past is read as of each.
+    `scored_on` are the dates for which models are made: the shop's past is read as of each. `terms`
+    are what models are learned under.
     """
     from cva_sql.models_onnx.value.data.dataset import read_dataset
     from cva_sql.models_onnx.value.data.shop_past import read_shop_past
@@ -208,7 +222,8 @@ def build_examples(
         pasts = {day: read_shop_past(con, schema, day) for day in scored_on}
     finally:
         con.close()
-    return replace(data, shops={day: past for day, past in pasts.items() if past is not None})
+    data = replace(data, shops={day: past for day, past in pasts.items() if past is not None})
+    return data.under(terms) if terms else data
 
 
 def _calendar(shop: ResolvedShop) -> list[str]:

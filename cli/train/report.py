@@ -17,7 +17,7 @@ COLUMNS = ("d2_shape", "d2_tweedie", "ngini", "spearman", "mae", "r2", "bias")
 
 def describe(trained: Trained, shop: ResolvedShop) -> str:
     """The result for a person."""
-    lines = [*trained.notes]
+    lines = [*trained.notes, *trained.asked]
     if trained.scores:
         lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
         lines += score_table(trained.scores)

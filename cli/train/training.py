@@ -29,7 +29,7 @@ class Trained:
     `scoring` is the trained version that scores now, None where the packaged rule does.
     `total_forecast` is that of the total as in the manifest, `outliers` the customers left out of
     learning, `others` how the kinds of models beside the value model did. `notes` are what is
-    unclear in the data, and the option that settles it.
+    unclear in the data, and the option that settles it, `asked` what the shop asks of its models.
     """
 
     version: str | None
@@ -45,11 +45,12 @@ class Trained:
     notes: tuple[str, ...] = ()
     scoring: str | None = None
     as_of: str | None = None
+    asked: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is printed for programs; `others` only where there are any."""
+        """As it is printed for programs; `others` and `asked` only where there are any."""
         found = asdict(self)
-        return found if self.others else {k: v for k, v in found.items() if k != "others"}
+        return {k: v for k, v in found.items() if v or k not in ("others", "asked")}
 
 
 @recording(
@@ -65,12 +66,15 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import leave_untrained, train_others
+    from cva_sql.cli.train.terms import check_scoring_rule, describe_terms, read_terms
 
     _check_candidate(wish.candidate)
+    terms = read_terms(shop)
+    check_scoring_rule(wish.candidate, terms)
     horizon = shop.horizon_days
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
-    found = read_training_set(shop, history, horizon)
+    found = read_training_set(shop, history, horizon, terms=terms)
     if found is None:
         since = history.first_order or "no valid order"
         reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
@@ -82,7 +86,8 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
         others = train_others(shop, found, wish)
     note_deployed(shop)
     as_of = history.as_of.isoformat()
-    return replace(trained, others=others, notes=history.notes, as_of=as_of)
+    asked = tuple(describe_terms(terms))
+    return replace(trained, others=others, notes=history.notes, as_of=as_of, asked=asked)
 
 
 def _check_candidate(name: str | None) -> None:

@@ -6,6 +6,8 @@
       reason_family             what it counts as when reasons are named; the family, where it is not said. A
                                 feature that mixes things counts as what it adds up, overdue_ratio as recency
       kind, unit                `number` (default) or `category`; unit: how a value is written, see unit_formats
+      by_itself                 what becomes of it while nothing happens: `grows` by up to 1 a day (default where
+                                the unit is days), `fades` towards 0, else nothing
       direction                 1: more is worth more, -1: less is; 0 (default): no fixed sign
       description               what people read of the column
       if_absent                 what stands for customers that the family has no row of, where not NULL
@@ -133,7 +135,7 @@
      'sentence': "longest break between orders was {value} day[s]", 'none': "ordered on no further day",
      'sentence_zh': "下单间隔最长 {value} 天", 'none_zh': "之后没有再下单"},
     {'name': 'overdue_ratio', 'family': 'purchases', 'reason_family': 'recency', 'unit': 'ratio',
-     'direction': -1,
+     'direction': -1, 'by_itself': 'grows',
      'label': "days since the last order over the mean gap", 'label_zh': "距上次下单天数与平均间隔之比",
      'description': "days_since_last_order over gap_mean_days; null with fewer than two purchase days.",
      'sentence': "no order for {value} times the usual gap", 'none': "ordered on no further day",
@@ -212,7 +214,7 @@
 {% for days in [30, 90, 180, 365] %}
 {% do lines.append(
     {'name': 'decayed_spend' ~ ('' if days == 180 else '_' ~ days ~ 'd'), 'family': 'purchases',
-     'reason_family': 'spend', 'unit': 'money', 'direction': 1,
+     'reason_family': 'spend', 'unit': 'money', 'direction': 1, 'by_itself': 'fades',
      'label': "recent spend (fading in " ~ days ~ " days)", 'label_zh': "近期消费（" ~ days ~ "天衰减）",
      'description': "Spend, each amount times exp(-age in days / " ~ days ~ "), in the shop's currency; net of "
          "refunds with `cva_value: net`.",
@@ -222,7 +224,7 @@
 {% endfor %}
 {% do lines.extend([
     {'name': 'decayed_orders', 'family': 'purchases', 'reason_family': 'frequency', 'unit': 'count',
-     'direction': 1,
+     'direction': 1, 'by_itself': 'fades',
      'label': "recent orders (fading in 180 days)", 'label_zh': "近期订单（180天衰减）",
      'description': "Orders, each counted as exp(-age in days / 180).",
      'sentence': "placed {value} order[s] recently, weighted to the last 180 days", 'zero': "no order yet",
@@ -428,7 +430,8 @@
 {% for line in lines %}
     {% set feature = {
         'reason_family': line.family, 'kind': 'number', 'direction': 0, 'if_absent': none,
-        'unit': 'text' if line.kind == 'category' else '', 'is_model_input': true, 'is_reason': true
+        'unit': 'text' if line.kind == 'category' else '', 'is_model_input': true, 'is_reason': true,
+        'by_itself': 'grows' if line.unit == 'days' else none
     } %}
     {% do feature.update(families.get(line.family, {})) %}
     {% do feature.update(line) %}

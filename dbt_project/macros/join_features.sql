@@ -33,6 +33,9 @@
     {% if line.get('direction', 0) not in [-1, 0, 1] %}
         {% do cva.refuse_setting(what ~ ': direction', line.direction, '-1, 0 or 1') %}
     {% endif %}
+    {% if line.get('by_itself') not in [none, 'grows', 'fades'] %}
+        {% do cva.refuse_setting(what ~ ': by_itself', line.by_itself, 'grows or fades') %}
+    {% endif %}
     {% if line.get('reason_family', 'own') not in families %}
         {% do cva.refuse_setting(what ~ ': reason_family', line.reason_family, families | join(', ')) %}
     {% endif %}
@@ -42,7 +45,8 @@
     {% set label = line.get('label', line.name) %}
     {% set feature = {
         'family': 'own', 'reason_family': 'own', 'kind': 'number', 'unit': '', 'direction': 0,
-        'label': label, 'label_zh': label, 'description': label, 'is_model_input': true, 'is_reason': true
+        'label': label, 'label_zh': label, 'description': label, 'is_model_input': true, 'is_reason': true,
+        'by_itself': 'grows' if line.unit == 'days' else none
     } %}
     {% do feature.update(line) %}
     {% do lines.append(feature) %}

@@ -72,6 +72,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         past.text_projection if fitted.has_optional else None,
         shop.outliers if shop else (),
         build_explanation(model, now),
+        fitted.fitting.learning.at(past.plan.cutoffs),
     )
     parity = check_parity(model, onnx, manifest, now)
     return TrainedKind(onnx, manifest, choice.has_won), parity

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float64]
+Signs: TypeAlias = NDArray[np.int64]  # 1 or -1 a column, 0 where either will do
 
 SMALLEST_PROBABILITY = 1e-6  # nearer to 0 or 1 a logarithm loses its digits
 LARGEST_PROBABILITY = 1 - 1e-6

@@ -118,6 +118,11 @@ CATALOGUE: list[tuple[dict[str, Any], str | None]] = [
     ),
     ({"cva_feature_catalog_extra": [{**LINE, "direction": 2}]}, "expected -1, 0 or 1"),
     ({"cva_feature_catalog_extra": [{**LINE, "zero_zh": 3}]}, "zero_zh is 3; expected a sentence"),
+    ({"cva_feature_catalog_extra": [{**LINE, "by_itself": "fades"}]}, None),
+    (
+        {"cva_feature_catalog_extra": [{**LINE, "by_itself": "rots"}]},
+        "by_itself is 'rots'; expected grows or fades",
+    ),
 ]
 CALLS: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
     *(("setting", {"name": n}, {n: value}, None) for n in FINE for value in FINE[n]),

@@ -175,7 +175,7 @@ def too_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A history that nothing can be trained on, without dbt that would find it."""
     history = examples.History(date(2024, 1, 1), date(2024, 1, 2))
     monkeypatch.setattr(examples, "read_history", lambda *_: history)
-    monkeypatch.setattr(examples, "read_training_set", lambda *_: None)
+    monkeypatch.setattr(examples, "read_training_set", lambda *_, **__: None)
 
 
 def test_the_row_of_a_training_says_its_date_and_examples(

@@ -23,6 +23,7 @@ final as (
         prediction.score as score,
         prediction.is_baseline as is_baseline,
         prediction.is_judged as is_judged,
+        prediction.is_extrapolated as is_extrapolated,
         prediction.model_version as model_version,
         prediction.model_hash as model_hash
     from scored

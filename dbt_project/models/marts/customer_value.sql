@@ -47,6 +47,7 @@ customers as (
         scores.score as frozen_score,
         scores.is_baseline,
         scores.is_judged,
+        scores.is_extrapolated,
         reasons.reason_1,
         reasons.reason_2,
         reasons.reason_3,
@@ -95,6 +96,7 @@ final as (
             when not is_judged then 'few_data'
             else 'ok'
         end as score_status,
+        is_extrapolated,
         cast(historic_value as decimal(18, 4)) as historic_value,
         historic_value + predicted_value as total_value,
         predicted_value,

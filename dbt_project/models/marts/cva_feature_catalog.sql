@@ -10,6 +10,7 @@ with final as (
         cast('{{ feature.kind | replace("'", "''") }}' as string) as kind,
         cast('{{ feature.unit | replace("'", "''") }}' as string) as unit,
         cast({{ feature.direction }} as integer) as direction,
+        cast({{ "'" ~ feature.by_itself ~ "'" if feature.by_itself else 'null' }} as string) as by_itself,
         cast('{{ feature.label | replace("'", "''") }}' as string) as label,
         cast('{{ feature.label_zh | replace("'", "''") }}' as string) as label_zh,
         cast('{{ feature.description | replace("'", "''") }}' as string) as description,

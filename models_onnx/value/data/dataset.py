@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.data.shop_past import ShopPast
+from cva_sql.models_onnx.value.data.terms import NO_TERMS, Terms
 from cva_sql.udfs.manifest import Feature
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Dataset:
     `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
     row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
     a feature to its family in the catalogue, `reason_families` to the one that reasons count it in,
-    `shops` a date to score on to the shop's past then.
+    `by_itself` to what becomes of it while nothing happens: grows or fades; `shops` a date to score
+    on to the shop's past then. Models are learned under these `terms`.
     """
 
     customer_id: NDArray[Any]
@@ -49,6 +51,8 @@ class Dataset:
     families: dict[str, str] = field(default_factory=dict)
     reason_families: dict[str, str] = field(default_factory=dict)
     shops: dict[date, ShopPast] = field(default_factory=dict)
+    by_itself: dict[str, str] = field(default_factory=dict)
+    terms: Terms = NO_TERMS
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -67,6 +71,8 @@ class Dataset:
             self.families,
             self.reason_families,
             self.shops,
+            self.by_itself,
+            self.terms,
         )
 
     def of_family(self, family: str) -> Dataset:
@@ -76,6 +82,11 @@ class Dataset:
     def without_family(self, family: str) -> Dataset:
         """The same rows without the features of this family."""
         return self._with_features([n for n in self._features() if self.families.get(n) != family])
+
+    def under(self, terms: Terms) -> Dataset:
+        """The rows to learn from under these terms; what rules are measured with stays."""
+        kept = [name for name in self._features() if name not in terms.features_off]
+        return replace(self._with_features(kept), terms=terms)
 
     def _features(self) -> list[str]:
         return [*self.numbers, *self.categories]
@@ -115,7 +126,7 @@ def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:
 
 
 def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") -> dict[str, str]:
-    """Feature -> `family` or `reason_family` in a schema's catalogue."""
+    """Feature -> `family`, `reason_family` or `by_itself` in a schema's catalogue."""
     rows = con.execute(
         f'select feature, {column} from "{schema}_cva".cva_feature_catalog order by feature'
     ).fetchall()
@@ -151,4 +162,9 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
         rules={name: number(name, np.float64) for name in RULE_COLUMNS},
         families=read_families(con, schema),
         reason_families=read_families(con, schema, "reason_family"),
+        by_itself={
+            name: change
+            for name, change in read_families(con, schema, "by_itself").items()
+            if change
+        },
     )

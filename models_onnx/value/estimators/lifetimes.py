@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,21 @@ COLUMNS = (
     "logit_purchase",
     "log_order_value",
     "log_expected_spend",
+)
+# Which way expected spend goes as an input rises and all else stays, and the COLUMNS that do too.
+# Of frequency and t_days neither can be said: of two customers who have not ordered for as long,
+# the one who used to order more often is the likelier to be gone.
+_ALIVE = ("log_expected_orders", "logit_alive", "logit_purchase", "log_expected_spend")
+_AMOUNT = ("log_order_value", "log_expected_spend")
+MOVES: Mapping[str, tuple[int, tuple[str, ...]]] = MappingProxyType(
+    {
+        "frequency": (0, ()),
+        "days_since_last_order": (-1, _ALIVE),
+        "t_days": (0, ()),
+        "monetary_value": (1, _AMOUNT),
+        "first_order_day_amount": (1, _AMOUNT),
+        "order_max_amount": (-1, _AMOUNT),  # more of the spend is cut off as an outlier
+    }
 )
 WINSOR_SHARE = 0.001  # of orders; at 0.01 R² on Online Retail II loses 0.10
 TINY = 1e-9  # keeps logs and logits finite

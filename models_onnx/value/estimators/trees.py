@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cva_sql.models_onnx.value.arrays import Floats, Matrix
+from cva_sql.models_onnx.value.arrays import Floats, Matrix, Signs
 from cva_sql.models_onnx.value.estimators.linear import TWEEDIE_POWER
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.graph.trees import add_trees
@@ -48,26 +48,39 @@ class Trees:
 
 
 def _train(
-    matrix: Matrix, target: Floats, weight: Floats, rounds: int, settings: dict[str, Any]
+    matrix: Matrix,
+    target: Floats,
+    weight: Floats,
+    rounds: int,
+    settings: dict[str, Any],
+    signs: Signs | None,
 ) -> Any:
     import lightgbm
+
+    if signs is not None and signs.any():
+        settings = {**settings, "monotone_constraints": signs.tolist()}
 
     leaf = int(np.clip(len(target) / 200, 20, 100))
     data = lightgbm.Dataset(matrix, label=target, weight=weight, free_raw_data=True)
     return lightgbm.train({**SHARED, "min_data_in_leaf": leaf, **settings}, data, rounds)
 
 
-def fit_value_trees(matrix: Matrix, value: Floats, weight: Floats) -> Trees:
-    """Tweedie regression of spend."""
+def fit_value_trees(
+    matrix: Matrix, value: Floats, weight: Floats, signs: Signs | None = None
+) -> Trees:
+    """Tweedie regression of spend; never against a column's sign in `signs`, (columns,)."""
     scale = float(np.average(value, weights=weight)) or 1.0
     settings = {"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER}
-    return Trees(_train(matrix, value / scale, weight, 80, settings), scale)
+    return Trees(_train(matrix, value / scale, weight, 80, settings, signs), scale)
 
 
-def fit_amount_trees(matrix: Matrix, value: Floats, weight: Floats) -> Trees:
-    """Gamma regression of what buyers spend: the second half of a hurdle model."""
+def fit_amount_trees(
+    matrix: Matrix, value: Floats, weight: Floats, signs: Signs | None = None
+) -> Trees:
+    """Gamma regression of what buyers spend: the second half of a hurdle model; see above."""
     bought = value > 0
     amount = value[bought]
     scale = float(np.average(amount, weights=weight[bought])) if len(amount) else 1.0
     settings = {"objective": "gamma"}
-    return Trees(_train(matrix[bought], amount / scale, weight[bought], 100, settings), scale)
+    booster = _train(matrix[bought], amount / scale, weight[bought], 100, settings, signs)
+    return Trees(booster, scale)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cva_sql.models_onnx.value.arrays import Floats, Matrix
+from cva_sql.models_onnx.value.arrays import Floats, Matrix, Signs
 from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.estimators.linear import Linear, add_up_linear
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.purchase import PAIR, PurchaseModel, PurchaseWeights
+from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import Prepared
 
@@ -37,7 +38,8 @@ class Examples:
 
     `weight` is larger for newer dates. How much a date's customers spent in total is no member's
     task: `spend_offset` is the log of what buy-till-you-die expects with each date's total set
-    right, `spend_mean` the log of each date's mean spend. `purchase` is already fitted.
+    right, `spend_mean` the log of each date's mean spend. `purchase` is already fitted. As a
+    feature of `monotone` rises and all else stays, no prediction may fall (1) or rise (-1).
     """
 
     rows: Rows
@@ -47,6 +49,17 @@ class Examples:
     spend_offset: Floats
     spend_mean: Floats
     purchase: PurchaseModel
+    monotone: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def signs(self) -> Signs:
+        """How each column of the matrix may act, (columns,): see `column_signs`."""
+        return column_signs(self.rows.preprocessing, self.monotone)
+
+    @property
+    def feature_signs(self) -> Signs:
+        """The same for the columns of `Prepared.features`."""
+        return self.signs[: self.rows.preprocessing.width]
 
 
 class FittedMember(ABC):
@@ -111,7 +124,9 @@ class Member:
     `purchase` says how that model's purchase probability is made. `needs` names features that have
     to be there even where they do not vary. `settings` are kept with every training, `curve_loss`
     names what `FittedMember.curve` measures. With `is_tree_ensemble`, its kind is
-    exp(slope · one tree ensemble + a constant), whose explanations are exact.
+    exp(slope · one tree ensemble + a constant), whose explanations are exact. `moves` has the
+    features that it reads otherwise than by columns whose sign can be held, and which way its
+    prediction goes as one rises: 1 or -1, 0 where neither can be said.
     """
 
     name: str
@@ -124,3 +139,4 @@ class Member:
     settings: Mapping[str, object] = field(default_factory=dict)
     curve_loss: str = ""
     is_tree_ensemble: bool = False
+    moves: Mapping[str, int] = field(default_factory=dict)

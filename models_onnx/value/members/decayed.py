@@ -26,5 +26,10 @@ class DecayedSpend(FittedMember):
 
 # No kind of its own: what it would say alone is among the rules that a model has to beat.
 MEMBER = Member(
-    name="decayed", place=60, weight=0.2, needs=(DECAYED,), fit=lambda _: DecayedSpend()
+    name="decayed",
+    place=60,
+    weight=0.2,
+    needs=(DECAYED,),
+    fit=lambda _: DecayedSpend(),
+    moves={DECAYED: 1},
 )

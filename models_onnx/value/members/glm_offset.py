@@ -13,7 +13,11 @@ from cva_sql.models_onnx.value.members.contract import Examples, LinearMember, M
 def fit(examples: Examples) -> LinearMember:
     """The regression with that log as its offset."""
     found = fit_spend_linear(
-        examples.rows.z, examples.value, examples.weight, examples.spend_offset
+        examples.rows.z,
+        examples.value,
+        examples.weight,
+        examples.spend_offset,
+        examples.signs,
     )
     return LinearMember(1.0, found)
 

@@ -16,7 +16,9 @@ from cva_sql.models_onnx.value.members.contract import Examples, LinearMember, M
 
 def fit(examples: Examples) -> LinearMember:
     """The regression of spend over its date's mean, raised to the mean of all dates."""
-    found = fit_spend_linear(examples.rows.z, examples.value, examples.weight, examples.spend_mean)
+    found = fit_spend_linear(
+        examples.rows.z, examples.value, examples.weight, examples.spend_mean, examples.signs
+    )
     raised = found.intercept + float(np.log(examples.mean_spend))
     return LinearMember(0.0, replace(found, intercept=raised))
 

@@ -49,7 +49,7 @@ class FittedHurdle(FittedMember):
 def fit(examples: Examples) -> FittedHurdle:
     """Trees of what buyers spent."""
     features = examples.rows.prepared.features
-    trees = fit_amount_trees(features, examples.value, examples.weight)
+    trees = fit_amount_trees(features, examples.value, examples.weight, examples.feature_signs)
     return FittedHurdle(trees, examples.purchase)
 
 

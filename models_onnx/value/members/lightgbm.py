@@ -38,7 +38,8 @@ class FittedTrees(FittedMember):
 def fit(examples: Examples) -> FittedTrees:
     """Trees of spend."""
     features = examples.rows.prepared.features
-    return FittedTrees(fit_value_trees(features, examples.value, examples.weight))
+    trees = fit_value_trees(features, examples.value, examples.weight, examples.feature_signs)
+    return FittedTrees(trees)
 
 
 MEMBER = Member(

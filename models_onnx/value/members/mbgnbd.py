@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS
+from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, MOVES
 from cva_sql.models_onnx.value.members.contract import LinearMember, Member
 from cva_sql.models_onnx.value.members.purchase import OWN
 
@@ -13,5 +13,6 @@ MEMBER = Member(
     kind="mbgnbd",
     purchase=OWN,
     needs=INPUTS,
+    moves={name: way for name, (way, _) in MOVES.items()},
     fit=lambda _: LinearMember(1.0),  # fitted with the rows: every member sees what it expects
 )

@@ -135,24 +135,34 @@ def _quintile_sums(examples: Examples) -> QuintileSums:
     if len(there):
         means = np.interp(np.arange(BEST_SUM + 1), there, sums[there] / customers[there])
     logs = np.log(means * _scale(examples, spend) + DECAYED_FLOOR * examples.mean_spend)
+    if not bounds.keys().isdisjoint(examples.monotone):
+        logs = np.maximum.accumulate(logs)  # a higher sum may have spent less, by its few customers
     return QuintileSums(bounds, tuple(float(value) for value in logs))
 
 
 @dataclass(frozen=True)
 class RuleFit:
-    """How a rule is made of examples, where its columns are among the features."""
+    """How a rule is made of examples, where its columns are among the features.
+
+    `moves` as a member's.
+    """
 
     needs: tuple[str, ...]
     fit: Callable[[Examples], FittedMember]
+    moves: Mapping[str, int]
 
 
 # By the names in `judging.rules.RULES`.
 RULE_FITS: Mapping[str, RuleFit] = MappingProxyType(
     {
-        "past_spend": RuleFit((HISTORIC, RECENCY), _spend_column(HISTORIC)),
-        "last_window": RuleFit((WINDOW, RECENCY), _spend_column(WINDOW)),
-        "decayed_spend": RuleFit((DECAYED,), lambda _: DecayedSpend()),
-        "rfm_quintiles": RuleFit((RECENCY, ORDER_DAYS, HISTORIC), _quintile_sums),
+        "past_spend": RuleFit((HISTORIC, RECENCY), _spend_column(HISTORIC), {HISTORIC: 1}),
+        "last_window": RuleFit((WINDOW, RECENCY), _spend_column(WINDOW), {WINDOW: 1}),
+        "decayed_spend": RuleFit((DECAYED,), lambda _: DecayedSpend(), {DECAYED: 1}),
+        "rfm_quintiles": RuleFit(
+            (RECENCY, ORDER_DAYS, HISTORIC),
+            _quintile_sums,
+            {RECENCY: -1, ORDER_DAYS: 1, HISTORIC: 1},
+        ),
     }
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -65,10 +65,11 @@ def _lead(fold: Fold, kind: str) -> tuple[float, float]:
     return own["d2_shape"] - other["d2_shape"], own["ngini"] - other["ngini"]
 
 
-def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
+def choose(folds: Sequence[Fold], kind: str = ENSEMBLE, barred: Collection[str] = ()) -> Choice:
     """The model of this kind if it beats every rule, else the rule that beats it.
 
-    Where there is no date to judge on it scores unjudged.
+    Where there is no date to judge on it scores unjudged. A rule that is `barred` is measured, and
+    beats nothing: it could not score.
 
     It does where on average over the dates it explains more deviance than any rule once all totals
     are right (who spends how much is one problem, the season of the shop another, and one date's
@@ -85,7 +86,9 @@ def choose(folds: Sequence[Fold], kind: str = ENSEMBLE) -> Choice:
     for name in folds[0].predictions:
         rows = [fold.scores[name] for fold in folds]
         scores[name] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    winner, reason = _verdict(kind, folds, scores)
+    winner, reason = _verdict(kind, folds, scores, barred)
+    if barred:
+        reason = f"{reason}; cva_monotone leaves out what goes against it: {', '.join(barred)}"
     errors = tuple(
         float(np.log(fold.actual.sum() / fold.forecast.total)) if fold.forecast.total > 0 else 0.0
         for fold in folds
@@ -101,12 +104,15 @@ def _tolerance(folds: Sequence[Fold]) -> float:
 
 
 def _verdict(
-    kind: str, folds: Sequence[Fold], scores: dict[str, dict[str, float]]
+    kind: str,
+    folds: Sequence[Fold],
+    scores: dict[str, dict[str, float]],
+    barred: Collection[str],
 ) -> tuple[str | None, str]:
     """The winner and why; no winner where nothing can be compared."""
     if not np.isfinite(scores[kind]["d2_shape"]):
         return None, "on a validation date all customers spent alike, so there is nothing to rank"
-    rules = [name for name in scores if name in RULE_FITS]
+    rules = [name for name in scores if name in RULE_FITS and name not in barred]
     by_deviance = max(rules, key=lambda name: scores[name]["d2_shape"])
     by_rank = max(rules, key=lambda name: scores[name]["ngini"])
     ours, best = scores[kind]["d2_shape"], scores[by_deviance]["d2_shape"]

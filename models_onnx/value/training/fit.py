@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from cva_sql.models_onnx.value.arrays import Floats, sigmoid
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
+from cva_sql.models_onnx.value.members.directions import rules_against
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
@@ -68,7 +69,7 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         )
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
-    choice = _chosen(folds, kind)
+    choice = _chosen(folds, kind, rules_against(data.terms.monotone))
     if choice.kind == ENSEMBLE and (known := _how_little_is_known(learning, folds)):
         choice = replace(choice, reason=f"{choice.reason}; {known}")
     report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
@@ -86,10 +87,10 @@ def fit_now(learning: Learning, folds: Sequence[Fold]) -> Members:
     return replace(members, shrinkage=replace(members.shrinkage, rule=folds[0].shrinkage.rule))
 
 
-def _chosen(folds: Sequence[Fold], kind: str | None) -> Choice:
+def _chosen(folds: Sequence[Fold], kind: str | None, barred: Collection[str]) -> Choice:
     """What won on the validation dates, or the kind that was asked for in its place."""
     best = best_kind(folds)
-    choice = choose(folds, best)
+    choice = choose(folds, best, barred)
     if choice.kind == best != ENSEMBLE:
         ensemble = choice.scores[ENSEMBLE]["d2_shape"]
         alone = f"{best} alone, ahead of the ensemble ({ensemble:.3f}) on every date"

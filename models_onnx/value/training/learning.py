@@ -31,6 +31,7 @@ from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
 from cva_sql.models_onnx.value.members.rules import RuleFit, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage, shrinkage_by
+from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED,
     SPEND_FLOOR,
@@ -118,9 +119,8 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
     weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
     sizes = [len(part) for _, part in parts]
-    fitted = _fit_members(
-        replace(preparation, horizon_days=horizon), prepared, value, weight, sizes
-    )
+    far = replace(preparation, horizon_days=horizon)
+    fitted = _fit_members(far, prepared, value, weight, sizes, rows.terms.monotone)
     return replace(fitted, shrinkage=learning.shrinkage(as_of))
 
 
@@ -141,6 +141,7 @@ def _fit_members(
     value: Floats,
     weight: Floats,
     sizes: Sequence[int],
+    monotone: Mapping[str, int],
 ) -> Members:
     """`sizes` are the numbers of rows by date, in order: a date's total is no member's task."""
     bought = (value > 0).astype(np.float64)
@@ -159,10 +160,11 @@ def _fit_members(
         logit_mean.append(np.full(len(y), float(logit(np.array(rate)))))
     log_scale = fit_log_scale(rows.matrix, weight, logs=len(COLUMNS))
     z = log_scale.transform(rows.matrix)
-    plain = fit_logit_linear(z, bought, weight, np.concatenate(logit_mean))
+    signs = column_signs(preparation.preprocessing, monotone)
+    plain = fit_logit_linear(z, bought, weight, np.concatenate(logit_mean), signs)
     average = float(np.average(np.concatenate(logit_mean), weights=weight))
     purchase = PurchaseModel(
-        fit_logit_linear(z, bought, weight, np.concatenate(logit_offset)),
+        fit_logit_linear(z, bought, weight, np.concatenate(logit_offset), signs),
         replace(plain, intercept=plain.intercept + average),
     )
     examples = Examples(
@@ -173,6 +175,7 @@ def _fit_members(
         np.concatenate(spend_offset),
         np.concatenate(spend_mean),
         purchase,
+        monotone,
     )
     makers: dict[str, Member | RuleFit] = {member.name: member for member in all_members()}
     makers |= rules_for(preparation.preprocessing.numbers)

@@ -8,10 +8,15 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
+
 from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.shop_past import SHOWN_OUTLIERS, Outlier
+from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.graph.builder import OPSET
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE
+from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.udfs.manifest import Explanation, Feature, Manifest
@@ -28,16 +33,22 @@ def build_manifest(
     text_projection: TextProjection | None = None,
     outliers: Sequence[Outlier] = (),
     explanation: Explanation | None = None,
+    learned: Dataset | None = None,
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: a total does not travel between shops.
     `text_projection` made the text features that the model was trained on; the `outliers` were left
-    out; without an `explanation` nothing can be explained.
+    out; without an `explanation` nothing can be explained. `learned` are the examples that it was
+    learned from: without them, or for a rule, nobody knows what lies beyond them.
     """
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preparation.preprocessing
-    features = [Feature(name, "number") for name in preprocessing.numbers]
+    is_rule = model.kind in RULE_FITS
+    features = [
+        Feature(name, "number") if learned is None or is_rule else _ranged(name, learned)
+        for name in preprocessing.numbers
+    ]
     features += [Feature(name, "category", values) for name, values in preprocessing.categories]
     return Manifest(
         name="value",
@@ -66,6 +77,7 @@ def build_manifest(
             "purchase_slope": model.purchase_slope,
             "retention_rate": model.retention_rate,
             "score_reference": [float(value) for value in model.reference],
+            **(_term_facts(learned.terms) if learned is not None else {}),
         },
         evaluation={
             "validation_dates": [cutoff.isoformat() for cutoff in choice.dates],
@@ -75,6 +87,22 @@ def build_manifest(
         text_projection=text_projection,
         explanation=explanation,
     )
+
+
+def _ranged(name: str, learned: Dataset) -> Feature:
+    """A number with the least and the largest value learned from, where there are any."""
+    column = learned.numbers[name]
+    known = column[np.isfinite(column)]
+    if not len(known):
+        return Feature(name, "number")
+    low, high = float(known.min()), float(known.max())
+    return Feature(name, "number", low=low, high=high, by_itself=learned.by_itself.get(name, ""))
+
+
+def _term_facts(terms: Terms) -> dict[str, Any]:
+    """What was asked of the model, where anything was."""
+    facts = {"monotone": dict(terms.monotone), "features_off": list(terms.features_off)}
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def _total_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:

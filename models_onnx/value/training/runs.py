@@ -118,6 +118,10 @@ def _fitted(training: Mapping[str, Any]) -> Iterator[Entry]:
         yield Entry("setting", "cutoff_date", step=place, text=str(cutoff))
     for name, value in training.get("shrinkage", {}).items():
         yield _setting(name, value, "shrinkage")
+    for place, (feature, sign) in enumerate(sorted(training.get("monotone", {}).items()), start=1):
+        yield Entry("setting", "monotone", step=place, value=float(sign), text=feature)
+    for place, feature in enumerate(training.get("features_off", ()), start=1):
+        yield Entry("setting", "feature_off", step=place, text=feature)
     for name, value in training.get("total_forecast", {}).items():
         if name != "backtest_log_errors":  # a score
             yield _setting(name, value, "total")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -14,6 +14,7 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.rules import rule_predictions
+from cva_sql.models_onnx.value.members.directions import rules_against
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, candidates, kinds, parts
 from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
@@ -93,11 +94,11 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
         )
         members = fit_members(learning, known, cutoff, plan.label_days)
         folds.append(_fold(learning, members, cutoff, test, is_newest=not folds))
-    rule = _best_rule(folds)
+    rule = _best_rule(folds, rules_against(learning.rows.terms.monotone))
     return [fold.drawn_to(rule) for fold in folds]
 
 
-def _best_rule(folds: Sequence[Fold]) -> str:
+def _best_rule(folds: Sequence[Fold], barred: Collection[str]) -> str:
     """The rule that explained most deviance on average, of those that can score."""
 
     def explained(rule: str) -> float:
@@ -105,7 +106,7 @@ def _best_rule(folds: Sequence[Fold]) -> str:
         return mean if np.isfinite(mean) else -np.inf
 
     able = [name for name in candidates() if folds and name in folds[0].outcomes]
-    rules = [name for name in able if name not in kinds()]
+    rules = [name for name in able if name not in kinds() and name not in barred]
     return max(rules, key=explained, default=PLAINEST)
 
 

@@ -1,0 +1,33 @@
+"""Which directions of features can be promised, and which rules cannot keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, ORDERS
+from cva_sql.models_onnx.value.members.registry import all_members
+from cva_sql.models_onnx.value.members.rules import RULE_FITS
+
+
+def unkept(monotone: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    """(feature, member, which way that goes with it) where a member cannot keep to a direction."""
+    for member in all_members():
+        for feature, way in member.moves.items():
+            if monotone.get(feature, way) != way:
+                yield feature, member.name, way
+
+
+def rules_against(monotone: Mapping[str, int]) -> tuple[str, ...]:
+    """The rules that go against a direction, and so cannot score."""
+    return tuple(
+        name
+        for name, rule in RULE_FITS.items()
+        if any(monotone.get(feature, way) != way for feature, way in rule.moves.items())
+    )
+
+
+def needed_features() -> dict[str, str]:
+    """Feature -> a member or rule that cannot do without it."""
+    found = {name: rule for rule, fit in RULE_FITS.items() for name in fit.needs}
+    found |= {name: member.name for member in all_members() for name in member.needs}
+    return found | {ORDERS: found[INPUTS[0]]}  # buy till you die counts orders where it is fitted
