@@ -102,6 +102,11 @@ class Manifest:
     outputs: tuple[str, ...] = OUTPUTS
 
     @property
+    def target(self) -> str:
+        """What is predicted, as `cva_target` names it; spend where the manifest names nothing."""
+        return str(self.training.get("target", "spend"))
+
+    @property
     def is_judged(self) -> bool:
         """Whether it was held against what came after a date that it had not seen."""
         return bool(self.evaluation.get("validation_dates"))

@@ -130,6 +130,7 @@ TRAINING: Mapping[str, tuple[Check, str]] = {
     "as_of": (or_none(is_date), "a date"),
     "first_order": (or_none(is_date), "a date"),
     "kind": (is_text, "a name"),
+    "target": (is_text, "a name"),
     "cutoff_dates": (list_of(is_date), "dates"),
     "outliers": (is_outliers, "a count and spends"),
     "total_forecast": (or_none(texts_to(lambda _: True)), "an object"),

@@ -18,6 +18,7 @@ from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, deployed_horizon, load_model
+from cva_sql.udfs.target import target_problem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,6 +36,7 @@ FUNCTIONS = (
     "cva_project",
     "cva_version",
     "cva_horizon_days",
+    "cva_target",
     "cva_keep_memory_limit",
     "cva_kept_memory_limit",
 )
@@ -110,6 +112,9 @@ def register(
     con.execute(SCENARIO).fetchall()
     con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
+    con.create_function(
+        "cva_target", lambda wanted: target_problem(models, wanted), ["VARCHAR"], "VARCHAR"
+    )
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function(
         "cva_keep_memory_limit", KEPT.keep, ["VARCHAR", "VARCHAR"], "VARCHAR", side_effects=True

@@ -12,6 +12,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
+    from cva_sql.cli.train.examples import History
     from cva_sql.models_onnx.value.backtesting.backtest import Backtest
 
 
@@ -65,7 +66,6 @@ def evaluate_shop(
     )
     from cva_sql.cli.train.terms import read_terms
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
-    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
     horizon, terms = shop.horizon_days, read_terms(shop)
     with dropped_after(shop, EVALUATE_SCHEMA):
@@ -73,7 +73,7 @@ def evaluate_shop(
             history = read_history(shop, EVALUATE_SCHEMA)
         if history.first_order is None:
             raise CvaError("there is no valid order to evaluate on; see table cva_rejects")
-        dates = dates or _default_dates(history.first_order, history.as_of, horizon)
+        dates = dates or _default_dates(history, horizon)
         plans = []
         for day in sorted(set(dates)):
             if day + timedelta(days=horizon) > history.as_of:
@@ -81,7 +81,8 @@ def evaluate_shop(
                     f"--as-of {day} and {horizon} days end after the newest order "
                     f"({history.as_of - timedelta(days=1)}); take an earlier date"
                 )
-            plan = plan_cutoffs(history.first_order, day, horizon)
+            plan = history.plan(day, horizon)
+            _check_labelled(history, day)
             if plan is None:
                 raise UsageError(
                     f"--as-of {day} has too little history since {history.first_order}; "
@@ -108,14 +109,26 @@ def evaluate_shop(
         )
 
 
-def _default_dates(first_order: date, as_of: date, horizon: int) -> list[date]:
-    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
+def _check_labelled(history: History, day: date) -> None:
+    """Raises UsageError for a date of which the shop's own table has no label to compare with."""
+    if history.labels is not None and day not in history.labels:
+        newest = ", ".join(str(known) for known in sorted(history.labels)[-3:])
+        raise UsageError(f"--as-of {day} has no labels; the newest dates with some: {newest}")
 
-    dates = [as_of - timedelta(days=horizon * n) for n in range(1, DEFAULT_DATES + 1)]
-    dates = [day for day in dates if plan_cutoffs(first_order, day, horizon) is not None]
+
+def _default_dates(history: History, horizon: int) -> list[date]:
+    as_of = history.as_of
+    if history.labels is None:
+        dates = [as_of - timedelta(days=horizon * n) for n in range(1, DEFAULT_DATES + 1)]
+    else:
+        known = [day for day in sorted(history.labels) if day + timedelta(days=horizon) <= as_of]
+        dates = known[::-1]
+    dates = [day for day in dates if history.plan(day, horizon) is not None][:DEFAULT_DATES]
+    if not dates and history.labels is not None:
+        raise CvaError(f"{history.too_short(horizon)}; one such date has to be before another")
     if not dates:
         raise CvaError(
-            f"the history ({first_order} .. {as_of}) is too short to evaluate a horizon of "
+            f"the history ({history.first_order} .. {as_of}) is too short to evaluate a horizon of "
             f"{horizon} days; try a shorter one with: --horizon-days {max(7, horizon // 3)}"
         )
     return dates

@@ -72,6 +72,10 @@ def describe(result: Backtest) -> str:
         "p90>0: share y≤p90 of those with such a p90; of them high, medium, low: value tiers of "
         "20, 30, 50 % of all customers",
     ]
+    if result.target != "spend":
+        lines.insert(
+            0, f"target: {result.target}, of which all figures are; rules follow its total"
+        )
     for title, models in _blocks(result):
         lines += ["", title, *_metrics_table(models), *_calibration_table(models)]
     lines += _deciles_table(result)

@@ -229,7 +229,9 @@ def fill_explanations(shop: ResolvedShop, *, as_json: bool) -> None:
     """Writes the table of explanations; raises CvaError where there are no features."""
     from cva_sql.cli.score.filling import fill_table
     from cva_sql.cli.shop.expressions import check_expression
+    from cva_sql.cli.shop.model_store import require_target
 
+    require_target(shop)
     chosen = str(shop.var("cva_explained_customers"))
     check_expression(chosen, "cva_explained_customers")
     target, rows = fill_table(shop, TABLE, "cva_explain", chosen)

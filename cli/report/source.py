@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.report.target import WORDS, Words
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError, ModelError
 
@@ -33,10 +34,11 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class Source:
-    """An open shop. `unit` names its money; `as_of` is None where it has no customer.
+    """An open shop. `unit` names what is predicted, as a rule its money.
 
-    `explains` says whether the attributions of that date are there, as view EXPLAIN. `deployed` is
-    the trained model that scores from now on; None without one, or where it is broken.
+    `as_of` is None where it has no customer. `explains` says whether the attributions of that date
+    are there, as view EXPLAIN. `deployed` is the trained model that scores from now on; None
+    without one, or where it is broken.
     """
 
     con: DuckDBPyConnection
@@ -45,6 +47,11 @@ class Source:
     as_of: date | None
     explains: bool
     deployed: Manifest | None
+
+    @property
+    def words(self) -> Words:
+        """How to say what the deployed model predicts."""
+        return WORDS.get(self.deployed.target if self.deployed else "spend", WORDS["spend"])
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a query, decimals as floats."""
@@ -130,7 +137,8 @@ def _looked_at(con: DuckDBPyConnection, shop: ResolvedShop) -> Source:
         explains = bool(con.execute(f"select 1 from {EXPLAIN} limit 1").fetchall())
     else:
         explains = False
-    return Source(con, shop, _currency(con, shop), as_of, explains, _deployed(shop))
+    source = Source(con, shop, _currency(con, shop), as_of, explains, _deployed(shop))
+    return replace(source, unit=source.words.unit or source.unit)
 
 
 def _deployed(shop: ResolvedShop) -> Manifest | None:

@@ -52,12 +52,14 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
     from cva_sql.cli.run.gates import check_customers, check_scores
     from cva_sql.cli.run.publish import check_place, publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
+    from cva_sql.cli.shop.model_store import require_target
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.udfs.journal import clear_journals
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     check_place(shop)
+    require_target(shop)
     folder = deployed_folder(shop.models_dir)
     # Neither an altered file nor another shop's model should cost a build to be noticed.
     _check_database(shop, load_model(folder).manifest)

@@ -22,12 +22,13 @@ def score(
     Writes the same table as the dbt model that calls cva_predict; build the rest with
     `dbt run --vars '{cva_udfs: false}'`.
     """
-    from cva_sql.cli.shop.model_store import note_deployed
+    from cva_sql.cli.shop.model_store import note_deployed, require_target
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
     shop = open_shop(
         db, variables=variables, models_dir=models_dir, work_dir=work_dir, project=project
     )
+    require_target(shop)
     model = load_model(deployed_folder(shop.models_dir))
     target, rows = fill_table(shop, TABLE, "cva_predict", before=check_projection)
     note_deployed(shop)

@@ -153,6 +153,15 @@ def note_deployed(shop: ResolvedShop) -> None:
     write_table(shop, "cva_deployed_models", DEPLOYED_COLUMNS, rows, f"{shop.schema}_cva")
 
 
+def require_target(shop: ResolvedShop) -> None:
+    """Raises UsageError where the deployed value model predicts another thing than `cva_target`."""
+    from cva_sql.udfs.target import target_problem
+
+    problem = target_problem(shop.models_dir, shop.target)
+    if problem:
+        raise UsageError(problem)
+
+
 def exported_files(folder: Path) -> dict[str, bytes]:
     """A model folder's two files by name, without ids that old manifests have."""
     manifest = read_manifest(folder)

@@ -51,6 +51,17 @@ class ResolvedShop:
         except ModelError:  # training mends it, and what scores says what is wrong
             return USUAL_HORIZON_DAYS
 
+    @property
+    def target(self) -> str:
+        """What is predicted: `cva_target`; raises UsageError for what it cannot be."""
+        from cva_sql.udfs.errors import UsageError
+        from cva_sql.udfs.target import TARGETS
+
+        given = self.var("cva_target")
+        if given not in TARGETS:
+            raise UsageError(f"cva_target is {given!r}; expected {' or '.join(TARGETS)}")
+        return str(given)
+
     def elsewhere(self, db: Path) -> ResolvedShop:
         """The shop on another database file, with what belongs beside it there, but its models."""
         models = self.models_dir.resolve()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -27,6 +27,7 @@ MAX_ROWS = 300_000  # examples; more add minutes and hardly any quality
 EVALUATE_SCHEMA = (
     "cva_evaluate"  # dropped after reading: cva_train stays what the model was made from
 )
+LABELS = "labels"  # the target that the shop's own table tells
 PROJECTION_FILE = "text_projection.json"
 
 
@@ -48,20 +49,50 @@ NO_TEXTS = Texts()
 class History:
     """The first valid order, None without one, and the date to look from.
 
-    `notes` are what is unclear in the data, and the option that settles it.
+    `notes` are what is unclear in the data, and the option that settles it. `labels` is date ->
+    how many the shop's own table has, where these are learned from.
     """
 
     first_order: date | None
     as_of: date
     notes: tuple[str, ...] = ()
+    labels: Mapping[date, int] | None = None
+
+    def plan(self, as_of: date, horizon_days: int) -> Plan | None:
+        """The dates to learn from for scoring on `as_of`; None where there are none."""
+        from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs, plan_labelled
+
+        if self.labels is None:
+            return plan_cutoffs(self.first_order, as_of, horizon_days)
+        return plan_labelled(self.labels, self.first_order, as_of, horizon_days)
+
+    def too_short(self, horizon_days: int) -> str:
+        """What is said where there is no plan for today."""
+        if self.labels is None:
+            since = self.first_order or "no valid order"
+            return f"the history ({since} .. {self.as_of}) is too short to learn from"
+        from cva_sql.models_onnx.value.data.cutoffs import MIN_LABELS
+
+        if not self.labels:
+            return "cva_target is labels, and the table labels has no usable row; see cva_rejects"
+        return (
+            f"no date of labels ({min(self.labels)} .. {max(self.labels)}) with {MIN_LABELS} or "
+            f"more customers lies {horizon_days} days before {self.as_of}; --horizon-days says how "
+            "far a label looks"
+        )
 
 
 def read_history(shop: ResolvedShop, schema: str) -> History:
     """Builds what is needed to know it, then looks."""
+    is_labelled = shop.target == LABELS
     notes = run_dbt(
         shop,
         "run",
-        select=["+int_cva__as_of_dates", "+int_cva__orders_valid"],
+        select=[
+            "+int_cva__as_of_dates",
+            "+int_cva__orders_valid",
+            *(["+int_cva__labels_valid"] if is_labelled else []),
+        ],
         variables={"cva_spine": "scoring"},
         schema=schema,
     )
@@ -72,9 +103,17 @@ def read_history(shop: ResolvedShop, schema: str) -> History:
             f"(select min(order_date) from {schema}_cva.int_cva__orders_valid where order_date < "
             f"(select max(as_of_date) from {schema}_cva.int_cva__as_of_dates))"
         ).fetchall()
+        labels = None
+        if is_labelled:
+            labels = dict(
+                con.execute(
+                    "select as_of_date, count(*) from "
+                    f"{schema}_cva.int_cva__labels_valid group by 1 order by 1"
+                ).fetchall()
+            )
     finally:
         con.close()
-    return History(first_order=rows[0][1], as_of=rows[0][0], notes=notes)
+    return History(first_order=rows[0][1], as_of=rows[0][0], notes=notes, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -97,9 +136,8 @@ def read_training_set(
 ) -> TrainingSet | None:
     """The examples in schema TRAIN_SCHEMA; None where the history is too short to learn from."""
     from cva_sql.cli.shop.progress import step
-    from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 
-    plan = plan_cutoffs(history.first_order, history.as_of, horizon_days)
+    plan = history.plan(history.as_of, horizon_days)
     if plan is None or history.first_order is None:
         return None
     texts = read_texts(shop, before=plan.cutoffs[-1])
@@ -192,6 +230,7 @@ def build_examples(
     """
     from cva_sql.models_onnx.value.data.dataset import read_dataset
     from cva_sql.models_onnx.value.data.shop_past import read_shop_past
+    from cva_sql.models_onnx.value.data.target import TARGETS
     from cva_sql.udfs.projection import empty_projection
     from cva_sql.udfs.text import PROJECTION_VARIABLE
 
@@ -218,7 +257,7 @@ def build_examples(
     )
     con = connect(shop.db)
     try:
-        data = read_dataset(con, schema)
+        data = read_dataset(con, schema, TARGETS[shop.target])
         pasts = {day: read_shop_past(con, schema, day) for day in scored_on}
     finally:
         con.close()

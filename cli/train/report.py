@@ -21,8 +21,10 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     if trained.scores:
         lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
         lines += score_table(trained.scores)
+    if trained.target != "spend" and trained.version:
+        lines.append(describe_target(trained))
     if trained.total_forecast and trained.is_deployed:
-        lines.append(describe_total(trained.total_forecast))
+        lines.append(describe_total(trained.total_forecast, trained.target))
     if trained.outliers:
         lines.append(describe_outliers(trained.outliers, shop))
     if trained.is_deployed:
@@ -39,10 +41,22 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     return "\n".join(lines)
 
 
-def describe_total(forecast: dict[str, Any]) -> str:
+def describe_target(trained: Trained) -> str:
+    """What is predicted in place of spend, and what was made of values below 0."""
+    text = f"target: {trained.target}"
+    if trained.floored:
+        text += (
+            f"; {trained.floored['examples']:,.0f} of {trained.examples:,} examples were below 0 "
+            f"and count as 0, which raises the total learned from by {trained.floored['bias']:.1%}"
+        )
+    return text
+
+
+def describe_total(forecast: dict[str, Any], target: str = "spend") -> str:
     """What all but the outliers are forecast to spend together, how sure, how wrong before."""
+    what = "" if target == "spend" else f" {target}"
     text = (
-        f"total: {forecast['total']:,.2f} expected of {forecast['customers']:,} customers "
+        f"total: {forecast['total']:,.2f}{what} expected of {forecast['customers']:,} customers "
         f"together, {forecast['from']} .. {forecast['to']}, within a factor of "
         f"{math.exp(forecast['standard_deviation']):.2f} two times out of three"
     )

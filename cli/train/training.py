@@ -30,6 +30,8 @@ class Trained:
     `total_forecast` is that of the total as in the manifest, `outliers` the customers left out of
     learning, `others` how the kinds of models beside the value model did. `notes` are what is
     unclear in the data, and the option that settles it, `asked` what the shop asks of its models.
+    `target` is what it predicts, `floored` how many labels below 0 count as 0 and by what share
+    that raises their sum.
     """
 
     version: str | None
@@ -46,11 +48,14 @@ class Trained:
     scoring: str | None = None
     as_of: str | None = None
     asked: tuple[str, ...] = ()
+    target: str = "spend"
+    floored: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is printed for programs; `others` and `asked` only where there are any."""
-        found = asdict(self)
-        return {k: v for k, v in found.items() if v or k not in ("others", "asked")}
+        """As it is printed for programs; what is not asked for is left out."""
+        left_out = {name for name in ("others", "asked") if not getattr(self, name)}
+        left_out |= {"target", "floored"} if self.target == "spend" else set()
+        return {k: v for k, v in asdict(self).items() if k not in left_out}
 
 
 @recording(
@@ -76,8 +81,7 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
         history = read_history(shop, TRAIN_SCHEMA)
     found = read_training_set(shop, history, horizon, terms=terms)
     if found is None:
-        since = history.first_order or "no valid order"
-        reason = f"the history ({since} .. {history.as_of}) is too short to learn from"
+        reason = history.too_short(horizon)
         others = leave_untrained(shop, reason, wish)
         settled = settle(shop.models_dir, None, is_better=False, reason=reason, wish=wish)
         trained = _nothing_fitted(settled, 0)
@@ -86,8 +90,14 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
         others = train_others(shop, found, wish)
     note_deployed(shop)
     as_of = history.as_of.isoformat()
-    asked = tuple(describe_terms(terms))
-    return replace(trained, others=others, notes=history.notes, as_of=as_of, asked=asked)
+    return replace(
+        trained,
+        others=others,
+        notes=history.notes,
+        as_of=as_of,
+        asked=tuple(describe_terms(terms)),
+        target=shop.target,
+    )
 
 
 def _check_candidate(name: str | None) -> None:
@@ -140,6 +150,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
         manifest.training["total_forecast"],
         tuple(asdict(outlier) for outlier in outliers),
         scoring=settled.scoring,
+        floored=manifest.training.get("floored"),
     )
 
 

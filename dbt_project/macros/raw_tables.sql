@@ -1,7 +1,8 @@
 {#- The raw tables that a shop may have, each said once. dbt loops over them from staging to rejects, `cva
     load` and `cva init --scan` read them too (and without dbt, so `raw_tables` calls nothing). Per table:
 
-    role     facts (what happened), entities (what it happened to) or people (the customers)
+    role     facts (what happened), entities (what it happened to), people (the customers), identity (who is
+             who) or outcomes (what customers turned out to be worth: shows of nobody that they were there)
     date     of facts: when they happened, the one time by which they are in the past; none without one
     is_plan  of facts with a date: known beforehand, so that it may be to come
     of       of facts without a date: the table whose row dates them, by that table's key
@@ -187,6 +188,21 @@
         "words": {
             "review": "review reviewed feedback opinion bewertung bewertet rezension avis resena pinglun pingjia 评论 评价",
         },
+    },
+    "labels": {
+        "role": "outcomes",
+        "date": "as_of_date",
+        "key": ["customer_id", "as_of_date"],
+        "kept": ["value"],
+        "valid": ["int_cva__labels_valid", "customer_unknown"],
+        "columns": {
+            "customer_id": ["person", true, "customer id=1"],
+            "as_of_date": ["time", true, "label time=1"],
+            "value": ["number", true, "label=1"],
+        },
+        "tells": ["value"],
+        "name": "label",
+        "words": {"label": "label labels"},
     },
     "exchange_rates": {
         "role": "facts",

@@ -10,6 +10,7 @@
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
+    'cva_target': ['spend', 'margin', 'orders', 'labels'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_udfs': 'flag', 'cva_allow_empty': 'flag',
     'cva_text_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list
 }[name] %}

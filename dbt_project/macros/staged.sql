@@ -139,7 +139,7 @@ row_number() over (
 {% macro sighting_tables() %}
 {% set tables = [] %}
 {% for table, line in cva.raw_tables().items() if table != 'orders' %}
-    {% if 'customer_id' in line.columns and (line.get('date') or line.role == 'people') %}
+    {% if 'customer_id' in line.columns and line.role in ('facts', 'people') %}
         {% do tables.append(table) %}
     {% endif %}
 {% endfor %}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cva_sql.models_onnx.kinds.contract import Kind, Past, TrainedKind
 from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.target import SPEND
 from cva_sql.models_onnx.value.model.parity import Parity
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.models_onnx.value.training.fit import (
@@ -73,9 +75,34 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         shop.outliers if shop else (),
         build_explanation(model, now),
         fitted.fitting.learning.at(past.plan.cutoffs),
+        _target_facts(past.examples, fitted.fitting),
     )
     parity = check_parity(model, onnx, manifest, now)
     return TrainedKind(onnx, manifest, choice.has_won), parity
+
+
+def _target_facts(examples: Dataset, fitting: Fitting) -> dict[str, Any] | None:
+    """What a manifest says of a target other than spend; None for spend."""
+    target = examples.target
+    if target is SPEND:
+        return None
+    facts: dict[str, Any] = {"target": target.name}
+    if target.is_priced:
+        facts["target_a_unit_of_spend"] = fitting.learning.unit
+    if examples.label_shortfall is not None and examples.label_shortfall.any():
+        below = examples.at(fitting.learning.plan.cutoffs, fitting.learning.plan.label_days)
+        facts["floored"] = floored(below)
+    return facts
+
+
+def floored(rows: Dataset) -> dict[str, float]:
+    """How many labels below 0 count as 0, and by what share that raises their sum."""
+    shortfall = rows.label_shortfall
+    if shortfall is None:
+        return {"examples": 0, "bias": 0.0}
+    total = float(rows.label_value.sum()) - float(shortfall.sum())
+    bias = float(shortfall.sum()) / total if total > 0 else float("nan")
+    return {"examples": int((shortfall > 0).sum()), "bias": bias}
 
 
 def train_value(past: Past) -> TrainedKind | None:

@@ -47,6 +47,7 @@ FINE: dict[str, list[Any]] = {
     "cva_feature_catalog_extra": [[], [{"name": "visits", "model": "my_visits"}]],
     "cva_status_counts": [[], ["on hold", "it's"]],
     "cva_value": ["gross", "net"],
+    "cva_target": ["spend", "margin", "orders", "labels"],
     "cva_udfs": [True, False],
     "cva_text_vectors": [None, "main_cva.int_cva__text_vectors"],
 }

@@ -32,7 +32,7 @@ KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
 def test_an_entry_is_whole(table: str) -> None:
     entry = ENTRIES[table]
     assert NEEDED <= entry.keys() <= KNOWN
-    assert entry["role"] in ("facts", "entities", "people", "identity")
+    assert entry["role"] in ("facts", "entities", "people", "identity", "outcomes")
     assert {kind for kind, _, _ in entry["columns"].values()} <= KINDS
     assert bool(entry["key"]) == ("kept" in entry)
     assert entry.get("of", "orders") in ENTRIES
@@ -58,7 +58,7 @@ def test_every_time_is_a_date_a_start_or_a_state() -> None:
 
 def test_facts_have_a_date_or_a_table_that_dates_them() -> None:
     for table, entry in ENTRIES.items():
-        assert (entry["role"] == "facts") == ("date" in entry or "of" in entry), table
+        assert (entry["role"] in ("facts", "outcomes")) == ("date" in entry or "of" in entry), table
         assert (entry["role"] == "people") == ("since" in entry), table
 
 

@@ -25,7 +25,8 @@ UNIQUE = 0.93  # distinct ids per row of a key; estimates are off by a few per c
 
 def key_of(role: str) -> str | None:
     """The id that a row of the table goes by, None where it has none of its own."""
-    return next(iter(raw_tables()[role].key), None)
+    line = raw_tables()[role]
+    return None if line.role == "outcomes" else next(iter(line.key), None)
 
 
 @cache

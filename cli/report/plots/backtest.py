@@ -55,7 +55,7 @@ class Coverage:
         return BLOCK + SHARE_ROW * len(self.rows)
 
 
-def paint_calibration(drawing: Figure, deciles: Sequence[Decile], money: str) -> None:
+def paint_calibration(drawing: Figure, deciles: Sequence[Decile], money: str, noun: str) -> None:
     """A row a decile, with a dot at what was predicted and one at what came."""
     axes = frame.rows_area(
         drawing, DECILE_ROW * len(deciles), left=34, right=132, top=28, bottom=42
@@ -71,7 +71,7 @@ def paint_calibration(drawing: Figure, deciles: Sequence[Decile], money: str) ->
         _numbers(axes, place, str(d.decile), amount(d.predicted), amount(d.actual))
     _numbers(axes, HEADER, "", "predicted", "actual")
     log = ", log" if scale.is_log else ""
-    frame.label_axes(axes, f"Mean spend ({money}{log})", "Tenth")
+    frame.label_axes(axes, f"Mean {noun} ({money}{log})", "Tenth")
 
 
 def _numbers(axes: Axes, place: float, name: str, predicted: str, actual: str) -> None:
@@ -81,7 +81,7 @@ def _numbers(axes: Axes, place: float, name: str, predicted: str, actual: str) -
     )
 
 
-def paint_capture(drawing: Figure, deciles: Sequence[Decile]) -> None:
+def paint_capture(drawing: Figure, deciles: Sequence[Decile], noun: str) -> None:
     """Each tenth's share of actual spend as a bar, and the curve of their sums."""
     captures = [0.0, *(d.capture for d in deciles)]
     ends = [k / len(deciles) for k in range(len(deciles) + 1)]
@@ -99,7 +99,7 @@ def paint_capture(drawing: Figure, deciles: Sequence[Decile]) -> None:
         if height >= 0.1 and (k == 0 or captures[k] - height > 0.08):
             middle = (ends[k] + 0.5 / len(own), height)
             frame.note(axes, f"{d.lift:.1f}×", middle, offset=(-3 if k == 0 else 0, 4), ha="center")
-    frame.label_axes(axes, "Share of customers, the best first", "Share of actual spend")
+    frame.label_axes(axes, "Share of customers, the best first", f"Share of actual {noun}")
 
 
 def paint_coverage(drawing: Figure, blocks: Sequence[Coverage]) -> None:

@@ -33,8 +33,9 @@ def best_customers(source: Source, overview: Overview) -> Section:
     of_all = f", {share} of all predicted value" if share and overview.customers > 1 else ""
     sentence = (
         f"{whose} predicted {money(total)} in {counted(overview.horizon_days, 'day')}{of_all}. "
-        "Below each value is its range from p10 to p90: one in ten such customers spends more than "
-        "its upper end, and at most one in ten less than its lower end."
+        "Below each value is its range from p10 to p90: one in ten such customers "
+        f"{source.words.more} more than its upper end, and at most one in ten less than its lower "
+        "end."
     )
     if not any(row[7] for row in rows):
         sentence += f" No reasons are known; they come with: {_reasons(source, overview)}"

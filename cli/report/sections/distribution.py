@@ -30,8 +30,8 @@ def distribution(source: Source, overview: Overview) -> Section:
     if overview.predicted <= 0:
         days = counted(overview.horizon_days, "day")
         sentence = (
-            f"All {counted(overview.customers, 'customer')} are predicted to spend 0 in {days}, "
-            "so there is no distribution to show."
+            f"All {counted(overview.customers, 'customer')} are predicted "
+            f"{source.words.to_bring.format(0)} in {days}, so there is no distribution to show."
         )
         return Section(NAME, TITLE, sentence)
     found, curve = _read_histogram(source), _read_pareto(source)

@@ -114,8 +114,8 @@ def overview_section(source: Source, overview: Overview) -> Section:
     end = _end(source.as_of, overview.horizon_days)
     verb = "is" if overview.customers == 1 else "are"
     sentence = (
-        f"{counted(overview.customers, 'customer')} {verb} expected to spend "
-        f"{amount(overview.predicted)} from {source.as_of} to {end}. "
+        f"{counted(overview.customers, 'customer')} {verb} expected "
+        f"{source.words.to_bring.format(amount(overview.predicted))} from {source.as_of} to {end}. "
     )
     if overview.customers == 1:
         sentence += f"The purchase probability is {percent(overview.buyers)}."

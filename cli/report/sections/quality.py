@@ -11,6 +11,7 @@ from cva_sql.cli.report.plots import backtest
 from cva_sql.cli.report.plots.backtest import Coverage, Decile, Interval
 from cva_sql.cli.report.sections.validation import last_reason, validation
 from cva_sql.cli.report.source import Source
+from cva_sql.cli.report.target import Words
 from cva_sql.cli.report.wording import amount, counted, money, percent
 
 NAME, TITLE = "quality", "How good are the predictions"
@@ -34,15 +35,16 @@ def quality(source: Source) -> Section:
     metrics = _read_metrics(source)
     plots: list[Plot | Card] = [_calibration_plot(source, deciles, horizon)]
     if all(math.isfinite(d.capture) for d in deciles):
-        plots.append(_capture_plot(deciles))
+        plots.append(_capture_plot(source.words, deciles))
     plots.append(_coverage_plot(metrics))
     listed = ", ".join(str(day) for day in dates)
     when = f"On {listed}" if len(dates) == 1 else f"On {len(dates)} cutoff dates ({listed})"
     sentence = (
         f"{when} the model learned only from what was before, and its predictions for "
-        f"{counted(horizon, 'day')} were compared with what came: {_verdict(metrics, deciles)}."
+        f"{counted(horizon, 'day')} were compared with what came: "
+        f"{_verdict(source.words, metrics, deciles)}."
     )
-    return Section(NAME, TITLE, sentence, (Grid(plots), _table(deciles)))
+    return Section(NAME, TITLE, sentence, (Grid(plots), _table(source.words, deciles)))
 
 
 def _read_deciles(source: Source) -> tuple[list[Decile], int, list[date]]:
@@ -105,7 +107,7 @@ def _read_metrics(source: Source) -> dict[str, Interval]:
     }
 
 
-def _verdict(metrics: Mapping[str, Interval], deciles: Sequence[Decile]) -> str:
+def _verdict(words: Words, metrics: Mapping[str, Interval], deciles: Sequence[Decile]) -> str:
     parts = []
     if "bias" in metrics:
         bias = metrics["bias"][0]
@@ -115,13 +117,13 @@ def _verdict(metrics: Mapping[str, Interval], deciles: Sequence[Decile]) -> str:
         value, lower, upper = metrics["top_capture"]
         parts.append(
             f"the tenth of the customers that was predicted most made {percent(value)} of the "
-            f"spend ({percent(lower)} to {percent(upper)})"
+            f"{words.noun} ({percent(lower)} to {percent(upper)})"
         )
     if not parts:
         first = deciles[0]
         parts.append(
-            f"the best tenth was predicted {money(first.predicted)} a customer and spent "
-            f"{money(first.actual)}"
+            f"the best tenth was predicted {money(first.predicted)} a customer and "
+            f"{words.brought.format(money(first.actual))}"
         )
     return "; ".join(parts)
 
@@ -130,28 +132,30 @@ def _calibration_plot(source: Source, deciles: Sequence[Decile], horizon: int) -
     first = deciles[0]
     sentence = (
         f"The best tenth was predicted {money(first.predicted)} a customer in "
-        f"{counted(horizon, 'day')} and spent {money(first.actual)}"
+        f"{counted(horizon, 'day')} and {source.words.brought.format(money(first.actual))}"
     )
     if first.actual > 0:
         ratio = first.predicted / first.actual
         sentence += f": {percent(abs(ratio - 1))} {'too high' if ratio >= 1 else 'too low'}"
     return plot(
-        "calibration", "Predicted and actual spend, by tenth", f"{sentence}.",
+        "calibration", f"Predicted and actual {source.words.noun}, by tenth", f"{sentence}.",
         backtest.DECILE_ROW * len(deciles) + 70,
-        lambda drawing: backtest.paint_calibration(drawing, deciles, source.unit),
+        lambda drawing: backtest.paint_calibration(
+            drawing, deciles, source.unit, source.words.noun
+        ),
         legend=(("soft", "predicted"), ("accent", "actual")),
     )  # fmt: skip
 
 
-def _capture_plot(deciles: Sequence[Decile]) -> Plot:
+def _capture_plot(words: Words, deciles: Sequence[Decile]) -> Plot:
     half = deciles[len(deciles) // 2 - 1]
     sentence = (
-        f"The best tenth spent {amount(deciles[0].lift)} times as much as the mean customer: "
+        f"The best tenth {words.did} {amount(deciles[0].lift)} times as much as the mean customer: "
         f"{percent(deciles[0].capture)} of all. The best half made {percent(half.capture)}."
     )
     return plot(
         "capture", "What the best brought", sentence, CAPTURE_HEIGHT,
-        lambda drawing: backtest.paint_capture(drawing, deciles),
+        lambda drawing: backtest.paint_capture(drawing, deciles, words.noun),
         legend=(("accent", "so far"), ("soft", "this tenth; × is its lift over the mean")),
     )  # fmt: skip
 
@@ -192,10 +196,10 @@ def _groups(metrics: Mapping[str, Interval], name: str) -> list[tuple[str, Inter
     ]
 
 
-def _table(deciles: Sequence[Decile]) -> Table:
+def _table(words: Words, deciles: Sequence[Decile]) -> Table:
     header = (
         "Tenth, the best first", "Customers", "Predicted", "Actual", "Lift",
-        "Share of all spend so far", "Purchase probability", "Bought",
+        f"Share of all {words.noun} so far", "Purchase probability", "Bought",
     )  # fmt: skip
     rows = [
         [

@@ -46,7 +46,8 @@ def validation(source: Source, name: str, title: str) -> Section | None:
     note = (
         "All figures are means of the dates, and training chose the model by them. "
         f"{f'Why it was deployed: {verdict}. ' if verdict else ''}Intervals, predicted beside "
-        f"actual spend, and whether the ranges are right: {source.command('evaluate')}"
+        f"actual {source.words.noun}, and whether the ranges are right: "
+        f"{source.command('evaluate')}"
     )
     blocks = (Grid((_ranking_plot(found), _card(source, found))),)
     return Section(name, title, _sentence(found, dates), blocks, note)
@@ -116,7 +117,8 @@ def _card(source: Source, found: Sequence[Candidate]) -> Card:
     title = "Candidates and rules"
     sentence = (
         "Ranking: normalized Gini. Deviance explained: 1 is perfect, 0 the same for everyone; a "
-        "model is chosen by it. Mean error: between a customer's predicted and actual spend. "
+        "model is chosen by it. Mean error: between a customer's predicted and actual "
+        f"{source.words.noun}. "
         "Total: of all predictions, above (+) or below (−) what came."
     )
     header = ("Name", "Ranking", "Deviance explained", f"Mean error ({source.unit})", "Total")

@@ -12,7 +12,7 @@ where 1 = 0
 {%- else %}
 
 with recursive seen as (
-    {%- for table in cva.tables_of_people() %}
+    {%- for table in cva.tables_of_people() if cva.raw_tables()[table].role != 'outcomes' %}
     {%- set line = cva.raw_tables()[table] %}
     {{ 'union all' if not loop.first }}
     select person_id, key_id, {{ line.get('date') or 'least(' ~ line.since | join(', ') ~ ')' }} as seen_at

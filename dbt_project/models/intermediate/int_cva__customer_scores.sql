@@ -3,6 +3,7 @@
 {{ config(materialized='table') }}
 
 {%- if cva.setting('cva_udfs') %}
+{%- do cva.check_target() %}
 with cva_rows as (select * from {{ ref('cva', 'customer_features') }}),
 
 scored as (

@@ -2,6 +2,7 @@
 -- horizon, how sure that is, whether they are leaving. The contract of the package.
 {{ config(post_hook="{{ cva.refuse_no_customers(this) }}") }}
 {%- set horizon = cva.setting('cva_horizon_days') %}
+{%- set target = cva.setting('cva_target') %}
 
 with features as (select * from {{ ref('cva', 'customer_features') }}),
 
@@ -98,7 +99,8 @@ final as (
         end as score_status,
         is_extrapolated,
         cast(historic_value as decimal(18, 4)) as historic_value,
-        historic_value + predicted_value as total_value,
+        {{ 'historic_value + predicted_value' if target == 'spend' else 'cast(null as double)' }}
+            as total_value,
         predicted_value,
         predicted_value_p10,
         predicted_value_p50,
@@ -115,7 +117,7 @@ final as (
         end as churn_risk,
         -- The day by which an order is likelier than not, at a constant rate.
         case
-            when daily_purchase_rate * 365 >= ln(2)
+            when daily_purchase_rate * 365 >= ln(2){{ ' and false' if target == 'labels' }}
                 then {{ cva.add_days('as_of_date', 'ceil(ln(2) / daily_purchase_rate)') }}
         end as expected_next_order_date,
         is_overdue,

@@ -115,7 +115,7 @@ def ablate(
     rule = reference_predictions(now, learning.plan.horizon_days)[RULE]
     for name, total in (
         ("own total: lifetimes'", whole.forecast.expected),
-        (f"own total: {RULE}'s", float(rule.sum())),
+        (f"own total: {RULE}'s", float(rule.sum()) * learning.unit),
     ):
         found[name] = _at_total(learning, whole, total).predict(test)
     found["slope"] = _straight(learning, whole, folds).predict(test)

@@ -85,6 +85,7 @@ class Backtest:
     deciles: tuple[Decile, ...] = ()
     comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
     ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
+    target: str = "spend"
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -143,15 +144,18 @@ def backtest(
         tuple(_deciles(plans, samples)),
         compared,
         _ablation(samples, dates, replicates) if is_ablated else {},
+        data.target.name,
     )
 
 
 def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) -> _Date:
     report(f"as of {plan.as_of}")
     test = data.at([plan.as_of], plan.horizon_days)
-    rules = reference_predictions(test, plan.horizon_days)
     fits = fit_both_ways(data, plan, report)
     chosen = fits[0][1]
+    unit = chosen.learning.unit
+    rules = reference_predictions(test, plan.horizon_days)
+    rules = {name: value * unit for name, value in rules.items()}
     outputs, verdict = _deployed(chosen, test, rules)
     samples = {MODEL: _sample(test, outputs)}
     lean: dict[str, Sample] = {}

@@ -51,7 +51,7 @@ def predict_benchmarks(
     found = {kind: _alone(learning, folds, test, kind, deviation) for kind in LIFETIMES}
     x, z, value = _training_rows(learning, members)
     now = members.preparation.apply(test).matrix
-    factor = learning.plan.extrapolation
+    factor = learning.plan.extrapolation * learning.unit
     ridge = _ridge(z, value, members.log_scale.transform(now))
     forest = _forest(x, value, now)
     return found | {
@@ -73,7 +73,7 @@ def _alone(
     ]
     residuals = fit_residuals(outcomes, 1.0, deviation)
     expected = expect(_lifetimes(learning, plan.as_of, kind), test.numbers, plan.horizon_days)
-    value = np.nan_to_num(expected.spend, nan=0.0)
+    value = np.nan_to_num(getattr(expected, test.target.expected), nan=0.0) * learning.unit
     probability = np.nan_to_num(expected.probability, nan=0.0)
     probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
     outputs = {"predicted_value": value, "purchase_probability": probability}
@@ -101,7 +101,7 @@ def _outcome(lifetimes: Lifetimes, rows: Dataset, days: int) -> Outcome:
     return Outcome(
         rows.label_value[known],
         rows.label_orders[known],
-        np.log(expected.spend[known] + TINY),
+        np.log(getattr(expected, rows.target.expected)[known] + TINY),
         logit(probability),
         expected.orders[known],
         probability,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 MAX_CUTOFFS = 9  # with a step of a third of the label: three horizons of different seasons
 MIN_LABEL_DAYS = 7  # a shorter window says little of a longer one
 MIN_HISTORY_DAYS = 30  # before a cutoff, where there are so many
+MIN_LABELS = 50  # of a date, or it is no cutoff: one date a customer teaches nothing
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,19 @@ def plan_cutoffs(first_order: date | None, as_of: date, horizon_days: int) -> Pl
         cutoffs.add(judged_from)
     newest_first = tuple(sorted(cutoffs, reverse=True))
     return Plan(as_of, horizon_days, label_days, newest_first)
+
+
+def plan_labelled(
+    labels: Mapping[date, int], first_order: date | None, as_of: date, horizon_days: int
+) -> Plan | None:
+    """The plan of a shop that says itself what customers turned out to be worth from a date on.
+
+    `labels` is date -> how many it has. The cutoffs are the newest of these dates with
+    MIN_LABELS or more, after the first order and a horizon or more before `as_of`; None without.
+    """
+    if first_order is None:
+        return None
+    known = as_of - timedelta(days=horizon_days)
+    days = [day for day, n in labels.items() if first_order < day <= known and n >= MIN_LABELS]
+    newest_first = tuple(sorted(days, reverse=True)[:MAX_CUTOFFS])
+    return Plan(as_of, horizon_days, horizon_days, newest_first) if newest_first else None

@@ -11,33 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.data.shop_past import ShopPast
+from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.data.terms import NO_TERMS, Terms
 from cva_sql.udfs.manifest import Feature
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RULE_COLUMNS = (
-    "historic_value",
-    "spend_horizon_1",
-    "decayed_spend",
-    "days_since_last_order",
-    "order_days_count",
-    "shop_spend_level",
-    "shop_retention_rate",
-    "shop_history_days",
-)
+
+def rule_columns(target: Target) -> dict[str, str]:
+    """What a rule calls a column -> the feature that it is for this target."""
+    return {
+        "historic_value": target.historic,
+        "spend_horizon_1": target.window,
+        "decayed_spend": target.decayed,
+        "days_since_last_order": "days_since_last_order",
+        "order_days_count": "order_days_count",
+        "shop_spend_level": target.level,
+        "shop_retention_rate": "shop_retention_rate",
+        "shop_history_days": "shop_history_days",
+    }
+
+
+RULE_COLUMNS = tuple(rule_columns(SPEND))
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Rows of customer × date. `numbers` is float32 with NaN for NULL, `categories` text with ''.
 
-    `label_value` and `label_orders` are float64: spend and orders in the `label_days` from the
-    row's date on. `rules` has the columns that the reference rules need, float64. `families` maps
-    a feature to its family in the catalogue, `reason_families` to the one that reasons count it in,
-    `by_itself` to what becomes of it while nothing happens: grows or fades; `shops` a date to score
-    on to the shop's past then. Models are learned under these `terms`.
+    `label_value` and `label_orders` are float64: the `target`, spend if not told otherwise, and
+    orders in the `label_days` from the row's date on; NaN where the shop gave no label. With a
+    target that is priced `label_spend` is the spend beside it and `label_shortfall` how far it was
+    below 0, which counts as 0. `rules` has the columns that the reference rules need, float64.
+    `families` maps a feature to its family in the catalogue, `reason_families` to the one that
+    reasons count it in, `by_itself` to what becomes of it while nothing happens: grows or fades;
+    `shops` a date to score on to the shop's past then. Models are learned under these `terms`.
     """
 
     customer_id: NDArray[Any]
@@ -53,6 +62,9 @@ class Dataset:
     shops: dict[date, ShopPast] = field(default_factory=dict)
     by_itself: dict[str, str] = field(default_factory=dict)
     terms: Terms = NO_TERMS
+    target: Target = SPEND
+    label_spend: NDArray[np.float64] | None = None
+    label_shortfall: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -73,6 +85,9 @@ class Dataset:
             self.shops,
             self.by_itself,
             self.terms,
+            self.target,
+            None if self.label_spend is None else self.label_spend[mask],
+            None if self.label_shortfall is None else self.label_shortfall[mask],
         )
 
     def of_family(self, family: str) -> Dataset:
@@ -107,7 +122,20 @@ class Dataset:
     def at(self, dates: Sequence[date], label_days: int) -> Dataset:
         """The rows of these dates with labels of this length."""
         wanted = np.isin(self.as_of_date, np.array(dates, dtype="datetime64[D]"))
-        return self.select(wanted & (self.label_days == label_days))
+        is_known = ~np.isnan(self.label_value)
+        return self.select(wanted & is_known & (self.label_days == label_days))
+
+    @property
+    def unit(self) -> float:
+        """What a unit of spend is in the target, over all rows; 1 where nothing is priced."""
+        if not self.target.is_priced or self.label_spend is None:
+            return 1.0
+        value, spend = float(np.nansum(self.label_value)), float(self.label_spend.sum())
+        return value / spend if value > 0 and spend > 0 else 1.0
+
+    def in_units_of(self, unit: float) -> Dataset:
+        """The same rows with labels in multiples of `unit`."""
+        return self if unit == 1.0 else replace(self, label_value=self.label_value / unit)
 
     def seen_from(self, day: date) -> Dataset:
         """Each customer's row on one date, for its features: its label may be unfinished."""
@@ -133,12 +161,14 @@ def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") 
     return dict(rows)
 
 
-def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
-    """The training examples of a schema, ordered by date and customer."""
+def read_dataset(con: DuckDBPyConnection, schema: str, target: Target = SPEND) -> Dataset:
+    """The training examples of a schema, made for this target, ordered by date and customer."""
     features = read_features(con, schema)
     numbers = [feature.name for feature in features if feature.kind == "number"]
     categories = [feature.name for feature in features if feature.kind == "category"]
-    extra = [name for name in RULE_COLUMNS if name not in numbers]
+    of_rules = rule_columns(target)
+    beside = ("label_spend", "label_shortfall") if target.is_priced else ()
+    extra = [name for name in (*of_rules.values(), *beside) if name not in numbers]
     select = [f'cast("{name}" as float) as "{name}"' for name in numbers]
     select += [f'coalesce("{name}", \'\') as "{name}"' for name in categories]
     select += [f'cast("{name}" as double) as "{name}"' for name in extra]
@@ -151,6 +181,10 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
     def number(name: str, dtype: Any) -> NDArray[Any]:
         return np.ma.filled(np.ma.asarray(columns[name], dtype=dtype), np.nan)
 
+    rules = {name: number(column, np.float64) for name, column in of_rules.items()}
+    if target.window_days is not None:  # as much a day, for as many days as the label has
+        days = np.asarray(columns["label_days"], dtype=np.float64)
+        rules["spend_horizon_1"] = rules["spend_horizon_1"] * (days / target.window_days)
     return Dataset(
         customer_id=np.asarray(columns["customer_id"], dtype=object),
         as_of_date=np.asarray(columns["as_of_date"], dtype="datetime64[D]"),
@@ -159,7 +193,7 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
         categories={name: np.asarray(columns[name], dtype=object) for name in categories},
         label_value=number("label_value", np.float64),
         label_orders=number("label_orders", np.float64),
-        rules={name: number(name, np.float64) for name in RULE_COLUMNS},
+        rules=rules,
         families=read_families(con, schema),
         reason_families=read_families(con, schema, "reason_family"),
         by_itself={
@@ -167,4 +201,7 @@ def read_dataset(con: DuckDBPyConnection, schema: str) -> Dataset:
             for name, change in read_families(con, schema, "by_itself").items()
             if change
         },
+        target=target,
+        label_spend=number("label_spend", np.float64) if beside else None,
+        label_shortfall=number("label_shortfall", np.float64) if beside else None,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.target import SPEND
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.contract import FittedMember, Member, Rows
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
-from cva_sql.models_onnx.value.preparation.rows import DECAYED
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ MEMBER = Member(
     name="decayed",
     place=60,
     weight=0.2,
-    needs=(DECAYED,),
+    needs=(SPEND.decayed,),
     fit=lambda _: DecayedSpend(),
-    moves={DECAYED: 1},
+    moves={SPEND.decayed: 1},
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, ORDERS
 from cva_sql.models_onnx.value.members.registry import all_members
-from cva_sql.models_onnx.value.members.rules import RULE_FITS
+from cva_sql.models_onnx.value.members.rules import RULE_FITS, rule_fits
 
 
 def unkept(monotone: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
@@ -17,11 +18,11 @@ def unkept(monotone: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
                 yield feature, member.name, way
 
 
-def rules_against(monotone: Mapping[str, int]) -> tuple[str, ...]:
-    """The rules that go against a direction, and so cannot score."""
+def rules_against(monotone: Mapping[str, int], target: Target = SPEND) -> tuple[str, ...]:
+    """The rules of a target that go against a direction, and so cannot score."""
     return tuple(
         name
-        for name, rule in RULE_FITS.items()
+        for name, rule in rule_fits(target).items()
         if any(monotone.get(feature, way) != way for feature, way in rule.moves.items())
     )
 

@@ -15,14 +15,15 @@ import numpy as np
 from onnx import TensorProto
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.judging.rules import RECENCY, quintile_scores
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Rows
 from cva_sql.models_onnx.value.members.decayed import DecayedSpend
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
-from cva_sql.models_onnx.value.preparation.rows import DECAYED, DECAYED_FLOOR
+from cva_sql.models_onnx.value.preparation.rows import DECAYED_FLOOR
 
-HISTORIC, WINDOW, ORDER_DAYS = "historic_value", "spend_horizon_1", "order_days_count"
+ORDER_DAYS = "order_days_count"
 PLAINEST = "decayed_spend"  # the rule to lean on where nothing says which is best
 FIFTHS = 4  # bounds between five
 BEST_SUM = 3 * FIFTHS  # above the lowest fifth three times
@@ -117,12 +118,12 @@ def _scale(examples: Examples, spend: Floats) -> float:
     return examples.mean_spend / mean if mean > 0 else 1.0
 
 
-def _quintile_sums(examples: Examples) -> QuintileSums:
+def _quintile_sums(examples: Examples, historic: str) -> QuintileSums:
     rows = examples.rows
     warm = ~np.isnan(rows.number(RECENCY))
-    spend = np.maximum(rows.number(HISTORIC), 0.0)[warm]
+    spend = np.maximum(rows.number(historic), 0.0)[warm]
     bounds, total = {}, np.zeros(int(warm.sum()), dtype=np.int64)
-    for name in (RECENCY, ORDER_DAYS, HISTORIC):
+    for name in (RECENCY, ORDER_DAYS, historic):
         value = _sign(name) * rows.number(name)[warm]
         fifth = quintile_scores(value) - 1
         least = (value[fifth > k].min(initial=np.inf) for k in range(FIFTHS))
@@ -152,21 +153,29 @@ class RuleFit:
     moves: Mapping[str, int]
 
 
-# By the names in `judging.rules.RULES`.
-RULE_FITS: Mapping[str, RuleFit] = MappingProxyType(
-    {
-        "past_spend": RuleFit((HISTORIC, RECENCY), _spend_column(HISTORIC), {HISTORIC: 1}),
-        "last_window": RuleFit((WINDOW, RECENCY), _spend_column(WINDOW), {WINDOW: 1}),
-        "decayed_spend": RuleFit((DECAYED,), lambda _: DecayedSpend(), {DECAYED: 1}),
-        "rfm_quintiles": RuleFit(
-            (RECENCY, ORDER_DAYS, HISTORIC),
-            _quintile_sums,
-            {RECENCY: -1, ORDER_DAYS: 1, HISTORIC: 1},
-        ),
-    }
-)
+def rule_fits(target: Target) -> Mapping[str, RuleFit]:
+    """The rules of a target, by the names in `judging.rules.RULES`."""
+    historic, window = target.historic, target.window
+    return MappingProxyType(
+        {
+            "past_spend": RuleFit((historic, RECENCY), _spend_column(historic), {historic: 1}),
+            "last_window": RuleFit((window, RECENCY), _spend_column(window), {window: 1}),
+            "decayed_spend": RuleFit(
+                (target.decayed,), lambda _: DecayedSpend(), {target.decayed: 1}
+            ),
+            "rfm_quintiles": RuleFit(
+                (RECENCY, ORDER_DAYS, historic),
+                lambda examples: _quintile_sums(examples, historic),
+                {RECENCY: -1, ORDER_DAYS: 1, historic: 1},
+            ),
+        }
+    )
 
 
-def rules_for(features: Collection[str]) -> dict[str, RuleFit]:
-    """The rules whose columns are there."""
-    return {name: rule for name, rule in RULE_FITS.items() if {*rule.needs} <= {*features}}
+RULE_FITS: Mapping[str, RuleFit] = rule_fits(SPEND)
+
+
+def rules_for(features: Collection[str], target: Target = SPEND) -> dict[str, RuleFit]:
+    """The rules of a target whose columns are there."""
+    fits = rule_fits(target).items()
+    return {name: rule for name, rule in fits if {*rule.needs} <= {*features}}

@@ -54,6 +54,11 @@ class FittedModel:
     retention_rate: float
     forecast_customers: int
 
+    @property
+    def counts_orders(self) -> bool:
+        """Whether predicted_value is a number of orders itself."""
+        return self.members.preparation.target.expected == "orders"
+
     def predict(self, rows: Dataset) -> dict[str, Floats]:
         """The contract's outputs by name, each of shape (rows,)."""
         prepared = self.members.preparation.apply(rows)
@@ -63,11 +68,15 @@ class FittedModel:
         logit = logit + self.purchase_shift
         least = value * (1 / self.largest_spend)
         probability = np.maximum(sigmoid(logit), least)
+        if self.counts_orders:  # nobody orders more surely than often
+            probability = np.minimum(probability, value)
         probability = np.clip(probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
         outputs = {
             "predicted_value": value,
             "purchase_probability": probability,
-            "predicted_orders": self._orders(prepared, probability),
+            "predicted_orders": np.maximum(value, probability)
+            if self.counts_orders
+            else self._orders(prepared, probability),
             "horizon_retention_rate": np.full(len(value), self.retention_rate),
             "score": score(value, self.reference),
         }

@@ -33,11 +33,14 @@ def build_model(model: FittedModel) -> bytes:
     logit = graph.op("Mul", logit, model.purchase_slope)
     logit = graph.op("Add", logit, model.purchase_shift)
     least = graph.op("Mul", value, 1 / model.largest_spend)
-    probability = graph.probability(graph.op("Max", graph.op("Sigmoid", logit), least))
+    probability = graph.op("Max", graph.op("Sigmoid", logit), least)
+    if model.counts_orders:
+        probability = graph.op("Min", probability, value)
+    probability = graph.probability(probability)
 
     graph.output("predicted_value", value)
     graph.output("purchase_probability", probability)
-    graph.output("predicted_orders", _add_orders(graph, model, rows, probability))
+    graph.output("predicted_orders", _add_orders(graph, model, rows, value, probability))
     zero = graph.op("Mul", value, 0.0)
     graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
     graph.output("score", _add_score(graph, value, model.reference))
@@ -45,7 +48,11 @@ def build_model(model: FittedModel) -> bytes:
     return graph.to_bytes(f"cva value model, {model.kind}")
 
 
-def _add_orders(graph: Graph, model: FittedModel, rows: GraphRows, probability: str) -> str:
+def _add_orders(
+    graph: Graph, model: FittedModel, rows: GraphRows, value: str, probability: str
+) -> str:
+    if model.counts_orders:
+        return graph.op("Max", value, probability)
     own = graph.sum([rows.logit_purchase, *rows.purchase_extrapolation])
     own = graph.probability(graph.op("Sigmoid", own))
     rates = [graph.op("Log", graph.op("Sub", 1.0, p)) for p in (probability, own)]

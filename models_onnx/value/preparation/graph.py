@@ -8,13 +8,13 @@ import numpy as np
 
 from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY
 from cva_sql.models_onnx.value.data.preprocessing import CLIP, LogScale, Preprocessing
+from cva_sql.models_onnx.value.data.target import Target
 from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
 from cva_sql.models_onnx.value.preparation.rows import (
-    DECAYED,
     DECAYED_FLOOR,
     SPEND_FLOOR,
     Constants,
@@ -86,22 +86,23 @@ class _Expected:
 def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> GraphRows:
     """The inputs of the graph, and what the members need of them."""
     preprocessing, fixed = preparation.preprocessing, preparation.constants
-    features = _add_features(graph, preprocessing)
+    target = preparation.target
+    features = add_features(graph, preprocessing)
     x = {
         name: graph.lines(features, place, place + 1)
         for place, name in enumerate(preprocessing.numbers)
-        if name in (*INPUTS, DECAYED)
+        if name in (*INPUTS, target.decayed)
     }
     near = _add_expected(graph, x, preparation.lifetimes, fixed.label_days)
     is_cold = graph.op("IsNaN", near.spend)
     logs = _add_logs(graph, near)
-    own = _add_known(graph, near, is_cold, fixed)
+    own = _add_known(graph, near, is_cold, fixed, target)
     extrapolations: list[tuple[str, ...]] = [(), (), ()]
     if preparation.horizon_days != fixed.label_days:
         far = _add_expected(graph, x, preparation.lifetimes, preparation.horizon_days)
-        later = _add_known(graph, far, is_cold, fixed)
+        later = _add_known(graph, far, is_cold, fixed, target)
         extrapolations = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
-    decayed = graph.op("Min", x[DECAYED], fixed.decayed_cap)
+    decayed = graph.op("Min", x[target.decayed], fixed.decayed_cap)
     decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
     decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
     return GraphRows(
@@ -116,7 +117,8 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     )
 
 
-def _add_features(graph: Graph, preprocessing: Preprocessing) -> str:
+def add_features(graph: Graph, preprocessing: Preprocessing) -> str:
+    """Named inputs and what stands for them, (columns, rows): see `Preprocessing.matrix`."""
     columns = [graph.number_input(name) for name in preprocessing.numbers]
     for name, values in preprocessing.categories:
         text = graph.category_input(name)
@@ -173,10 +175,10 @@ def _add_logs(graph: Graph, expected: _Expected) -> str:
 
 
 def _add_known(
-    graph: Graph, expected: _Expected, is_cold: str, fixed: Constants
+    graph: Graph, expected: _Expected, is_cold: str, fixed: Constants, target: Target
 ) -> tuple[str, str, str]:
     """See `rows.Preparation`: log spend, purchase logit and log orders, none NaN."""
-    spend = graph.op("Where", is_cold, fixed.cold_spend, expected.spend)
+    spend = graph.op("Where", is_cold, fixed.cold_spend, getattr(expected, target.expected))
     probability = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
     cold_orders = float(-np.log(1 - fixed.cold_probability))
     orders = graph.op("Where", is_cold, cold_orders, expected.orders)

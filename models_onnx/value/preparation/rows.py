@@ -10,10 +10,10 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY, Floats, Matrix, logit
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
+from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS, Expectation, Lifetimes, expect
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
 
-DECAYED = "decayed_spend"
 DECAYED_FLOOR = 0.02  # of the mean spend: those who spent nothing lately may yet
 SPEND_FLOOR = 0.001  # of the mean spend: what buy-till-you-die at least expects
 
@@ -66,12 +66,13 @@ def concatenate(parts: Sequence[Prepared]) -> Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How rows of one date become `Prepared`."""
+    """How rows of one date become `Prepared`; with a target in orders, `log_spend` is of those."""
 
     preprocessing: Preprocessing
     lifetimes: Lifetimes
     constants: Constants
     horizon_days: int
+    target: Target = SPEND
 
     def apply(self, rows: Dataset) -> Prepared:
         """The rows as the members see them."""
@@ -83,7 +84,8 @@ class Preparation:
         if self.horizon_days != days:
             later = self._logs(expect(self.lifetimes, rows.numbers, self.horizon_days))
         is_cold = np.isnan(near.spend)
-        decayed = np.minimum(rows.numbers[DECAYED].astype(np.float64), self.constants.decayed_cap)
+        decayed = rows.numbers[self.target.decayed].astype(np.float64)
+        decayed = np.minimum(decayed, self.constants.decayed_cap)
         decayed = np.where(is_cold, self.constants.cold_spend, decayed * (days / DECAY_DAYS))
         return Prepared(
             matrix=np.column_stack([features, near.columns()]),
@@ -99,7 +101,7 @@ class Preparation:
     def _logs(self, expected: Expectation) -> tuple[Floats, Floats, Floats]:
         """log spend, purchase logit and log orders; customers without an order as a mean."""
         fixed, is_cold = self.constants, np.isnan(expected.spend)
-        spend = np.where(is_cold, fixed.cold_spend, expected.spend)
+        spend = np.where(is_cold, fixed.cold_spend, getattr(expected, self.target.expected))
         purchase = np.where(is_cold, fixed.cold_probability, expected.probability)
         orders = np.where(is_cold, -np.log(1 - fixed.cold_probability), expected.orders)
         return (

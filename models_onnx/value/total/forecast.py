@@ -103,6 +103,15 @@ class TotalForecast:
         """`total` over `expected`, 1 where nothing is expected."""
         return self.total / self.expected if self.expected > 0 and self.total > 0 else 1.0
 
+    def times(self, unit: float) -> TotalForecast:
+        """The same in another unit, of which each of its own is `unit`."""
+        if unit == 1.0:
+            return self
+        former = None if self.former_year is None else self.former_year * unit
+        return replace(
+            self, total=self.total * unit, expected=self.expected * unit, former_year=former
+        )
+
 
 @dataclass(frozen=True)
 class _Clock:

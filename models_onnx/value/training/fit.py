@@ -69,7 +69,7 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         )
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
-    choice = _chosen(folds, kind, rules_against(data.terms.monotone))
+    choice = _chosen(folds, kind, rules_against(data.terms.monotone, data.target))
     if choice.kind == ENSEMBLE and (known := _how_little_is_known(learning, folds)):
         choice = replace(choice, reason=f"{choice.reason}; {known}")
     report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
@@ -130,6 +130,7 @@ def finish_model(
     outcomes = scale_logits(outcomes, purchase_slope)
     predictor = slope * members.linear_predictor(prepared, kind)
     largest = max(float(learning.at(plan.cutoffs).label_value.max(initial=0.0)), 1.0)
+    largest *= learning.unit
     model = FittedModel(
         kind=kind,
         members=members,

@@ -21,6 +21,7 @@ from cva_sql.models_onnx.value.data.shop_past import (
 from cva_sql.models_onnx.value.estimators.lifetimes import (
     COLUMNS,
     INPUTS,
+    ORDERS,
     Lifetimes,
     expect,
     fit_lifetimes,
@@ -33,7 +34,6 @@ from cva_sql.models_onnx.value.members.rules import RuleFit, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage, shrinkage_by
 from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.rows import (
-    DECAYED,
     SPEND_FLOOR,
     Constants,
     Preparation,
@@ -59,8 +59,9 @@ COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how of
 class Learning:
     """Rows to learn from with what was fitted to the customers of each date.
 
-    `rows` are those of the plan's cutoffs and date, outliers left out; `windows` what the label
-    after each cutoff brought. `prepare` makes the preparation of rows, for a back-test that takes
+    `rows` are those of the plan's cutoffs and date, outliers left out, with labels in multiples of
+    `unit`: what a unit of spend is in the target. `windows` are what the label after each cutoff
+    brought. `prepare` makes the preparation of rows, for a back-test that takes
     something away from it.
     """
 
@@ -69,6 +70,7 @@ class Learning:
     shop: ShopPast
     lifetimes: Mapping[date, Lifetimes]
     windows: Mapping[date, PastWindow]
+    unit: float = 1.0
     prepare: Callable[..., Preparation] = Preparation
 
     def at(self, dates: Sequence[date]) -> Dataset:
@@ -90,6 +92,8 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     """Leaves the outliers out and fits buy-till-you-die to the customers of each date."""
     shop = data.shops.get(plan.as_of) or ShopPast(steady_sales(plan.cutoffs[-1], plan.as_of))
     rows = data.without_customers([outlier.customer_id for outlier in shop.outliers])
+    unit = rows.at(plan.cutoffs, plan.label_days).unit
+    rows = rows.in_units_of(unit)
     lifetimes = {
         day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.cutoffs)
     }
@@ -98,11 +102,24 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
         seen = rows.at([cutoff], plan.label_days)
         spend = np.nan_to_num(expect(lifetimes[cutoff], seen.numbers, plan.label_days).spend)
         windows[cutoff] = past_window(cutoff, seen.label_value, spend)
-    return Learning(rows, plan, shop, lifetimes, windows)
+    return Learning(rows, plan, shop, lifetimes, windows, unit)
 
 
 def _expected_total(lifetimes: Lifetimes, rows: Dataset, days: int) -> float:
-    return float(np.nansum(expect(lifetimes, rows.numbers, days).spend))
+    expected = getattr(expect(lifetimes, rows.numbers, days), rows.target.expected)
+    return float(np.nansum(expected)) * _orders_a_day(rows)
+
+
+def _orders_a_day(rows: Dataset) -> float:
+    """Orders a purchase day, of which buy till you die knows nothing, where orders are the target.
+
+    1 elsewhere, and where nobody has ordered.
+    """
+    if rows.target.expected != "orders":
+        return 1.0
+    days = float(np.nansum(rows.numbers["order_days_count"].astype(np.float64)))
+    orders = float(np.nansum(rows.numbers[ORDERS].astype(np.float64)))
+    return orders / days if orders > 0 and days > 0 else 1.0
 
 
 def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon: int) -> Members:
@@ -111,7 +128,11 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows))
     constants = _constants(rows, learning.plan.label_days)
     preparation = learning.prepare(
-        preprocessing, learning.lifetimes[as_of], constants, learning.plan.label_days
+        preprocessing,
+        learning.lifetimes[as_of],
+        constants,
+        learning.plan.label_days,
+        rows.target,
     )
     parts = [(day, learning.at([day])) for day in dates]
     prepared = learning.stack(preparation, parts)
@@ -126,13 +147,14 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
 
 def _needed(rows: Dataset) -> set[str]:
     """The features that stay in the matrix whether they vary or not."""
-    needed = {*INPUTS, DECAYED}
+    needed = {*INPUTS, rows.target.decayed}
     for member in all_members():
         for name in member.needs:
             if name not in rows.numbers:
                 raise ValueError(f"member {member.name} needs feature {name}, which is not there")
         needed |= set(member.needs)
-    return needed.union(*(rule.needs for rule in rules_for(rows.numbers).values()))
+    rules = rules_for(rows.numbers, rows.target)
+    return needed.union(*(rule.needs for rule in rules.values()))
 
 
 def _fit_members(
@@ -178,7 +200,7 @@ def _fit_members(
         monotone,
     )
     makers: dict[str, Member | RuleFit] = {member.name: member for member in all_members()}
-    makers |= rules_for(preparation.preprocessing.numbers)
+    makers |= rules_for(preparation.preprocessing.numbers, preparation.target)
     fitted = {name: maker.fit(examples) for name, maker in makers.items()}
     return Members(preparation, log_scale, purchase, fitted, Shrinkage())
 
@@ -192,7 +214,7 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
         spend = float(rows.label_value[is_cold].mean())
         rate = float((rows.label_value[is_cold] > 0).mean())
     newest = rows.as_of_date == rows.as_of_date.max()  # each customer once
-    largest = np.sort(rows.numbers[DECAYED][newest].astype(np.float64))[::-1]
+    largest = np.sort(rows.numbers[rows.target.decayed][newest].astype(np.float64))[::-1]
     place = min(len(largest), outlier_place(len(largest))) - 1
     return Constants(
         label_days=label_days,
@@ -204,27 +226,36 @@ def _constants(rows: Dataset, label_days: int) -> Constants:
 
 
 def forecast_at(learning: Learning, cutoff: date) -> TotalForecast:
-    """The total of the customers known on an cutoff for its label, by what was known then."""
+    """The total of the customers known on an cutoff for its label, by what was known then.
+
+    In multiples of the unit of `learning`, though a unit of spend was another by then.
+    """
     expected = learning.windows[cutoff].expected
-    return _forecast(learning, cutoff, learning.plan.label_days, expected)
+    unit = learning.at(learning.plan.trained_before(cutoff)).unit
+    return _forecast(learning, cutoff, learning.plan.label_days, expected, unit).times(unit)
 
 
 def forecast_now(learning: Learning) -> TotalForecast:
-    """The total of today's customers for the horizon."""
+    """The total of today's customers for the horizon, in the target's own unit."""
     plan = learning.plan
     now = learning.rows.seen_from(plan.as_of)
     expected = _expected_total(learning.lifetimes[plan.as_of], now, plan.horizon_days)
-    return _forecast(learning, plan.as_of, plan.horizon_days, expected)
+    return _forecast(learning, plan.as_of, plan.horizon_days, expected).times(learning.unit)
 
 
-def _forecast(learning: Learning, day: date, days: int, expected: float) -> TotalForecast:
-    """The forecast of a usual time, with the events of the calendar, both as known on `day`."""
+def _forecast(
+    learning: Learning, day: date, days: int, expected: float, unit: float = 1.0
+) -> TotalForecast:
+    """The forecast of a usual time, with the events of the calendar, both as known on `day`.
+
+    In multiples of `unit`, in which past windows are counted as well.
+    """
     plan, sales = learning.plan, learning.shop.sales.before(day)
     events = learning.shop.calendar.factors(sales.first, sales.amount)
     past = []
     for cutoff in plan.trained_before(day):
         window = learning.windows[cutoff]
-        usual = window.actual / events.mean(cutoff, plan.label_days)
+        usual = window.actual / (unit * events.mean(cutoff, plan.label_days))
         past.append(replace(window, actual=usual))
     usual_sales = sales.without(events)
     found = forecast_total(day, plan.label_days, days, expected, usual_sales, past)

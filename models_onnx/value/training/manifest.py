@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -34,13 +34,15 @@ def build_manifest(
     outliers: Sequence[Outlier] = (),
     explanation: Explanation | None = None,
     learned: Dataset | None = None,
+    target: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: a total does not travel between shops.
     `text_projection` made the text features that the model was trained on; the `outliers` were left
     out; without an `explanation` nothing can be explained. `learned` are the examples that it was
-    learned from: without them, or for a rule, nobody knows what lies beyond them.
+    learned from: without them, or for a rule, nobody knows what lies beyond them. `target` is what
+    `training` says of a target other than spend: its name, and what it takes to read the labels.
     """
     digest = hashlib.sha256(data).hexdigest()
     preprocessing = model.members.preparation.preprocessing
@@ -52,7 +54,11 @@ def build_manifest(
     features += [Feature(name, "category", values) for name, values in preprocessing.categories]
     return Manifest(
         name="value",
-        version=f"{plan.as_of:%Y%m%d}-h{plan.horizon_days}-{model.kind}-{digest[:8]}",
+        version="-".join(
+            [f"{plan.as_of:%Y%m%d}", f"h{plan.horizon_days}"]
+            + ([str(target["target"])] if target else [])
+            + [model.kind, digest[:8]]
+        ),
         sha256=digest,
         features=tuple(features),
         horizon_days=plan.horizon_days,
@@ -65,6 +71,7 @@ def build_manifest(
             "label_days": plan.label_days,
             "cutoff_dates": [cutoff.isoformat() for cutoff in plan.cutoffs],
             "kind": model.kind,
+            **(target or {}),
             # A model file goes places: who they are is in cva_training_runs, beside the orders.
             "outliers": {
                 "count": len(outliers),

@@ -41,7 +41,8 @@ class Fold:
     `predictions` have the total that could be forecast on that date, `outcomes` what each
     candidate said before any total was calibrated. `curves` are those of the newest date alone.
     `parts` has the linear predictor of each part of the ensemble, `own_logit` the logit of
-    buy-till-you-die's probability to buy. `shrinkage` is what the ensemble was drawn by.
+    buy-till-you-die's probability to buy. All values are in multiples of `unit`, but `scores`.
+    `shrinkage` is what the ensemble was drawn by.
     """
 
     cutoff: date
@@ -53,11 +54,13 @@ class Fold:
     parts: dict[str, Floats] = field(default_factory=dict)
     own_logit: Floats = field(default_factory=lambda: np.zeros(0))
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
+    unit: float = 1.0
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """Metric by name, of each of `predictions`."""
-        return {name: _score(self.actual, told) for name, told in self.predictions.items()}
+        found = {name: _score(self.actual, told) for name, told in self.predictions.items()}
+        return {name: {**told, "mae": told["mae"] * self.unit} for name, told in found.items()}
 
     def drawn_to(self, rule: str) -> Fold:
         """The same with the ensemble drawn towards another rule, as far as before."""
@@ -94,7 +97,7 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
         )
         members = fit_members(learning, known, cutoff, plan.label_days)
         folds.append(_fold(learning, members, cutoff, test, is_newest=not folds))
-    rule = _best_rule(folds, rules_against(learning.rows.terms.monotone))
+    rule = _best_rule(folds, rules_against(learning.rows.terms.monotone, learning.rows.target))
     return [fold.drawn_to(rule) for fold in folds]
 
 
@@ -144,6 +147,7 @@ def _fold(
         },
         prepared.logit_purchase + prepared.purchase_extrapolation,
         members.shrinkage,
+        learning.unit,
     )
 
 
