@@ -18,16 +18,14 @@ from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.estimators import btyd as btyd
 from cva_sql.models_onnx.value.estimators import gamma_gamma as gamma_gamma
 from cva_sql.models_onnx.value.estimators import search as search
-from cva_sql.models_onnx.value.estimators.btyd import (
-    DropoutModel,
-    Kind,
+from cva_sql.models_onnx.value.estimators.btyd import DropoutModel, Kind, fit_dropout
+from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
+from cva_sql.models_onnx.value.estimators.forecasts import (
     dropout_quadrature,
     expected_orders,
-    fit_dropout,
     p_alive,
     purchase_probability,
 )
-from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
 from cva_sql.models_onnx.value.estimators.prior import shop_priors
 from cva_sql.models_onnx.value.estimators.quadrature import beta_quadrature

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats, logit
-from cva_sql.models_onnx.value.estimators.btyd import (
-    DropoutModel,
+from cva_sql.models_onnx.value.estimators.btyd import DropoutModel, fit_dropout
+from cva_sql.models_onnx.value.estimators.forecasts import (
     expected_orders,
-    fit_dropout,
     p_alive,
     purchase_probability,
 )
 from cva_sql.models_onnx.value.estimators.gamma_gamma import SpendModel, expected_mean, fit_spend
 from cva_sql.models_onnx.value.estimators.prior import shop_priors
+from cva_sql.models_onnx.value.estimators.regularity import choose_stages
 
 # How often, how long ago and how much, each by itself, so that a mixture of two customers' values
 # (see `udfs/explain.py`) is a customer who could exist.
@@ -31,6 +31,7 @@ INPUTS = (
     "order_max_amount",
 )
 ORDERS = "orders_count"
+GAPS = ("frequency", "gap_mean_days", "gap_std_days")  # how regularly a customer buys
 COLUMNS = (
     "log_expected_orders",
     "logit_alive",
@@ -132,7 +133,8 @@ def read_history(numbers: Mapping[str, NDArray[np.float32]]) -> PurchaseHistory:
 def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
     """MBG/NBD and Gamma-Gamma on the customers of one date, by their columns INPUTS and ORDERS.
 
-    With the packaged priors: they tell a shop with few repeat buyers what shops are like.
+    With the packaged priors: they tell a shop with few repeat buyers what shops are like. Where
+    columns GAPS are there, they say how many stages lie between purchases; else it is one.
     """
     has_ordered = np.isfinite(numbers["t_days"]) & np.isfinite(numbers["order_max_amount"])
     x = read_history({name: numbers[name][has_ordered] for name in INPUTS})
@@ -142,9 +144,12 @@ def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
         # As many largest orders as WINSOR_SHARE of all orders lie above it.
         beyond = min(WINSOR_SHARE * float(orders.sum()) / len(orders), 1.0)
         largest = float(np.quantile(x.largest, 1 - beyond))
+    stages = 1
+    if all(name in numbers for name in GAPS):
+        stages = choose_stages(*(np.asarray(numbers[name], dtype=np.float64) for name in GAPS))
     priors = shop_priors()
     return Lifetimes(
-        fit_dropout(x.frequency, x.recency, x.age, prior=priors.dropout),
+        fit_dropout(x.frequency, x.recency, x.age, prior=priors.dropout, stages=stages),
         fit_spend(x.count, x.winsorised_mean(largest), prior=priors.spend),
         largest,
     )

@@ -16,6 +16,7 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.graph.builder import Q_LEVELS
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.total.calibration import orders_scale
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import Residuals, spend_quantile
 
@@ -87,13 +88,14 @@ class FittedModel:
         return outputs
 
     def _orders(self, rows: Prepared, probability: Floats) -> Floats:
-        """Buy-till-you-die's orders, by how much the probability, as a rate, is not its own."""
+        """Buy-till-you-die's orders, by how much the probability is not its own: `orders_scale`."""
         own = np.clip(
             sigmoid(rows.logit_purchase + rows.purchase_extrapolation),
             SMALLEST_PROBABILITY,
             LARGEST_PROBABILITY,
         )
-        ratio = np.log(1 - probability) / np.log(1 - own)
+        stages = self.members.preparation.lifetimes.dropout.stages
+        ratio = orders_scale(probability, stages) / orders_scale(own, stages)
         orders = np.exp(rows.log_orders + rows.orders_extrapolation) * ratio * self.orders_factor
         return np.maximum(orders, probability)
 

@@ -55,9 +55,11 @@ def _add_orders(
         return graph.op("Max", value, probability)
     own = graph.sum([rows.logit_purchase, *rows.purchase_extrapolation])
     own = graph.probability(graph.op("Sigmoid", own))
-    rates = [graph.op("Log", graph.op("Sub", 1.0, p)) for p in (probability, own)]
+    scales = [probability, own]
+    if model.members.preparation.lifetimes.dropout.stages == 1:
+        scales = [graph.op("Log", graph.op("Sub", 1.0, p)) for p in scales]
     orders = graph.op("Exp", graph.sum([rows.log_orders, *rows.orders_extrapolation]))
-    orders = graph.op("Mul", graph.op("Mul", orders, graph.op("Div", *rates)), model.orders_factor)
+    orders = graph.op("Mul", graph.op("Mul", orders, graph.op("Div", *scales)), model.orders_factor)
     return graph.op("Max", orders, probability)
 
 

@@ -29,7 +29,8 @@ class Outcome:
     """What one past date brought beside what one kind had said of it, each (rows,).
 
     `linear_predictor` is the log of expected spend, `logit` that of the purchase probability,
-    `own_orders` are buy-till-you-die's purchase days, `own_probability` its probability.
+    `own_orders` are buy-till-you-die's purchase days, `own_probability` its probability, `stages`
+    those that it puts between purchases.
     """
 
     actual: Floats
@@ -38,6 +39,7 @@ class Outcome:
     logit: Floats
     own_orders: Floats
     own_probability: Floats
+    stages: int = 1
 
 
 def fit_slope(outcomes: Sequence[Outcome]) -> float:
@@ -132,13 +134,23 @@ def mean_probability(own_probability: Floats, forecast: TotalForecast) -> float:
     return float(np.mean(1 - (1 - own_probability) ** forecast.factor))
 
 
+def orders_scale(probability: Floats, stages: int) -> Floats:
+    """What orders are in proportion to when a probability to buy changes.
+
+    Of a Poisson stream (one stage) the rate, here log(1 − p). A regular buyer is all but certain to
+    buy, where a rate says nothing: whoever is less so buys as often as the others, or has gone.
+    """
+    return np.asarray(np.log(1 - probability)) if stages == 1 else probability
+
+
 def fit_orders_factor(outcomes: Sequence[Outcome]) -> float:
     """Orders per expected purchase day at past dates' probabilities, their means set right."""
     expected = actual = 0.0
     for outcome in outcomes:
         probability = probability_of(outcome)
         own = np.clip(outcome.own_probability, SMALLEST_PROBABILITY, LARGEST_PROBABILITY)
-        expected += float(np.sum(outcome.own_orders * np.log(1 - probability) / np.log(1 - own)))
+        now, then = (orders_scale(p, outcome.stages) for p in (probability, own))
+        expected += float(np.sum(outcome.own_orders * now / then))
         actual += float(outcome.orders.sum())
     return actual / expected if expected > 0 and actual > 0 else 1.0
 

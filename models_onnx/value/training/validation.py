@@ -127,6 +127,7 @@ def _fold(
             members.purchase_logit(prepared, kind),
             np.exp(prepared.log_orders),
             sigmoid(prepared.logit_purchase),
+            members.preparation.lifetimes.dropout.stages,
         )
         for kind in candidates()
         if kind in kinds() or kind in members.fitted
