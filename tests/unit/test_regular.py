@@ -19,6 +19,7 @@ from cva_sql.models_onnx.value.estimators.forecasts import (
     p_alive,
     purchase_probability,
 )
+from cva_sql.models_onnx.value.estimators.lifetimes import fit_lifetimes
 from cva_sql.models_onnx.value.estimators.prior import shop_priors
 from cva_sql.models_onnx.value.estimators.regularity import MIN_REGULAR, STAGES, choose_stages
 from tests.unit.test_btyd import (
@@ -242,3 +243,21 @@ def test_a_rhythm_that_was_given_up_is_noticed_within_two_gaps() -> None:
     assert alive[0] > 0.9
     assert alive[1] > 0.5  # three days late
     assert alive[2] < 0.01
+
+
+def test_a_promise_that_value_falls_with_time_since_the_last_order_keeps_one_stage() -> None:
+    x, t_x, T, _, _, mean, deviation = simulate(3)
+    numbers = {
+        "frequency": x,
+        "days_since_last_order": T - t_x,
+        "t_days": T,
+        "monetary_value": np.where(x > 0, 50.0, np.nan),
+        "first_order_day_amount": np.full(len(x), 50.0),
+        "order_max_amount": np.full(len(x), 50.0),
+        "orders_count": x + 1,
+        "gap_mean_days": mean,
+        "gap_std_days": deviation,
+    }
+    columns = {name: column.astype(np.float32) for name, column in numbers.items()}
+    assert fit_lifetimes(columns, ["monetary_value"]).dropout.stages == 3
+    assert fit_lifetimes(columns, ["days_since_last_order"]).dropout.stages == 1

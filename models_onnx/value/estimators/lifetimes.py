@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -54,6 +54,8 @@ MOVES: Mapping[str, tuple[int, tuple[str, ...]]] = MappingProxyType(
         "order_max_amount": (-1, _AMOUNT),  # more of the spend is cut off as an outlier
     }
 )
+# Held with one stage alone: a regular buyer's next order comes nearer as time passes.
+WITH_ONE_STAGE = ("days_since_last_order",)
 WINSOR_SHARE = 0.001  # of orders; at 0.01 R² on Online Retail II loses 0.10
 TINY = 1e-9  # keeps logs and logits finite
 
@@ -130,11 +132,14 @@ def read_history(numbers: Mapping[str, NDArray[np.float32]]) -> PurchaseHistory:
     )
 
 
-def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
+def fit_lifetimes(
+    numbers: Mapping[str, NDArray[np.float32]], promised: Collection[str] = ()
+) -> Lifetimes:
     """MBG/NBD and Gamma-Gamma on the customers of one date, by their columns INPUTS and ORDERS.
 
     With the packaged priors: they tell a shop with few repeat buyers what shops are like. Where
-    columns GAPS are there, they say how many stages lie between purchases; else it is one.
+    columns GAPS are there, they say how many stages lie between purchases; else it is one, and so
+    it is where the direction of one of WITH_ONE_STAGE is `promised`.
     """
     has_ordered = np.isfinite(numbers["t_days"]) & np.isfinite(numbers["order_max_amount"])
     x = read_history({name: numbers[name][has_ordered] for name in INPUTS})
@@ -145,7 +150,7 @@ def fit_lifetimes(numbers: Mapping[str, NDArray[np.float32]]) -> Lifetimes:
         beyond = min(WINSOR_SHARE * float(orders.sum()) / len(orders), 1.0)
         largest = float(np.quantile(x.largest, 1 - beyond))
     stages = 1
-    if all(name in numbers for name in GAPS):
+    if all(name in numbers for name in GAPS) and not {*promised} & {*WITH_ONE_STAGE}:
         stages = choose_stages(*(np.asarray(numbers[name], dtype=np.float64) for name in GAPS))
     priors = shop_priors()
     return Lifetimes(

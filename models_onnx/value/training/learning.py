@@ -95,7 +95,8 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     unit = rows.at(plan.cutoffs, plan.label_days).unit
     rows = rows.in_units_of(unit)
     lifetimes = {
-        day: fit_lifetimes(rows.seen_from(day).numbers) for day in (plan.as_of, *plan.cutoffs)
+        day: fit_lifetimes(rows.seen_from(day).numbers, rows.terms.monotone)
+        for day in (plan.as_of, *plan.cutoffs)
     }
     windows = {}
     for cutoff in plan.cutoffs:
