@@ -128,6 +128,14 @@ class Session:
         """The types of the inputs by name."""
         return {value.name: value.type for value in self._session.get_inputs()}
 
+    def widths(self) -> dict[str, int | None]:
+        """The columns of the inputs by name; None where the file does not say."""
+        found = {}
+        for value in self._session.get_inputs():
+            last = value.shape[-1] if len(value.shape) > 1 else 1
+            found[value.name] = last if isinstance(last, int) else None
+        return found
+
     def outputs(self) -> dict[str, str]:
         """The types of the outputs by name."""
         return {value.name: value.type for value in self._session.get_outputs()}

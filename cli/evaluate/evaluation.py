@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.examples import History
     from cva_sql.models_onnx.value.backtesting.backtest import Backtest
+    from cva_sql.models_onnx.value.data.cutoffs import Plan
 
 
 MAX_ROWS = 3_000_000  # every customer of a mid-sized shop at every date
@@ -57,6 +58,7 @@ def evaluate_shop(
 ) -> Backtest:
     """Back-tests at these dates, or at the newest ones that leave a whole horizon to look at."""
     from cva_sql.cli.shop.progress import say, step
+    from cva_sql.cli.train.added import added_files
     from cva_sql.cli.train.examples import (
         EVALUATE_SCHEMA,
         build_examples,
@@ -65,30 +67,16 @@ def evaluate_shop(
         read_texts,
     )
     from cva_sql.cli.train.terms import read_terms
+    from cva_sql.models_onnx.value.backtesting.added import with_added
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
 
-    horizon, terms = shop.horizon_days, read_terms(shop)
+    horizon, terms, files = shop.horizon_days, read_terms(shop), added_files(shop)
     with dropped_after(shop, EVALUATE_SCHEMA):
         with step("looking at the history"):
             history = read_history(shop, EVALUATE_SCHEMA)
         if history.first_order is None:
             raise CvaError("there is no valid order to evaluate on; see table cva_rejects")
-        dates = dates or _default_dates(history, horizon)
-        plans = []
-        for day in sorted(set(dates)):
-            if day + timedelta(days=horizon) > history.as_of:
-                raise UsageError(
-                    f"--as-of {day} and {horizon} days end after the newest order "
-                    f"({history.as_of - timedelta(days=1)}); take an earlier date"
-                )
-            plan = history.plan(day, horizon)
-            _check_labelled(history, day)
-            if plan is None:
-                raise UsageError(
-                    f"--as-of {day} has too little history since {history.first_order}; "
-                    "take a later date"
-                )
-            plans.append(plan)
+        plans = _plans(dates, history, horizon)
         wanted = [(o, plan.label_days) for plan in plans for o in plan.cutoffs]
         wanted += [(plan.as_of, horizon) for plan in plans]
         # One projection for all dates, so it may know no more than the earliest of them.
@@ -101,12 +89,36 @@ def evaluate_shop(
                 scored_on=[plan.as_of for plan in plans],
                 max_rows=MAX_ROWS,
                 texts=texts,
-                terms=terms,
+                terms=None if files else terms,
             )
+    own = data.under(terms) if files else data  # an added model may read what ours may not
     with step("back-testing"):
-        return backtest(
-            data, plans, replicates, lambda text: say(f"  {text}"), is_ablated=is_ablated
-        )
+
+        def report(text: str) -> None:
+            say(f"  {text}")
+
+        result = backtest(own, plans, replicates, report, is_ablated=is_ablated)
+        return with_added(result, files, data, plans, replicates, report) if files else result
+
+
+def _plans(dates: list[date], history: History, horizon: int) -> list[Plan]:
+    """What is learned from for each date, the dates in order; raises UsageError for a wrong one."""
+    plans = []
+    for day in sorted(set(dates or _default_dates(history, horizon))):
+        if day + timedelta(days=horizon) > history.as_of:
+            raise UsageError(
+                f"--as-of {day} and {horizon} days end after the newest order "
+                f"({history.as_of - timedelta(days=1)}); take an earlier date"
+            )
+        plan = history.plan(day, horizon)
+        _check_labelled(history, day)
+        if plan is None:
+            raise UsageError(
+                f"--as-of {day} has too little history since {history.first_order}; "
+                "take a later date"
+            )
+        plans.append(plan)
+    return plans
 
 
 def _check_labelled(history: History, day: date) -> None:

@@ -96,11 +96,15 @@ def _blocks(result: Backtest) -> list[tuple[str, MetricsByModel]]:
     blocks: list[tuple[str, MetricsByModel]] = []
     if not result.ablation or len(result.dates) == 1:
         blocks = [
-            (f"{day} ({size:,} customers)", {m: by_date[i] for m, (by_date, _) in shown.items()})
+            (
+                f"{day} ({size:,} customers)",
+                {m: by_date[i] for m, (by_date, _) in shown.items() if by_date[i]},
+            )
             for i, (day, size) in enumerate(zip(result.dates, result.customers, strict=True))
         ]
     if len(result.dates) > 1:
-        blocks.append(("mean over the dates", {m: means for m, (_, means) in shown.items()}))
+        means = {model: mean for model, (_, mean) in shown.items() if mean}
+        blocks.append(("mean over the dates", means))
     return blocks
 
 

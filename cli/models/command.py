@@ -22,8 +22,16 @@ from cva_sql.cli.models.inventory import (
     value_models,
 )
 from cva_sql.cli.models.report import describe_details, models_table, size_text
-from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, WorkDir
-from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.cli.shop.options import (
+    HorizonDays,
+    Json,
+    ModelsDir,
+    ProjectDir,
+    ShopDb,
+    Vars,
+    WorkDir,
+)
+from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
 from cva_sql.cli.shop.shop import ResolvedShop
 
 models = typer.Typer(
@@ -86,10 +94,74 @@ def info(
         raise problem
 
 
+@models.command("add")
+def add(
+    file: Annotated[Path, typer.Argument(help="An ONNX file: skl2onnx, onnxmltools and the like.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it.")],
+    trained_until: Annotated[
+        str, typer.Option("--trained-until", help="What it learned from ends before this date.")
+    ],
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs",
+            help="A yml file: features in the order of the one matrix, or input: feature.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", help="Which output is the value, of several.")
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="In the place of the model of that name, which is kept."),
+    ] = False,
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Let it score from the next run on.")
+    ] = False,
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    horizon_days: HorizonDays = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    work_dir: WorkDir = None,
+    as_json: Json = False,
+) -> None:
+    """Add a value model made elsewhere: judged on dates it has not seen, explained like ours.
+
+    It predicts what a customer spends in the horizon. What it does not say (probability, orders,
+    interval, score) is made from this shop's data; the manifest says what comes from where.
+    """
+    from cva_sql.cli.models.report import describe_added
+    from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.cli.train.adding import Request, add_model
+
+    until = parse_date(trained_until, "--trained-until")
+    request = Request(file, name, until, inputs, output, replace, deploy)
+    shop = open_shop(
+        db,
+        horizon_days=horizon_days,
+        variables=variables,
+        models_dir=models_dir,
+        work_dir=work_dir,
+        project=project,
+    )
+    with exclusive(shop):
+        found = add_model(shop, request)
+    if as_json:
+        from cva_sql.udfs.manifest import plain
+
+        print(json.dumps(plain(asdict(found)), indent=2))
+        return
+    print(describe_added(found, name, shop))
+
+
 @models.command("deploy")
 def deploy_model(
     version: Annotated[
-        str, typer.Argument(help="A version that `cva models list` shows, or rule.")
+        str,
+        typer.Argument(
+            help="A version that `cva models list` shows, the name of an added one, or rule."
+        ),
     ],
     db: ShopDb = None,
     project: ProjectDir = None,

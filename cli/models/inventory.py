@@ -131,11 +131,22 @@ def chosen_model(models_dir: Path, version: str | None) -> Model:
 
         folder = deployed_folder(models_dir)
         version = folder.name if folder.parent == models_dir / "value" else found[-1].version
+    known = [model.version for model in (*found, *others)]
+    version = version if version in known else _newest(models_dir, version)
     for model in (*found, *others):
         if version == model.version:
             return model
-    known = ", ".join([*(model.version for model in (*found, *others)), ENCODER])
-    raise UsageError(f"there is no model {version}; there are: {known} (cva models list)")
+    raise UsageError(
+        f"there is no model {version}; there are: {', '.join([*known, ENCODER])} (cva models list)"
+    )
+
+
+def _newest(models_dir: Path, name: str) -> str:
+    """The version of the added model of this name; the name itself where there is none."""
+    from cva_sql.cli.train.added import added_models
+
+    added = added_models(models_dir).get(name)
+    return added.version if added else name
 
 
 def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.models.inventory import FIGURES, Model
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import ResolvedShop
+    from cva_sql.cli.train.adding import Found
 
 WIDTH = 100
 
@@ -39,6 +43,27 @@ def models_table(found: Sequence[Model]) -> list[str]:
         if model.problem:
             lines.append(f"    {model.problem}")
     return lines
+
+
+def describe_added(found: Found, name: str, shop: ResolvedShop) -> str:
+    """What adding a model found, for a person."""
+    from cva_sql.cli.train.report import score_table
+
+    lines = [f"judged on {', '.join(found.dates)}, which it had not seen (means):"]
+    lines += score_table(found.scores)
+    if found.left_out:
+        dates = ", ".join(sorted(found.left_out))
+        lines.append(f"left out, before --trained-until: {dates}")
+    lines.append(found.verdict)
+    if found.replaced:
+        lines.append(f"in the place of {found.replaced}, which stays in {shop.models_dir}")
+    word = "deployed" if found.is_deployed else "added"
+    lines.append(f"{word} {found.version}; it and the file agree within {found.parity:.0e}")
+    step = "run" if found.is_deployed else "evaluate"
+    lines.append(f"next: {shop.command(step)}")
+    if not found.is_deployed:
+        lines.append(f"to let it score: {shop.command(f'models deploy {name}')}")
+    return "\n".join(lines)
 
 
 def _figure(value: float | None) -> str:

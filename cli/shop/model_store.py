@@ -27,8 +27,12 @@ DEPLOYED_COLUMNS = {
 DEPLOYMENTS_FILE = "deployments.jsonl"  # what was deployed before, a line a change
 
 
-def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
+def store_model(
+    models_dir: Path, data: bytes, manifest: Manifest, beside: Mapping[str, bytes] | None = None
+) -> Path:
     """`models_dir/<kind>/<version>` with model and manifest; it appears complete or not at all.
+
+    `beside` are further files for the folder.
 
     The version has the model's hash in it, so a folder of that name has the same model; what else
     is known of it now takes the place of what was.
@@ -46,6 +50,8 @@ def store_model(models_dir: Path, data: bytes, manifest: Manifest) -> Path:
             work.mkdir()
             write_atomic(work / MODEL_FILE, data)
             write_atomic(work / MANIFEST_FILE, manifest.to_json().encode())
+            for name, content in (beside or {}).items():
+                write_atomic(work / name, content)
             work.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)

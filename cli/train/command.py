@@ -29,7 +29,7 @@ Candidate = Annotated[
     typer.Option(
         "--deploy",
         metavar="NAME",
-        help="Let this candidate score, whatever won: ensemble, a member or a rule.",
+        help="Let this score, whatever won: ensemble, a member, a rule or an added model.",
     ),
 ]
 NoDeploy = Annotated[bool, typer.Option("--no-deploy", help="Leave what is deployed.")]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cva_sql.models_onnx.value.data.terms import Terms
 
 MONOTONE, FEATURES_OFF = "cva_monotone", "cva_features_off"
+COMPONENT = "component"  # the unit of a part of what texts say
 SIGNS = {1: "never falls", -1: "never rises"}
 
 
@@ -39,6 +40,19 @@ def describe_terms(terms: Terms) -> list[str]:
         held = ", ".join(f"{SIGNS[sign]} with {name}" for name, sign in terms.monotone.items())
         lines.append(f"predicted value, all else equal ({MONOTONE}): {held}")
     return lines
+
+
+def known_features(shop: ResolvedShop) -> dict[str, str]:
+    """Feature -> number or category, of those that models made elsewhere may read.
+
+    Components of text are none: each trained model has its own directions.
+    """
+    off = shop.var("cva_families_off") or []
+    return {
+        name: str(line["kind"])
+        for name, line in _catalogue(shop).items()
+        if _is_input(shop, line) and line["family"] not in off and line.get("unit") != COMPONENT
+    }
 
 
 def check_scoring_rule(name: str | None, terms: Terms) -> None:

@@ -14,8 +14,10 @@ from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
-    from cva_sql.cli.train.examples import TrainingSet
+    from cva_sql.cli.train.added import Added
+    from cva_sql.cli.train.examples import History, TrainingSet
     from cva_sql.cli.train.kinds import TrainedOther
+    from cva_sql.models_onnx.value.added.given import Given
     from cva_sql.models_onnx.value.data.cutoffs import Plan
     from cva_sql.models_onnx.value.data.shop_past import Outlier
     from cva_sql.models_onnx.value.training.choice import Choice
@@ -69,25 +71,26 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     """
     from cva_sql.cli.shop.model_store import note_deployed
     from cva_sql.cli.shop.progress import step
+    from cva_sql.cli.train.added import added_to_score
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
-    from cva_sql.cli.train.kinds import leave_untrained, train_others
+    from cva_sql.cli.train.kinds import train_others
     from cva_sql.cli.train.terms import check_scoring_rule, describe_terms, read_terms
 
-    _check_candidate(wish.candidate)
+    added = _added_candidate(shop, wish.candidate)
     terms = read_terms(shop)
     check_scoring_rule(wish.candidate, terms)
+    given = added_to_score(shop, added, terms) if added else None
     horizon = shop.horizon_days
     with step("looking at the history"):
         history = read_history(shop, TRAIN_SCHEMA)
     found = read_training_set(shop, history, horizon, terms=terms)
     if found is None:
-        reason = history.too_short(horizon)
-        others = leave_untrained(shop, reason, wish)
-        settled = settle(shop.models_dir, None, is_better=False, reason=reason, wish=wish)
-        trained = _nothing_fitted(settled, 0)
+        trained, others = _leave_untrained(shop, history, wish)
     else:
-        trained = _train_value(shop, found, wish)
-        others = train_others(shop, found, wish)
+        own = replace(wish, candidate=None, deploy=False) if added else wish
+        trained, others = _train_value(shop, found, own), train_others(shop, found, wish)
+        if added and given:
+            trained = _let_added_score(shop, found, added, given, trained)
     note_deployed(shop)
     as_of = history.as_of.isoformat()
     return replace(
@@ -100,12 +103,42 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     )
 
 
-def _check_candidate(name: str | None) -> None:
-    """Raises UsageError for what nothing is called that may score."""
+def _leave_untrained(
+    shop: ResolvedShop, history: History, wish: Wish
+) -> tuple[Trained, tuple[TrainedOther, ...]]:
+    """What too short a history leaves: what was deployed, unless that is to be withdrawn."""
+    from cva_sql.cli.train.kinds import leave_untrained
+
+    reason = history.too_short(shop.horizon_days)
+    others = leave_untrained(shop, reason, wish)
+    settled = settle(shop.models_dir, None, is_better=False, reason=reason, wish=wish)
+    return _nothing_fitted(settled, 0), others
+
+
+def _added_candidate(shop: ResolvedShop, name: str | None) -> Added | None:
+    """The added model of this name; raises UsageError for what nothing is called that may score."""
+    from cva_sql.cli.train.added import added_models
     from cva_sql.models_onnx.value.members.registry import candidates
 
-    if name is not None and name not in candidates():
-        raise UsageError(f"--deploy {name}: expected one of {', '.join(candidates())}")
+    if name is None or name in candidates():
+        return None
+    added = added_models(shop.models_dir)
+    if name not in added:
+        known = ", ".join([*candidates(), *added])
+        raise UsageError(f"--deploy {name}: expected one of {known}")
+    return added[name]
+
+
+def _let_added_score(
+    shop: ResolvedShop, found: TrainingSet, added: Added, given: Given, trained: Trained
+) -> Trained:
+    """Judges an added model anew on what has come since, and deploys it."""
+    from cva_sql.cli.train.adding import keep_added
+
+    kept = keep_added(
+        shop, found, added.name, given, added.trained_until, is_to_score=True, former=added
+    )
+    return replace(trained, scoring=kept.version, reason=f"as asked; {kept.verdict}")
 
 
 def _nothing_fitted(settled: Settled, examples: int) -> Trained:

@@ -12,5 +12,6 @@ A subpackage imports only those above it here:
 - `total`: what all customers together will spend, and the calibration to it
 - `model`: a fitted model, its graph and its manifest
 - `training`: fitting, validation forward in time, choice
+- `added`: value models made elsewhere
 - `backtesting`: the back-test with benchmarks and ablation
 """

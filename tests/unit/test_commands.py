@@ -30,6 +30,7 @@ from cva_sql.models_onnx.value.backtesting import backtest as backtesting
 from cva_sql.udfs.errors import CvaError, UsageError
 
 WORK, MODELS, PUBLISHED = Owned.WORK, Owned.MODELS, Owned.PUBLISHED
+ADD = "models add absent.onnx --name mine --trained-until 2024-01-01"
 # The folders that a command writes into, by how it is called.
 CLAIMED: dict[str, tuple[Owned, ...]] = {
     "train": (WORK, MODELS),
@@ -39,6 +40,7 @@ CLAIMED: dict[str, tuple[Owned, ...]] = {
     "embed": (WORK,),
     "score": (WORK,),
     "explain": (WORK,),
+    ADD: (WORK, MODELS),
     "models deploy rule": (WORK, MODELS),
     "models rollback": (WORK, MODELS),
 }
@@ -52,6 +54,7 @@ ROWS = {
     "embed": ("embed", NO_DBT),
     "score": ("score", NO_FEATURES + "+customer_features"),
     "explain": ("explain", NO_FEATURES + "+customer_features"),
+    ADD: ("models add", "absent.onnx cannot be read: No such file or directory"),
     "models deploy v9": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
     "models rollback": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
     "load orders {csv}": ("load orders", "raw.orders exists and has 1 rows; add --replace"),

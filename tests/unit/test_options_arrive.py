@@ -71,6 +71,10 @@ CALLS = {
     ),
     "models list": Call("models list", ("models.command.open_shop",)),
     "models info": Call("models info", ("models.command.open_shop",)),
+    "models add": Call(
+        "models add f.onnx --name n --trained-until 2024-01-01",
+        ("models.command.open_shop", "train.adding.add_model"),
+    ),
     "models deploy": Call(
         "models deploy v", ("models.command.open_shop", "models.command._deploy")
     ),
@@ -110,6 +114,7 @@ OTHERWISE = [
 # What an option is given, where not any text will do; by the name it has in Python.
 VALUES = {
     "as_of": "2024-05-06",
+    "trained_until": "2024-05-06",
     "horizon_days": "77",
     "replicates": "7",
     "customers": "333",

@@ -86,11 +86,13 @@ class Backtest:
     comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
     ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
     target: str = "spend"
+    added: tuple[str, ...] = ()  # models made elsewhere; without metrics on dates they had seen
 
     @property
     def rules(self) -> tuple[str, ...]:
         """The rules among the models."""
-        return tuple(name for name in self.metrics if name not in _ours())
+        known = {*_ours(), *self.added}
+        return tuple(name for name in self.metrics if name not in known)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cva_sql.models_onnx.value.arrays import LARGEST_PROBABILITY, SMALLEST_PROBA
 
 OPSET = 17
 ML_OPSET = 5  # TreeEnsemble, which unlike its forerunner hands out double; onnxruntime 1.20
+OPSETS: Mapping[str, int] = MappingProxyType({"": OPSET, "ai.onnx.ml": ML_OPSET})
 IR_VERSION = 10
 BLOCK = 16  # rows; a multiple of every vector width
 Q_LEVELS = (0.1, 0.5, 0.9)  # the quantiles of the contract
@@ -37,7 +39,8 @@ class Graph:
         self.initializers: list[Any] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
-        self._rows = ""
+        self.sparse_initializers: list[Any] = []
+        self._rows = self._pads = ""
 
     def _name(self) -> str:
         return f"v{len(self.nodes) + len(self.initializers)}"
@@ -98,8 +101,17 @@ class Graph:
         rest = self.op("Mod", self._rows, block)
         missing = self.op("Mod", self.op("Sub", block, rest), block)
         none = self.const([0], np.int64)
-        pads = self.op("Concat", none, none, none, missing, axis=0)
-        return self.op("Pad", matrix, pads, self.const(0.0))
+        self._pads = self.op("Concat", none, none, none, missing, axis=0)
+        return self.op("Pad", matrix, self._pads, self.const(0.0))
+
+    def padded_line(self, column: str) -> str:
+        """(rows, 1) -> (1, rows) in double, filled up as `whole_blocks` did."""
+        line = self.double(self.as_line(column))
+        return self.op("Pad", line, self._pads, self.const(0.0))
+
+    def rename(self, value: str, name: str) -> None:
+        """Gives the output of the last node, `value`, another name."""
+        self.nodes[-1].output[list(self.nodes[-1].output).index(value)] = name
 
     def as_line(self, column: str) -> str:
         """(rows, 1) -> (1, rows)."""
@@ -121,18 +133,27 @@ class Graph:
         self.nodes.append(helper.make_node("Reshape", inputs, [name], name=f"out_{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["rows", 1]))
 
-    def to_bytes(self, description: str) -> bytes:
+    def to_bytes(
+        self,
+        description: str,
+        opsets: Mapping[str, int] = OPSETS,
+        ir_version: int = IR_VERSION,
+        functions: Sequence[Any] = (),
+    ) -> bytes:
         """The checked model as bytes; the same graph gives the same bytes."""
         graph = helper.make_graph(
-            self.nodes, "cva_value", self.inputs, self.outputs, initializer=self.initializers
+            self.nodes,
+            "cva_value",
+            self.inputs,
+            self.outputs,
+            initializer=self.initializers,
+            sparse_initializer=self.sparse_initializers,
         )
         model = helper.make_model(
             graph,
-            opset_imports=[
-                helper.make_opsetid("", OPSET),
-                helper.make_opsetid("ai.onnx.ml", ML_OPSET),
-            ],
-            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid(name, number) for name, number in opsets.items()],
+            ir_version=ir_version,
+            functions=list(functions),
             producer_name="cva",
             doc_string=description,
         )

@@ -67,6 +67,10 @@ class FittedModel:
         value = np.exp(np.minimum(predictor + self.spend_shift, self.log_highest))
         logit = self.purchase_slope * self.members.purchase_logit(prepared, self.kind)
         logit = logit + self.purchase_shift
+        return self.outputs(prepared, value, logit)
+
+    def outputs(self, prepared: Prepared, value: Floats, logit: Floats) -> dict[str, Floats]:
+        """The same for a predicted value and the logit of the probability to buy, each (rows,)."""
         least = value * (1 / self.largest_spend)
         probability = np.maximum(sigmoid(logit), least)
         if self.counts_orders:  # nobody orders more surely than often

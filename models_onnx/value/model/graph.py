@@ -32,6 +32,20 @@ def build_model(model: FittedModel) -> bytes:
     logit = members.write_purchase_logit(graph, rows, model.kind)
     logit = graph.op("Mul", logit, model.purchase_slope)
     logit = graph.op("Add", logit, model.purchase_shift)
+    add_outputs(graph, model, rows, value, logit)
+    return graph.to_bytes(f"cva value model, {model.kind}")
+
+
+def add_outputs(
+    graph: Graph,
+    model: FittedModel,
+    rows: GraphRows,
+    value: str,
+    logit: str,
+    *,
+    is_step_a_tree: bool = True,
+) -> None:
+    """See `FittedModel.outputs`."""
     least = graph.op("Mul", value, 1 / model.largest_spend)
     probability = graph.op("Max", graph.op("Sigmoid", logit), least)
     if model.counts_orders:
@@ -43,9 +57,8 @@ def build_model(model: FittedModel) -> bytes:
     graph.output("predicted_orders", _add_orders(graph, model, rows, value, probability))
     zero = graph.op("Mul", value, 0.0)
     graph.output("horizon_retention_rate", graph.op("Add", zero, model.retention_rate))
-    graph.output("score", _add_score(graph, value, model.reference))
+    graph.output("score", _add_score(graph, value, model.reference, is_tree=is_step_a_tree))
     _add_quantiles(graph, model, value, probability)
-    return graph.to_bytes(f"cva value model, {model.kind}")
 
 
 def _add_orders(
@@ -63,11 +76,15 @@ def _add_orders(
     return graph.op("Max", orders, probability)
 
 
-def _add_score(graph: Graph, value: str, reference: Any) -> str:
+def _add_score(graph: Graph, value: str, reference: Any, *, is_tree: bool) -> str:
     """See `fitted.score`; a tree finds the step, a hundred comparisons a row cost more."""
     low, high = reference[:-1], reference[1:]
     value = graph.op("Mul", value, NUDGE)
-    step = add_steps(graph, value, [float(bound) for bound in high[:-1]])
+    if is_tree:
+        step = add_steps(graph, value, [float(bound) for bound in high[:-1]])
+    else:
+        above = graph.op("Greater", value, graph.column(high[:-1]))
+        step = graph.sum_of_lines(graph.double(above))
     index = graph.op("Cast", step, to=TensorProto.INT64)
     start = graph.op("Gather", graph.const(low), index)
     slope = graph.op("Gather", graph.const(1 / np.maximum(high - low, MIN_STEP)), index)

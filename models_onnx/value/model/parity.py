@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Manifest
 from cva_sql.udfs.predict import run_session
@@ -27,11 +27,19 @@ class Parity:
     output: str
 
 
-def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Dataset) -> Parity:
+class Predicts(Protocol):
+    """What gives the contract's outputs for rows."""
+
+    def predict(self, rows: Dataset) -> dict[str, Floats]: ...
+
+
+def check_parity(
+    model: Predicts, data: bytes, manifest: Manifest, rows: Dataset, company: float = 0.0
+) -> Parity:
     """Compares file and fitted model on `rows`, in one batch and row by row in odd ones.
 
     Raises ModelError where any output differs by more than PARITY_TOLERANCE, or where a row's
-    result depends on its batch at all.
+    result depends on its batch by more than `company`, relative.
     """
     loaded = ValueModel(manifest, open_session(data))
     step = max(1, -(-len(rows) // PARITY_ROWS))
@@ -45,7 +53,7 @@ def check_parity(model: FittedModel, data: bytes, manifest: Manifest, rows: Data
         part = {name: column[first : first + count] for name, column in inputs.items()}
         size = len(sample.customer_id[first : first + count])
         for name, value in run_session(loaded, part, size).items():
-            if not np.array_equal(value, whole[name][first : first + count]):
+            if not np.allclose(value, whole[name][first : first + count], rtol=company, atol=0.0):
                 raise ModelError(
                     f"{name} of a row depends on the rows beside it; the model is not deployed"
                 )

@@ -43,11 +43,13 @@ class Residuals:
         return np.asarray(self.low + share[:, None] * (self.high - self.low))
 
 
-def fit_residuals(outcomes: Sequence[Outcome], slope: float, deviation: float) -> Residuals:
+def fit_residuals(
+    outcomes: Sequence[Outcome], slope: float, deviation: float, *, keeps_total: bool = False
+) -> Residuals:
     """Quantiles of the buyers' log residual, widened by `deviation`, that of the total's log.
 
     Totals and mean probabilities of each past date are set right first, so that its total's error
-    is not counted twice.
+    is not counted twice. With `keeps_total` totals are as predicted, their error among the rest.
     """
     logs, residuals = [], []
     for outcome in outcomes:
@@ -55,8 +57,10 @@ def fit_residuals(outcomes: Sequence[Outcome], slope: float, deviation: float) -
         if not buyers.any():
             continue
         probability = probability_of(outcome)
-        expected = np.exp(slope * (outcome.linear_predictor - outcome.linear_predictor.max()))
-        expected *= outcome.actual.sum() / expected.sum()
+        top = 0.0 if keeps_total else outcome.linear_predictor.max()
+        expected = np.exp(slope * (outcome.linear_predictor - top))
+        if not keeps_total:
+            expected *= outcome.actual.sum() / expected.sum()
         logs.append(np.log(probability[buyers]))
         residuals.append(np.log(outcome.actual[buyers] / expected[buyers] * probability[buyers]))
     x = np.concatenate(logs) if logs else np.empty(0)

@@ -127,7 +127,7 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     """All members on the examples of these dates, for rows of `as_of`; newer ones weigh more."""
     rows = learning.at(dates)
     preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows))
-    constants = _constants(rows, learning.plan.label_days)
+    constants = fit_constants(rows, learning.plan.label_days)
     preparation = learning.prepare(
         preprocessing,
         learning.lifetimes[as_of],
@@ -206,7 +206,8 @@ def _fit_members(
     return Members(preparation, log_scale, purchase, fitted, Shrinkage())
 
 
-def _constants(rows: Dataset, label_days: int) -> Constants:
+def fit_constants(rows: Dataset, label_days: int) -> Constants:
+    """What is frozen about the shop, by the rows that are learned from."""
     is_cold = np.isnan(rows.numbers["t_days"])
     warm_mean = float(rows.label_value[~is_cold].mean()) if (~is_cold).any() else 0.0
     warm_rate = float((rows.label_value[~is_cold] > 0).mean()) if (~is_cold).any() else 0.0

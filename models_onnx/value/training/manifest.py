@@ -78,7 +78,7 @@ def build_manifest(
                 "spend": [outlier.spend for outlier in outliers[:SHOWN_OUTLIERS]],
             },
             "total_forecast": _total_facts(model, choice),
-            "lifetimes": _lifetime_facts(model),
+            "lifetimes": lifetime_facts(model),
             "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
             "slope": model.slope,
             "purchase_slope": model.purchase_slope,
@@ -125,7 +125,7 @@ def _total_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _lifetime_facts(model: FittedModel) -> dict[str, Any]:
+def lifetime_facts(model: FittedModel) -> dict[str, Any]:
     """What the customers of the scoring date were fitted by, with the report of each fit."""
     lifetimes = model.members.preparation.lifetimes
     dropout = {k: v for k, v in asdict(lifetimes.dropout).items() if k != "loglik"}

@@ -59,7 +59,9 @@ class Fold:
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """Metric by name, of each of `predictions`."""
-        found = {name: _score(self.actual, told) for name, told in self.predictions.items()}
+        found = {
+            name: score_predictions(self.actual, told) for name, told in self.predictions.items()
+        }
         return {name: {**told, "mae": told["mae"] * self.unit} for name, told in found.items()}
 
     def drawn_to(self, rule: str) -> Fold:
@@ -173,7 +175,8 @@ def reference_predictions(rows: Dataset, horizon_days: int) -> dict[str, Floats]
     return {RULE: rules["decayed_spend"] * factor, **rules}
 
 
-def _score(actual: Floats, predicted: Floats) -> dict[str, float]:
+def score_predictions(actual: Floats, predicted: Floats) -> dict[str, float]:
+    """Metric by name of predictions, with and without their total set right."""
     total = predicted.sum()
     rescaled = predicted * (actual.sum() / total) if total > 0 else predicted
     return {

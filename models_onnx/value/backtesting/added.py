@@ -1,0 +1,67 @@
+"""Models made elsewhere in the back-test: on the dates that they had not seen, beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cva_sql.models_onnx.value.added.given import AddedFile
+from cva_sql.models_onnx.value.added.model import allowed_dates
+from cva_sql.models_onnx.value.backtesting.backtest import Backtest
+from cva_sql.models_onnx.value.data.cutoffs import Plan
+from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.judging.bootstrap import Metric, Sample, evaluate_dates
+from cva_sql.models_onnx.value.training.validation import Report
+
+
+def with_added(
+    result: Backtest,
+    files: Sequence[AddedFile],
+    data: Dataset,
+    plans: Sequence[Plan],
+    replicates: int,
+    report: Report,
+) -> Backtest:
+    """The back-test with a model more for each file: no metrics on a date that is left out.
+
+    A mean over the dates there is only where none is left out: another would not compare. `data`
+    has every feature that a file reads. Verdicts say which dates are left out, and why.
+    """
+    verdicts = list(result.verdicts)
+    metrics = dict(result.metrics)
+    for file in files:
+        report(f"judging {file.name}")
+        allowed, left_out = allowed_dates([plan.as_of for plan in plans], file.trained_until)
+        is_other = file.horizon_days != result.horizon_days
+        if is_other:
+            allowed = ()
+            why = f"it says what is spent in {file.horizon_days} days"
+            left_out = result.dates
+        else:
+            why = f"it was trained on what was before {file.trained_until} (--trained-until)"
+        if allowed:
+            metrics[file.name] = _measured(file, data, plans, allowed, replicates)
+        if left_out:
+            dates = ", ".join(map(str, left_out))
+            verdicts.append(f"{file.name}: left out on {dates}, as {why}")
+    names = tuple(name for name in metrics if name not in result.metrics)
+    return replace(result, metrics=metrics, verdicts=tuple(verdicts), added=names)
+
+
+def _measured(
+    file: AddedFile,
+    data: Dataset,
+    plans: Sequence[Plan],
+    allowed: Sequence[object],
+    replicates: int,
+) -> tuple[list[dict[str, Metric]], dict[str, Metric]]:
+    samples = []
+    for plan in plans:
+        if plan.as_of in allowed:
+            test = data.at([plan.as_of], plan.horizon_days)
+            value = file.given.predict(test)
+            samples.append(Sample(test.label_value, value, customer_id=test.customer_id))
+    found, means = evaluate_dates(samples, replicates=replicates)
+    by_date = iter(found)
+    spread = [next(by_date) if plan.as_of in allowed else {} for plan in plans]
+    return spread, means if len(samples) == len(plans) else {}
