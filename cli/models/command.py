@@ -234,4 +234,17 @@ def _sound(shop: ResolvedShop, version: str) -> Model | None:
     if problem is not None:
         raise problem
     load_model(Path(model.folder))  # one that cannot run would stop the next run
+    _check_directions(shop, model)
     return model
+
+
+def _check_directions(shop: ResolvedShop, model: Model) -> None:
+    """Raises UsageError where an added model reads a feature of the project's cva_monotone."""
+    from cva_sql.cli.train.added import check_added
+    from cva_sql.cli.train.terms import read_terms
+    from cva_sql.udfs.manifest import read_manifest
+
+    added = read_manifest(Path(model.folder)).training.get("added")
+    if added:
+        read = {name for names in added["inputs"].values() for name in names}
+        check_added(model.kind, read, read_terms(shop))
