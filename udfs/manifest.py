@@ -111,6 +111,12 @@ class Manifest:
         """Whether it was held against what came after a date that it had not seen."""
         return bool(self.evaluation.get("validation_dates"))
 
+    @property
+    def order_stages(self) -> int:
+        """How regularly the shop's customers buy: stages between orders, 1 for a Poisson stream."""
+        dropout = self.training.get("lifetimes", {}).get("dropout", {})
+        return int(dropout.get("stages", 1))
+
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
         raw = asdict(replace(self, text_projection=None))

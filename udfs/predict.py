@@ -20,7 +20,7 @@ SMALLEST_PART = 512  # rows; below, handing over costs as much as it saves
 RETURN_TYPE = (
     "STRUCT("
     + ", ".join(f"{name} DOUBLE" for name in OUTPUTS)
-    + ", is_baseline BOOLEAN, is_judged BOOLEAN, is_extrapolated BOOLEAN"
+    + ", is_baseline BOOLEAN, is_judged BOOLEAN, is_extrapolated BOOLEAN, order_stages BIGINT"
     + ", model_version VARCHAR, model_hash VARCHAR)"
 )
 
@@ -96,6 +96,7 @@ def outputs_struct(model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: 
         "is_baseline": manifest.is_baseline,
         "is_judged": manifest.is_judged,
         "is_extrapolated": pa.nulls(count, pa.bool_()) if beyond is None else pa.array(beyond),
+        "order_stages": manifest.order_stages,
         "model_version": manifest.version,
         "model_hash": manifest.sha256,
     }

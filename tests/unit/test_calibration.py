@@ -14,6 +14,7 @@ from cva_sql.models_onnx.value.total.calibration import (
     fit_slope,
     logit_shift,
     mean_probability,
+    orders_scale,
     scale_logits,
 )
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
@@ -136,3 +137,9 @@ def test_customers_without_an_order_are_not_fitted() -> None:
     found = fit_lifetimes(nothing | zeros)
     assert not found.dropout.converged
     assert not found.spend.converged
+
+
+def test_orders_of_regular_buyers_are_in_proportion_to_the_probability() -> None:
+    own, told = np.array([0.99, 0.99]), np.array([0.97, 0.5])
+    assert orders_scale(told, 3) / orders_scale(own, 3) == pytest.approx(told / own)
+    assert orders_scale(told, 1)[0] / orders_scale(own, 1)[0] == pytest.approx(0.76, abs=0.01)

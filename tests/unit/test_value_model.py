@@ -200,6 +200,20 @@ def test_no_buyer_is_expected_to_spend_more_than_anybody_did() -> None:
     np.testing.assert_allclose(chance[:, 0], found["purchase_probability"], rtol=1e-6)
 
 
+def test_the_file_of_a_shop_of_regular_buyers_says_the_same_and_how_regular_they_are() -> None:
+    data, model, choice = fitted()
+    preparation, now = model.members.preparation, data.seen_from(AS_OF)
+    lifetimes = preparation.lifetimes
+    regular = replace(lifetimes, dropout=replace(lifetimes.dropout, stages=6))
+    members = replace(model.members, preparation=replace(preparation, lifetimes=regular))
+    model = replace(model, members=members)
+    manifest = build_manifest(model, build_model(model), PLAN, choice, date(2023, 1, 1))
+    assert manifest.order_stages == 6
+    assert check_parity(model, build_model(model), manifest, now).worst < 1e-6
+    found = model.predict(now)
+    assert np.all(found["predicted_orders"] >= found["purchase_probability"])
+
+
 def test_shuffled_labels_leave_a_rule() -> None:
     data, _, _ = fitted()
     order = np.random.default_rng(1).permutation(len(data))

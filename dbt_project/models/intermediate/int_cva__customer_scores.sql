@@ -25,6 +25,7 @@ final as (
         prediction.is_baseline as is_baseline,
         prediction.is_judged as is_judged,
         prediction.is_extrapolated as is_extrapolated,
+        prediction.order_stages as order_stages,
         prediction.model_version as model_version,
         prediction.model_hash as model_hash
     from scored

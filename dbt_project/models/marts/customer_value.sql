@@ -21,6 +21,8 @@ judged as (
         as_of_date,
         orders_count,
         historic_value,
+        gap_mean_days,
+        days_since_last_order,
         {{ cva.is_overdue() }} as is_overdue,
         coalesce(
             ({{ cva.checked_expression(var('cva_eligible_customers'), 'cva_eligible_customers') }}),
@@ -35,6 +37,8 @@ customers as (
         judged.as_of_date,
         judged.orders_count,
         judged.historic_value,
+        judged.gap_mean_days,
+        judged.days_since_last_order,
         judged.is_overdue,
         judged.is_eligible,
         coalesce(paid_otherwise.first_order_date < judged.as_of_date, false) as has_paid_otherwise,
@@ -49,6 +53,7 @@ customers as (
         scores.is_baseline,
         scores.is_judged,
         scores.is_extrapolated,
+        scores.order_stages,
         reasons.reason_1,
         reasons.reason_2,
         reasons.reason_3,
@@ -73,7 +78,7 @@ ranked as (
         cume_dist() over (order by predicted_value) as value_percentile,
         row_number() over (order by predicted_value desc, customer_id) as value_rank,
         count(*) over () as customers_count,
-        -ln(1 - least(purchase_probability, 0.999999)) / {{ horizon }} as daily_purchase_rate
+        {{ cva.next_order_days() }} as next_order_days
     from customers
 ),
 
@@ -115,10 +120,9 @@ final as (
             when 1 - purchase_probability < 0.66 then 'medium'
             else 'high'
         end as churn_risk,
-        -- The day by which an order is likelier than not, at a constant rate.
         case
-            when daily_purchase_rate * 365 >= ln(2){{ ' and false' if target == 'labels' }}
-                then {{ cva.add_days('as_of_date', 'ceil(ln(2) / daily_purchase_rate)') }}
+            when next_order_days <= 365{{ ' and false' if target == 'labels' }}
+                then {{ cva.add_days('as_of_date', 'next_order_days') }}
         end as expected_next_order_date,
         is_overdue,
         {{ cva.clv() }} as clv,
