@@ -19,10 +19,13 @@ from cva_sql.cli.shop.options import (
     Vars,
     WorkDir,
 )
-from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.train.deployment import Wish
+from cva_sql.cli.train.own_table import Wanted, train_table
+from cva_sql.cli.train.own_table import describe as describe_table
 from cva_sql.cli.train.report import describe
 from cva_sql.cli.train.training import train_shop
+from cva_sql.udfs.errors import UsageError
 
 Candidate = Annotated[
     str | None,
@@ -36,6 +39,22 @@ NoDeploy = Annotated[bool, typer.Option("--no-deploy", help="Leave what is deplo
 Withdraw = Annotated[
     bool,
     typer.Option("--withdraw", help="Where nothing could be judged, let no trained model score."),
+]
+
+TableOf = Annotated[
+    str | None,
+    typer.Option("--table", help="Learn from this table or CSV or Parquet file, without orders."),
+]
+KeyOf = Annotated[str | None, typer.Option("--key", help="With --table: the column of the id.")]
+TargetOf = Annotated[
+    str | None, typer.Option("--target", help="With --table: the column to predict.")
+]
+TimeOf = Annotated[
+    str | None, typer.Option("--time", help="With --table: test on the later rows by this column.")
+]
+NameOf = Annotated[
+    str | None,
+    typer.Option("--name", help="With --table: the model is cva_predict_<name>."),
 ]
 
 
@@ -52,16 +71,39 @@ def train(
     candidate: Candidate = None,
     is_to_keep: NoDeploy = False,
     is_to_withdraw: Withdraw = False,
+    table: TableOf = None,
+    key: KeyOf = None,
+    target: TargetOf = None,
+    time: TimeOf = None,
+    name: NameOf = None,
     as_json: Json = False,
 ) -> None:
     """Train the value model on past dates and deploy what won forward in time, be it a rule.
 
     Nothing after --as-of is learned from. Where the history is too short, or what is deployed was
     trained as of a later date, that goes on scoring, and this says so. Models of other kinds are
-    trained after it.
+    trained after it. With --table, --key and --target any column of a table of customers is
+    learned instead, and scored in SQL by cva_predict_<name>.
     """
-    from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.cli.shop.lock import exclusive, locked
 
+    if (table, key, target, time, name) != (None,) * 5:
+        if table is None or key is None or target is None:
+            raise UsageError(
+                "--table needs --key and --target, e.g. --table f.csv --key user_id --target value"
+            )
+        shop = open_shop(
+            db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
+        )
+        with locked(shop.db):  # without a mark: a file of customers is no shop
+            learned = train_table(shop, Wanted(table, key, target, time, name))
+        if as_json:
+            from cva_sql.udfs.manifest import plain
+
+            print(json.dumps(plain(learned.to_dict()), indent=2))
+            return
+        print(describe_table(learned))
+        return
     wish = Wish(not is_to_keep, is_to_withdraw, candidate)
     shop = open_shop(
         db,

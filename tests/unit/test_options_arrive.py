@@ -48,7 +48,10 @@ CALLS = {
     "load": Call("load orders f.csv", ("load.command.load_any",)),
     "init": Call("init d", ("init.command.init_project", "init.scan.proposal.scan_database")),
     "doctor": Call("doctor", ("doctor.command.open_shop", "doctor.command.examine")),
-    "train": Call("train", ("train.command.open_shop", "train.command.train_shop")),
+    "train": Call(
+        "train",
+        ("train.command.open_shop", "train.command.train_shop", "train.command.train_table"),
+    ),
     "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
     "report": Call("report", ("report.command.open_shop", "report.command.write_report")),
     "explain": Call("explain c", ("explain.command.open_shop", "explain.command.explain_customer")),
@@ -89,7 +92,12 @@ CALLS = {
     "embed": Call("embed", ("embed.command.open_shop", "embed.command.embed_shop")),
     "score": Call(
         "score",
-        ("score.command.open_shop", "score.command.fill_table", "shop.model_store.note_deployed"),
+        (
+            "score.command.open_shop",
+            "score.command.fill_table",
+            "shop.model_store.note_deployed",
+            "score.own_table.print_scores",
+        ),
         {"fill_table": lambda *_: ("t", 1)},
     ),
 }
@@ -99,6 +107,16 @@ OTHERWISE = [
         "evaluate",
         Call("evaluate --table=t --predicted=p --actual=y", CALLS["evaluate"].obeyed_by),
         {"db", "project", "replicates", "as_json"},
+    ),
+    (
+        "train",
+        Call("train --table=t --key=k --target=y", CALLS["train"].obeyed_by),
+        {"db", "project", "models_dir", "work_dir", "time", "name", "as_json"},
+    ),
+    (
+        "score",
+        Call("score --table=t", CALLS["score"].obeyed_by),
+        {"db", "project", "models_dir", "work_dir", "name", "as_json"},
     ),
     (
         "explain",
@@ -128,6 +146,9 @@ VALUES = {
 }
 TABLE = ("--table=t", "--predicted=p", "--actual=y")
 BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
+LEARNED = ("--table=t", "--key=k", "--target=y")
+BESIDE |= {("train", name): LEARNED for name in ("table", "key", "target", "time", "name")}
+BESIDE |= {("score", "name"): ("--table=t",)}
 # Under which name an option arrives, where it is not its own.
 ARRIVES = {
     "is_to_keep": "deploy",

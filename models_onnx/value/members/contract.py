@@ -126,7 +126,8 @@ class Member:
     names what `FittedMember.curve` measures. With `is_tree_ensemble`, its kind is
     exp(slope · one tree ensemble + a constant), whose explanations are exact. `moves` has the
     features that it reads otherwise than by columns whose sign can be held, and which way its
-    prediction goes as one rises: 1 or -1, 0 where neither can be said.
+    prediction goes as one rises: 1 or -1, 0 where neither can be said. Without `needs_orders` it
+    learns from features and `z` alone, and so from any table of customers.
     """
 
     name: str
@@ -140,3 +141,4 @@ class Member:
     curve_loss: str = ""
     is_tree_ensemble: bool = False
     moves: Mapping[str, int] = field(default_factory=dict)
+    needs_orders: bool = True

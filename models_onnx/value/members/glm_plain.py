@@ -30,4 +30,5 @@ MEMBER = Member(
     kind="glm",
     fit=fit,
     settings={"penalty": GLM_PENALTY, "tweedie_power": TWEEDIE_POWER},
+    needs_orders=False,
 )

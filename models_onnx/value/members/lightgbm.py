@@ -51,4 +51,5 @@ MEMBER = Member(
     settings={"tweedie_power": TWEEDIE_POWER, **SHARED},
     curve_loss="tweedie_deviance",
     is_tree_ensemble=True,
+    needs_orders=False,
 )

@@ -1,0 +1,1 @@
+"""Learns a column of any table of customers, without orders: one ONNX file and a manifest."""
