@@ -56,6 +56,11 @@ RUNS = {
         "cva_reviews_identifier": "absent",
     },
 }
+# Of other targets, what is written in another way.
+RUNS |= {
+    target: {**RUNS["training"], "cva_target": target} for target in ("margin", "orders", "labels")
+}
+RUNS["scoring_margin"] = {"cva_target": "margin"}
 
 # A parser takes any name before a bracket for a function, so these were looked up: all of them are
 # in Spark 3.5 (the session registers those with cva_). A new one belongs here once it is, too.

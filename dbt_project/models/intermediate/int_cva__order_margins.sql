@@ -1,10 +1,8 @@
 -- One row per usable order: its amount less what its items cost. Where an item or its cost is not known, the
--- order keeps the share of its amount that the other orders keep. Built for `cva_target: margin` alone.
-{{ config(
-    enabled=var('cva_spine') == 'training' and var('cva_target') == 'margin',
-    materialized='table',
-    post_hook="{{ cva.check_margins(this) }}"
-) }}
+-- order keeps the share of its amount that the other orders keep. Built where examples need it: with
+-- `cva_target: margin` alone.
+{{ config(enabled=var('cva_spine') == 'training', materialized='table') }}
+{{ config(post_hook="{{ cva.check_margins(this) }}") }}
 
 with orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
 
