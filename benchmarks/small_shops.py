@@ -101,15 +101,14 @@ def score(db: Path, day: date) -> Result:
 
 def groups(
     whole: Path, day: date, sizes: list[int], lengths: list[int], draws: int
-) -> Iterator[tuple[str, Result]]:
-    """(what it is a sample of, its result)."""
+) -> Iterator[tuple[str, list[Result]]]:
+    """(what they are samples of, their results)."""
     for size in sizes:
-        for draw in range(draws):
-            values = {"day": day, "draw": draw, "size": size}
-            yield f"{size:,} customers", one_shop(whole, day, SAMPLE, values)
+        values = [{"day": day, "draw": draw, "size": size} for draw in range(draws)]
+        yield f"{size:,} customers", [one_shop(whole, day, SAMPLE, one) for one in values]
     for length in lengths:
         start = {"start": day - timedelta(days=length)}
-        yield f"last {length} days", one_shop(whole, day, "ordered_at >= $start", start)
+        yield f"last {length} days", [one_shop(whole, day, "ordered_at >= $start", start)]
 
 
 def one_shop(whole: Path, day: date, where: str, values: dict[str, object]) -> Result:
@@ -156,13 +155,11 @@ def main() -> None:
     given = parser.parse_args()
     whole = one_shop(given.shop, given.as_of, "true", {})
     ratio = float(whole.actual.sum()) / whole.expected
-    by_group: dict[str, list[Result]] = defaultdict(list)
     priors = read_priors(json.loads(given.prior.read_text())) if given.prior else None
     with patch(PRIORS, lambda: priors) if priors else nullcontext():
-        for group, result in groups(given.shop, given.as_of, given.sizes, given.days, given.draws):
-            by_group[group].append(result)
-    for group, results in by_group.items():
-        print("\n".join(describe(group, results, ratio)), flush=True)
+        found = groups(given.shop, given.as_of, given.sizes, given.days, given.draws)
+        for group, results in found:
+            print("\n".join(describe(group, results, ratio)), flush=True)
 
 
 if __name__ == "__main__":
