@@ -106,6 +106,15 @@ def added_to_score(shop: ResolvedShop, added: Added, terms: Terms) -> Given:
     return given
 
 
+def refuse_other_target(shop: ResolvedShop) -> None:
+    """Raises UsageError where the shop asks for something else than what added models say."""
+    if shop.target != "spend":
+        raise UsageError(
+            f"cva_target is {shop.target}, and an added model is judged by spend: "
+            "--vars '{cva_target: spend}'"
+        )
+
+
 def added_files(shop: ResolvedShop) -> list[AddedFile]:
     """The added models as a back-test takes them; one that cannot be read is said and left out."""
     from cva_sql.cli.shop.progress import say

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.cli.shop.owner import Owned
 from cva_sql.cli.shop.yaml_text import parse_yaml
-from cva_sql.cli.train.added import GIVEN_FILE, Added, added_models, check_added
+from cva_sql.cli.train.added import (
+    GIVEN_FILE,
+    Added,
+    added_models,
+    check_added,
+    refuse_other_target,
+)
 from cva_sql.cli.train.terms import known_features, read_terms
 from cva_sql.udfs.errors import UsageError
 from cva_sql.udfs.manifest import MODEL_FILE, Manifest
@@ -72,11 +78,7 @@ def add_model(shop: ResolvedShop, request: Request) -> Found:
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.models_onnx.value.added.given import read_given
 
-    if shop.target != "spend":
-        raise UsageError(
-            f"cva_target is {shop.target}, and an added model is judged by spend; add it with: "
-            "--vars '{cva_target: spend}'"
-        )
+    refuse_other_target(shop)
     former = _former(shop, request)
     is_to_score = request.deploy or _scores(shop, former)
     mapped = _mapping(request.inputs)

@@ -55,11 +55,12 @@ def known_features(shop: ResolvedShop) -> dict[str, str]:
     }
 
 
-def check_scoring_rule(name: str | None, terms: Terms) -> None:
+def check_scoring_rule(name: str | None, terms: Terms, target: str = "spend") -> None:
     """Raises UsageError where a rule that is to score goes against a direction."""
+    from cva_sql.models_onnx.value.data.target import TARGETS
     from cva_sql.models_onnx.value.members.directions import rules_against
 
-    if name in rules_against(terms.monotone):
+    if name in rules_against(terms.monotone, TARGETS[target]):
         raise UsageError(
             f"--deploy {name}: this rule goes against {MONOTONE} {dict(terms.monotone)}; "
             "take another, or leave that feature out of it"
@@ -85,6 +86,7 @@ def _is_input(shop: ResolvedShop, line: Mapping[str, Any]) -> bool:
 
 
 def _monotone(shop: ResolvedShop, lines: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    from cva_sql.models_onnx.value.data.target import TARGETS
     from cva_sql.models_onnx.value.members.directions import unkept
 
     given = shop.var(MONOTONE)
@@ -107,7 +109,7 @@ def _monotone(shop: ResolvedShop, lines: Mapping[str, Mapping[str, Any]]) -> dic
         if not _is_input(shop, line):
             raise UsageError(f"{MONOTONE} has {name}, which no model learns from; leave it out")
     monotone = {name: int(sign) for name, sign in sorted(given.items())}
-    for name, member, way in unkept(monotone):
+    for name, member, way in unkept(monotone, TARGETS[shop.target]):
         why = f"member {member} goes the other way with it; {way} can be held"
         if not way:
             why = f"member {member} reads it, and goes neither way for certain"
@@ -116,6 +118,7 @@ def _monotone(shop: ResolvedShop, lines: Mapping[str, Mapping[str, Any]]) -> dic
 
 
 def _features_off(shop: ResolvedShop, lines: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    from cva_sql.models_onnx.value.data.target import TARGETS
     from cva_sql.models_onnx.value.members.directions import needed_features
 
     given = shop.var(FEATURES_OFF)
@@ -125,7 +128,7 @@ def _features_off(shop: ResolvedShop, lines: Mapping[str, Mapping[str, Any]]) ->
             "e.g. [country, reviews]"
         )
     families = {str(line["family"]) for line in lines.values()}
-    needed, off = needed_features(), set[str]()
+    needed, off = needed_features(TARGETS[shop.target]), set[str]()
     for name in given:
         own = [one for one, line in lines.items() if line["family"] == name]
         own = own or [_line(FEATURES_OFF, name, lines, families)["name"]]

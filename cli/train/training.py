@@ -78,7 +78,7 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
 
     added = _added_candidate(shop, wish.candidate)
     terms = read_terms(shop)
-    check_scoring_rule(wish.candidate, terms)
+    check_scoring_rule(wish.candidate, terms, shop.target)
     given = added_to_score(shop, added, terms) if added else None
     horizon = shop.horizon_days
     with step("looking at the history"):
@@ -87,7 +87,7 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     if found is None:
         trained, others = _leave_untrained(shop, history, wish)
     else:
-        own = replace(wish, candidate=None, deploy=False) if added else wish
+        own = replace(wish, candidate=None, deploy=False, withdraw=False) if added else wish
         trained, others = _train_value(shop, found, own), train_others(shop, found, wish)
         if added and given:
             trained = _let_added_score(shop, found, added, given, trained)
@@ -117,7 +117,7 @@ def _leave_untrained(
 
 def _added_candidate(shop: ResolvedShop, name: str | None) -> Added | None:
     """The added model of this name; raises UsageError for what nothing is called that may score."""
-    from cva_sql.cli.train.added import added_models
+    from cva_sql.cli.train.added import added_models, refuse_other_target
     from cva_sql.models_onnx.value.members.registry import candidates
 
     if name is None or name in candidates():
@@ -126,6 +126,7 @@ def _added_candidate(shop: ResolvedShop, name: str | None) -> Added | None:
     if name not in added:
         known = ", ".join([*candidates(), *added])
         raise UsageError(f"--deploy {name}: expected one of {known}")
+    refuse_other_target(shop)
     return added[name]
 
 
@@ -138,7 +139,14 @@ def _let_added_score(
     kept = keep_added(
         shop, found, added.name, given, added.trained_until, is_to_score=True, former=added
     )
-    return replace(trained, scoring=kept.version, reason=f"as asked; {kept.verdict}")
+    return replace(
+        trained,
+        version=kept.version,
+        is_deployed=True,
+        reason=f"{added.name}, as asked; {kept.verdict}",
+        parity=kept.parity,
+        total_forecast=None,
+    )
 
 
 def _nothing_fitted(settled: Settled, examples: int) -> Trained:

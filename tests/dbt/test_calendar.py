@@ -25,7 +25,8 @@ def test_staging_keeps_what_is_to_come_and_says_what_it_cannot_use(tmp_path: Pat
         con.execute(
             "insert into raw.calendar values ('2099-11-27', 'Black Friday', '3'), "
             "('2099-11-27', 'Black Friday', '2'), ('2099-11-28', 'Sale', null), "
-            "('2099-11-29', 'Closed', '0'), ('soon', 'x', '1'), ('2024-01-01', null, '1')"
+            "('2099-11-29', 'Closed', '0'), ('2099-11-30', 'Odd', '-1'), "
+            "('soon', 'x', '1'), ('2024-01-01', null, '1')"
         )
     run_dbt(ResolvedShop(db, tmp_path / "models"), "run", select=["stg_cva__calendar"])
     with duckdb.connect(str(db)) as con:
@@ -37,7 +38,8 @@ def test_staging_keeps_what_is_to_come_and_says_what_it_cannot_use(tmp_path: Pat
             ("Black Friday", 3.0, None),
             ("Black Friday", 2.0, "duplicate_event"),
             ("Sale", None, None),
-            ("Closed", 0.0, "factor_not_positive"),
+            ("Closed", 0.0, None),
+            ("Odd", -1.0, "factor_negative"),
             ("x", 1.0, "date_unreadable"),
             (None, 1.0, "event_missing"),
         ],

@@ -61,3 +61,23 @@ def test_a_moving_event_is_taken_out_of_the_past_and_put_into_the_time_to_come()
     actual = float(daily(821, dict.fromkeys(EASTERS, 40.0))[790:821].sum())
     assert abs(np.log(known.total / actual)) < 0.5 * abs(np.log(blind.total / actual))
     assert known.events == pytest.approx(1 + (40 ** (2 / 3) - 1) / 31)
+
+
+def test_two_events_of_a_day_do_not_count_its_sales_twice() -> None:
+    days = (date(2022, 11, 25), date(2023, 11, 25))
+    amount = daily(720, dict.fromkeys(days, 3.0))
+    sale = tuple(Event(day, "Black Friday") for day in (*days, date(2024, 11, 29)))
+    week = tuple(Event(day, "sale week") for day in days)
+    both = Calendar((*sale, *week)).factors(FIRST, amount)
+    assert both.by_day[date(2024, 11, 29)] == 1.0
+    assert both.unknown == ("Black Friday",)
+    known = tuple(Event(day, "sale week", 1.5) for day in days)
+    beside = Calendar((*sale, *known)).factors(FIRST, amount)
+    assert beside.by_day[date(2024, 11, 29)] == pytest.approx(2.0 ** (2 / 3))
+
+
+def test_a_closed_day_takes_its_share_of_the_time_to_come() -> None:
+    closed = Calendar((Event(date(2022, 3, 1), "closed", 0.0), Event(date(2024, 3, 1), "c", 0.0)))
+    found = closed.factors(FIRST, daily(720, {date(2022, 3, 1): 0.0}))
+    assert found.mean(date(2024, 2, 25), 10) == pytest.approx(0.9)
+    assert np.isfinite(found.taken_out(FIRST, daily(720, {}))).all()

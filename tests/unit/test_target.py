@@ -87,6 +87,8 @@ def test_orders_are_told_by_orders_and_are_never_fewer_than_likely() -> None:
         np.maximum(found["predicted_value"], found["purchase_probability"]),
     )
     assert found["predicted_value"].sum() == pytest.approx(fitting.model.forecast.total, rel=0.02)
+    newest = data.at(PLAN.cutoffs[:1], PLAN.label_days).label_value.sum()
+    assert 0.5 < fitting.model.forecast.total / newest < 2  # in orders, not in money
     session = open_session(build_model(fitting.model))
     inputs = {name: now.numbers[name].reshape(-1, 1) for name in session.inputs()}
     got = dict(zip(found, session.run(list(found), inputs), strict=True))

@@ -7,7 +7,7 @@ judged as (
         cast(date as date) as event_date,
         case
             {{ cva.reject_cases('calendar') }}
-            when factor <= 0 then 'factor_not_positive'
+            when factor < 0 then 'factor_negative'
         end as problem
     from source
 ),

@@ -184,7 +184,8 @@ def _refits(learning: Learning) -> dict[str, Learning]:
     found = {"lifetimes' columns": replace(learning, prepare=Blank)}
     for name, columns in (("own past labels", OWN_LABELS), ("decayed spends", DECAYS)):
         rows = learning.rows
-        kept = {n: column for n, column in rows.numbers.items() if n not in columns}
+        needed = rows.target.decayed
+        kept = {n: column for n, column in rows.numbers.items() if n not in columns or n == needed}
         if len(kept) < len(rows.numbers):
             found[name] = replace(learning, rows=replace(rows, numbers=kept))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -47,7 +49,7 @@ class DayFactors:
         for day, factor in self.by_day.items():
             place = (day - first).days
             if 0 <= place < len(plain):
-                plain[place] /= factor
+                plain[place] /= max(factor, LEAST_SALES)
         return plain
 
 
@@ -62,13 +64,20 @@ class Calendar:
 
         A factor that is not given is the geometric mean over the event's former days, each over the
         mean of the same weekday in the four weeks before and after it, and one day of factor 1.
+        Factors given of the same day are divided out first; a day of two events without one says
+        nothing of either.
         """
         told = {(event.day - first).days for event in self.events}
+        open_events = Counter(event.day for event in self.events if event.factor is None)
+        given: dict[date, float] = {}
+        for event in self.events:
+            given[event.day] = given.get(event.day, 1.0) * (event.factor or 1.0)
         logs: dict[str, list[float]] = {}
         for event in self.events:
             logs.setdefault(event.name, [])
-            if event.factor is None:
-                logs[event.name] += _log_factor((event.day - first).days, amount, told)
+            if event.factor is None and open_events[event.day] == 1:
+                seen = _log_factor((event.day - first).days, amount, told)
+                logs[event.name] += [log - math.log(given[event.day]) for log in seen]
         by_day: dict[date, float] = {}
         for event in self.events:
             factor = event.factor

@@ -7,15 +7,21 @@ from collections.abc import Iterator, Mapping
 from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, ORDERS
 from cva_sql.models_onnx.value.members.registry import all_members
-from cva_sql.models_onnx.value.members.rules import RULE_FITS, rule_fits
+from cva_sql.models_onnx.value.members.rules import rule_fits
 
 
-def unkept(monotone: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+def unkept(monotone: Mapping[str, int], target: Target = SPEND) -> Iterator[tuple[str, str, int]]:
     """(feature, member, which way that goes with it) where a member cannot keep to a direction."""
     for member in all_members():
-        for feature, way in member.moves.items():
+        for read, way in member.moves.items():
+            feature = _of(target, read)
             if monotone.get(feature, way) != way:
                 yield feature, member.name, way
+
+
+def _of(target: Target, feature: str) -> str:
+    """What a member that names decayed spend reads with this target."""
+    return target.decayed if feature == SPEND.decayed else feature
 
 
 def rules_against(monotone: Mapping[str, int], target: Target = SPEND) -> tuple[str, ...]:
@@ -27,8 +33,8 @@ def rules_against(monotone: Mapping[str, int], target: Target = SPEND) -> tuple[
     )
 
 
-def needed_features() -> dict[str, str]:
+def needed_features(target: Target = SPEND) -> dict[str, str]:
     """Feature -> a member or rule that cannot do without it."""
-    found = {name: rule for rule, fit in RULE_FITS.items() for name in fit.needs}
-    found |= {name: member.name for member in all_members() for name in member.needs}
+    found = {name: rule for rule, fit in rule_fits(target).items() for name in fit.needs}
+    found |= {_of(target, name): member.name for member in all_members() for name in member.needs}
     return found | {ORDERS: found[INPUTS[0]]}  # buy till you die counts orders where it is fitted

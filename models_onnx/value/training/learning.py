@@ -101,14 +101,19 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     windows = {}
     for cutoff in plan.cutoffs:
         seen = rows.at([cutoff], plan.label_days)
-        spend = np.nan_to_num(expect(lifetimes[cutoff], seen.numbers, plan.label_days).spend)
-        windows[cutoff] = past_window(cutoff, seen.label_value, spend)
+        expected = _expected(lifetimes[cutoff], seen, plan.label_days)
+        windows[cutoff] = past_window(cutoff, seen.label_value, expected)
     return Learning(rows, plan, shop, lifetimes, windows, unit)
 
 
-def _expected_total(lifetimes: Lifetimes, rows: Dataset, days: int) -> float:
+def _expected(lifetimes: Lifetimes, rows: Dataset, days: int) -> Floats:
+    """What buy till you die expects of the target, (rows,), 0 for a customer without an order."""
     expected = getattr(expect(lifetimes, rows.numbers, days), rows.target.expected)
-    return float(np.nansum(expected)) * _orders_a_day(rows)
+    return np.asarray(np.nan_to_num(expected) * _orders_a_day(rows))
+
+
+def _expected_total(lifetimes: Lifetimes, rows: Dataset, days: int) -> float:
+    return float(_expected(lifetimes, rows, days).sum())
 
 
 def _orders_a_day(rows: Dataset) -> float:
