@@ -114,8 +114,9 @@ class Manifest:
     @property
     def order_stages(self) -> int:
         """How regularly the shop's customers buy: stages between orders, 1 for a Poisson stream."""
-        dropout = self.training.get("lifetimes", {}).get("dropout", {})
-        return int(dropout.get("stages", 1))
+        dropout = (self.training.get("lifetimes") or {}).get("dropout") or {}
+        stages = dropout.get("stages", 1) if isinstance(dropout, dict) else 1
+        return stages if type(stages) is int and stages >= 1 else 1
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""

@@ -23,7 +23,7 @@ MIN_ROWS = 50
 FOLDS = 5  # of a table without time, by a hash of the key
 STARTS = (1 / 2, 2 / 3, 5 / 6)  # shares of the rows, by time, from which on a fold is tested
 NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
-OWN = re.compile(r"v\d+|prediction")  # names within the ONNX file
+OWN = re.compile(r"v\d+|prediction|cva_value|cva_fold")  # names within the ONNX file
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _read(
         wanted.time is not None,
     )
     if not (table.fold > 0).any():
-        raise CvaError(f"--time {wanted.time} is the same in every row: leave it out")
+        raise CvaError(f"--time {wanted.time} is nearly the same in every row: leave it out")
     if table.value.min() == table.value.max():
         raise CvaError(f"{wanted.target} is {table.value[0]:g} in every row: nothing to learn")
     kept, left_out = usable(table, [*numbers, *texts])

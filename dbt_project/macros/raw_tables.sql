@@ -230,7 +230,7 @@
         "columns": {
             "date": ["time", true, "event time=1, time=.9"],
             "event": ["text", true, "event=1, event name=1, name=.8"],
-            "factor": ["number", false, "factor=1, expected factor=1"],
+            "factor": ["number", false, "factor=1"],
         },
         "tells": ["event"],
         "name": "calendar",

@@ -147,12 +147,14 @@ def needs_no_orders() -> list[Member]:
     return [member for member in all_members() if not member.needs_orders and member.weight > 0]
 
 
-def tweedie_fitter(preprocessing: Preprocessing) -> Callable[[Matrix, Floats], TweedieFit]:
+def tweedie_fitter(preprocessing: Preprocessing) -> Callable[[Matrix, Floats], Candidate]:
     """For a target of 0 or more, with zeros."""
 
-    def fit(x: Matrix, value: Floats) -> TweedieFit:
+    def fit(x: Matrix, value: Floats) -> Candidate:
         weight = np.ones(len(value))
         log_scale = fit_log_scale(x, weight)
+        if not value.sum() > 0:  # nobody is above 0, so the mean says it all
+            return fit_mean(x, value)
         rows, mean = _rows(x, log_scale, preprocessing), float(value.mean())
         nothing = np.zeros(len(value))
         blank = Linear(np.zeros(x.shape[1]), 0.0)

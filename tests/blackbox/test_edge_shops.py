@@ -197,6 +197,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("customer_merges", 3, 3),
         ("customers", 3, 3),
         ("exchange_rates", 3, 3),
+        ("labels", 3, 3),
         ("order_items", 3, 3),
         ("orders", 3, 403),
         ("products", 3, 3),

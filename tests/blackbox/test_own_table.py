@@ -85,6 +85,19 @@ def test_spend_with_zeros_is_learned_by_tweedie_and_forward_in_time(folder: Path
     assert min(told) >= 0
 
 
+def test_a_time_before_which_nobody_bought_is_learned_all_the_same(
+    tmp_path: Path, cva: Cva
+) -> None:
+    rows = [f"u{n},2024-01-{n // 10 + 1:02},{max(0, n - 100)},{n % 7}" for n in range(200)]
+    head = "user_id,joined,purchase_amount,click_count"
+    (tmp_path / "late.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    asked = ("--table", "late.csv", "--key", "user_id", "--target", "purchase_amount")
+    done = cva("train", *asked, "--time", "joined", cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert "ValueError" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -4,9 +4,8 @@ with source as ({{ cva.source_or_empty('labels') }}),
 
 judged as (
     select
-        customer_id,
-        cast(as_of_date as date) as as_of_date,
-        value,
+        *,
+        cast(as_of_date as date) as label_date,
         case
             {{ cva.reject_cases('labels') }}
             when value < 0 then 'value_negative'
@@ -18,14 +17,17 @@ judged as (
 numbered as (
     select
         *,
-        {{ cva.occurrence('labels', also='problem is null') }} as occurrence
+        row_number() over (
+            partition by customer_id, label_date, problem is null
+            order by value
+        ) as occurrence
     from judged
 ),
 
 final as (
     select
         customer_id,
-        as_of_date,
+        label_date as as_of_date,
         value,
         case
             when problem is not null then problem

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from cva_sql.models_onnx.value.added.given import AddedFile
 from cva_sql.models_onnx.value.added.model import allowed_dates
 from cva_sql.models_onnx.value.backtesting.backtest import Backtest
@@ -39,6 +41,11 @@ def with_added(
             left_out = result.dates
         else:
             why = f"it was trained on what was before {file.trained_until} (--trained-until)"
+        if allowed and not _gives_numbers(file, data, plans, allowed):
+            allowed, left_out = (), result.dates
+            why = (
+                "it gives a customer no number there; features may be NULL, let the model fill them"
+            )
         if allowed:
             metrics[file.name] = _measured(file, data, plans, allowed, replicates)
         if left_out:
@@ -46,6 +53,16 @@ def with_added(
             verdicts.append(f"{file.name}: left out on {dates}, as {why}")
     names = tuple(name for name in metrics if name not in result.metrics)
     return replace(result, metrics=metrics, verdicts=tuple(verdicts), added=names)
+
+
+def _gives_numbers(
+    file: AddedFile, data: Dataset, plans: Sequence[Plan], allowed: Sequence[object]
+) -> bool:
+    return all(
+        bool(np.isfinite(file.given.predict(data.at([plan.as_of], plan.horizon_days))).all())
+        for plan in plans
+        if plan.as_of in allowed
+    )
 
 
 def _measured(

@@ -54,7 +54,8 @@ class Examples:
     @property
     def signs(self) -> Signs:
         """How each column of the matrix may act, (columns,): see `column_signs`."""
-        return column_signs(self.rows.preprocessing, self.monotone)
+        signs = column_signs(self.rows.preprocessing, self.monotone)
+        return signs[: self.rows.z.shape[1]]  # without orders there is no buy till you die
 
     @property
     def feature_signs(self) -> Signs:

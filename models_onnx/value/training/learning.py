@@ -140,7 +140,7 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
         learning.plan.label_days,
         rows.target,
     )
-    parts = [(day, learning.at([day])) for day in dates]
+    parts = [(day, part) for day in dates if len(part := learning.at([day]))]
     prepared = learning.stack(preparation, parts)
     value = np.concatenate([part.label_value for _, part in parts])
     age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
