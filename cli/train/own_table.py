@@ -23,7 +23,7 @@ MIN_ROWS = 50
 FOLDS = 5  # of a table without time, by a hash of the key
 STARTS = (1 / 2, 2 / 3, 5 / 6)  # shares of the rows, by time, from which on a fold is tested
 NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
-OWN = re.compile(r"v\d+|prediction|cva_value|cva_fold")  # names within the ONNX file
+OWN = re.compile(r"v\d+|prediction|cva_value|cva_fold")  # names within the ONNX file, or our query
 
 
 @dataclass(frozen=True)

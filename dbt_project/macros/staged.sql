@@ -92,12 +92,17 @@ cast(null as string)
 {%- endmacro %}
 
 
-{#- The number of a row among its copies, 1 for the one that is used. -#}
-{% macro occurrence(table, alias='', also='') -%}
+{#- The number of a row among its copies, 1 for the one that is used; `instead` names columns that stand for
+    some of the key, a day for its time. -#}
+{% macro occurrence(table, alias='', also='', instead={}) -%}
 {%- set line = cva.raw_tables()[table] -%}
 {%- set prefix = alias ~ '.' if alias else '' -%}
+{%- set key = [] -%}
+{%- for name in line.key -%}
+    {%- do key.append(instead.get(name, name)) -%}
+{%- endfor -%}
 row_number() over (
-            partition by {{ prefix }}{{ line.key | join(', ' ~ prefix) }}{{ ', ' ~ also if also else '' }}
+            partition by {{ prefix }}{{ key | join(', ' ~ prefix) }}{{ ', ' ~ also if also else '' }}
             order by {{ prefix }}{{ line.kept | join(', ' ~ prefix) }}
         )
 {%- endmacro %}

@@ -10,7 +10,8 @@ import pytest
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.calendar import Calendar, Event
 from cva_sql.models_onnx.value.data.shop_past import ShopSales
-from cva_sql.models_onnx.value.total.forecast import PastWindow, forecast_total
+from cva_sql.models_onnx.value.total.forecast import forecast_total
+from cva_sql.models_onnx.value.total.windows import PastWindow
 
 FIRST = date(2022, 1, 1)
 EASTERS = (date(2022, 4, 17), date(2023, 4, 9), date(2024, 3, 31))

@@ -11,12 +11,8 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.data.shop_past import ShopSales, read_shop_past, steady_sales
-from cva_sql.models_onnx.value.total.forecast import (
-    PastWindow,
-    TotalForecast,
-    forecast_total,
-    past_window,
-)
+from cva_sql.models_onnx.value.total.forecast import TotalForecast, forecast_total
+from cva_sql.models_onnx.value.total.windows import PastWindow, past_window
 
 FIRST = date(2023, 1, 1)
 DAYS = 90

@@ -15,10 +15,7 @@ judged as (
 numbered as (
     select
         *,
-        row_number() over (
-            partition by event, event_date, problem is null
-            order by factor desc nulls last
-        ) as occurrence
+        {{ cva.occurrence('calendar', also='problem is null', instead={'date': 'event_date'}) }} as occurrence
     from judged
 ),
 

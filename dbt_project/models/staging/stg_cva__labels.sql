@@ -17,10 +17,7 @@ judged as (
 numbered as (
     select
         *,
-        row_number() over (
-            partition by customer_id, label_date, problem is null
-            order by value
-        ) as occurrence
+        {{ cva.occurrence('labels', also='problem is null', instead={'as_of_date': 'label_date'}) }} as occurrence
     from judged
 ),
 

@@ -46,6 +46,7 @@ from cva_sql.models_onnx.value.training.learning import (
 )
 from cva_sql.models_onnx.value.training.validation import (
     VALIDATION_DATES,
+    outcome_of,
     reference_predictions,
     score_predictions,
 )
@@ -153,15 +154,8 @@ def _numbers_of(name: str, given: Given, rows: Dataset) -> Floats:
 def _outcome(preparation: Preparation, rows: Dataset, value: Floats) -> Outcome:
     prepared = preparation.apply(rows)
     floor = SPEND_FLOOR * preparation.constants.mean_spend
-    return Outcome(
-        rows.label_value,
-        rows.label_orders,
-        np.log(np.maximum(value, floor)),
-        prepared.logit_purchase,
-        np.exp(prepared.log_orders),
-        sigmoid(prepared.logit_purchase),
-        preparation.lifetimes.dropout.stages,
-    )
+    predictor = np.log(np.maximum(value, floor))
+    return outcome_of(rows, preparation, prepared, predictor, prepared.logit_purchase)
 
 
 def _judge(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
@@ -41,13 +42,14 @@ def with_added(
             left_out = result.dates
         else:
             why = f"it was trained on what was before {file.trained_until} (--trained-until)"
-        if allowed and not _gives_numbers(file, data, plans, allowed):
-            allowed, left_out = (), result.dates
+        samples = _samples(file, data, plans, allowed)
+        if any(not np.isfinite(np.asarray(sample.predicted)).all() for sample in samples.values()):
+            samples, left_out = {}, result.dates
             why = (
                 "it gives a customer no number there; features may be NULL, let the model fill them"
             )
-        if allowed:
-            metrics[file.name] = _measured(file, data, plans, allowed, replicates)
+        if samples:
+            metrics[file.name] = _measured(samples, plans, replicates)
         if left_out:
             dates = ", ".join(map(str, left_out))
             verdicts.append(f"{file.name}: left out on {dates}, as {why}")
@@ -55,30 +57,23 @@ def with_added(
     return replace(result, metrics=metrics, verdicts=tuple(verdicts), added=names)
 
 
-def _gives_numbers(
-    file: AddedFile, data: Dataset, plans: Sequence[Plan], allowed: Sequence[object]
-) -> bool:
-    return all(
-        bool(np.isfinite(file.given.predict(data.at([plan.as_of], plan.horizon_days))).all())
-        for plan in plans
-        if plan.as_of in allowed
-    )
-
-
-def _measured(
-    file: AddedFile,
-    data: Dataset,
-    plans: Sequence[Plan],
-    allowed: Sequence[object],
-    replicates: int,
-) -> tuple[list[dict[str, Metric]], dict[str, Metric]]:
-    samples = []
+def _samples(
+    file: AddedFile, data: Dataset, plans: Sequence[Plan], allowed: Sequence[date]
+) -> dict[date, Sample]:
+    """What it says of each date that it may be judged on, beside what came."""
+    found = {}
     for plan in plans:
         if plan.as_of in allowed:
             test = data.at([plan.as_of], plan.horizon_days)
             value = file.given.predict(test)
-            samples.append(Sample(test.label_value, value, customer_id=test.customer_id))
-    found, means = evaluate_dates(samples, replicates=replicates)
-    by_date = iter(found)
-    spread = [next(by_date) if plan.as_of in allowed else {} for plan in plans]
+            found[plan.as_of] = Sample(test.label_value, value, customer_id=test.customer_id)
+    return found
+
+
+def _measured(
+    samples: Mapping[date, Sample], plans: Sequence[Plan], replicates: int
+) -> tuple[list[dict[str, Metric]], dict[str, Metric]]:
+    found, means = evaluate_dates([*samples.values()], replicates=replicates)
+    by_date = dict(zip(samples, found, strict=True))
+    spread = [by_date.get(plan.as_of, {}) for plan in plans]
     return spread, means if len(samples) == len(plans) else {}

@@ -48,9 +48,9 @@ class Shrinkage:
         )
 
 
-def shrinkage_by(repeat_customers: int) -> Shrinkage:
+def shrinkage_by(repeat_customers: int, rule: str) -> Shrinkage:
     """By how many customers came back: what is learned from a handful of them is mostly noise."""
-    return Shrinkage(trust=repeat_customers / (repeat_customers + HALF_TRUSTED))
+    return Shrinkage(rule, repeat_customers / (repeat_customers + HALF_TRUSTED))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.calendar import DayFactors
 from cva_sql.models_onnx.value.data.shop_past import ShopSales
+from cva_sql.models_onnx.value.total.windows import PastWindow
 
 YEAR = 365
 YEARS = 3  # of seasons that are averaged
@@ -36,37 +37,8 @@ SEASON_DEVIATION, UNSEEN_SEASON_DEVIATION = 0.12, 0.15
 # few where it was there before: only then is a slow start a season. Shares of the year's new
 # customers in its last half; Online Retail II has 0.37, a shop that wins as many every day 0.5.
 OPENING_SHARE, RECORDS_SHARE = 0.5, 0.35
-LARGEST_NOISE = 1.0  # as a variance of a log: of a window in which one customer bought
 LEAST_ACTUAL = 0.05  # of what was expected: a window without any sale has no logarithm
 LEAST_DEVIATION = 0.05  # nobody knows a shop's next quarter better
-
-
-@dataclass(frozen=True)
-class PastWindow:
-    """What customers known on `cutoff` spent in the label after it, and what was expected then.
-
-    `noise` is the variance of the log of `actual` by the luck of who buys and how much: large where
-    a few customers make the shop.
-    """
-
-    cutoff: date
-    actual: float
-    expected: float
-    noise: float = 0.0
-
-
-def past_window(cutoff: date, actual: Floats, expected: Floats) -> PastWindow:
-    """What customers did, each (customers,), as a window.
-
-    The noise is Σ(actual − expected)² / (Σ actual)², the totals made alike: what a sum of
-    independent spends varies by, in logs.
-    """
-    total, told = float(actual.sum()), float(expected.sum())
-    noise = LARGEST_NOISE
-    if total > 0 and told > 0:
-        missed = actual - expected * (total / told)
-        noise = min(noise, float(np.sum(missed * missed)) / total**2)
-    return PastWindow(cutoff, total, told, noise)
 
 
 @dataclass(frozen=True)

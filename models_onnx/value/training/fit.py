@@ -13,7 +13,8 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.members.directions import rules_against
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE
-from cva_sql.models_onnx.value.model.ensemble import Members
+from cva_sql.models_onnx.value.members.rules import PLAINEST
+from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Prepared
 from cva_sql.models_onnx.value.total.calibration import (
@@ -70,21 +71,18 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
     choice = _chosen(folds, kind, rules_against(data.terms.monotone, data.target))
-    if choice.kind == ENSEMBLE and (known := _how_little_is_known(learning, folds)):
-        choice = replace(choice, reason=f"{choice.reason}; {known}")
     report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
     members = fit_now(learning, folds)
+    if choice.kind == ENSEMBLE and (known := _how_little_is_known(members.shrinkage, folds)):
+        choice = replace(choice, reason=f"{choice.reason}; {known}")
     model = finish_model(learning, members, folds, choice.kind)
     return Fitting(learning, folds, members, model, choice)
 
 
 def fit_now(learning: Learning, folds: Sequence[Fold]) -> Members:
-    """All members on all cutoffs, the ensemble drawn towards the rule that it is in the folds."""
-    plan = learning.plan
-    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days)
-    if not folds:
-        return members
-    return replace(members, shrinkage=replace(members.shrinkage, rule=folds[0].shrinkage.rule))
+    """All members on all cutoffs, the ensemble leaning on the rule that it does in the folds."""
+    plan, rule = learning.plan, folds[0].shrinkage.rule if folds else PLAINEST
+    return fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days, rule)
 
 
 def _chosen(folds: Sequence[Fold], kind: str | None, barred: Collection[str]) -> Choice:
@@ -100,19 +98,17 @@ def _chosen(folds: Sequence[Fold], kind: str | None, barred: Collection[str]) ->
     return replace(choice, kind=kind, has_won=True, reason=f"{kind}, as asked; {choice.reason}")
 
 
-def _how_little_is_known(learning: Learning, folds: Sequence[Fold]) -> str:
+def _how_little_is_known(shrinkage: Shrinkage, folds: Sequence[Fold]) -> str:
     """A sentence where the rule has much of the ensemble or there is one date to judge by."""
     said = []
     if len(folds) == 1:
         fold = folds[0]
         buyers = int((fold.actual > 0).sum())
         said.append(f"judged on {fold.cutoff} alone, by {buyers:,} buyers")
-    shrinkage = learning.shrinkage(learning.plan.as_of)
     if shrinkage.trust < MUCH_TRUST:
-        rule = folds[0].shrinkage.rule if folds else shrinkage.rule
         said.append(
             f"with so few repeat customers the ensemble counts {shrinkage.trust:.0%} and "
-            f"{rule} the rest"
+            f"{shrinkage.rule} the rest"
         )
     return ", ".join(said)
 

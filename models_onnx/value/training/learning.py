@@ -30,7 +30,7 @@ from cva_sql.models_onnx.value.estimators.linear import fit_logit_linear
 from cva_sql.models_onnx.value.members.contract import Examples, Member, Rows
 from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
-from cva_sql.models_onnx.value.members.rules import RuleFit, rules_for
+from cva_sql.models_onnx.value.members.rules import PLAINEST, RuleFit, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage, shrinkage_by
 from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.rows import (
@@ -41,12 +41,8 @@ from cva_sql.models_onnx.value.preparation.rows import (
     concatenate,
 )
 from cva_sql.models_onnx.value.total.calibration import logit_shift
-from cva_sql.models_onnx.value.total.forecast import (
-    PastWindow,
-    TotalForecast,
-    forecast_total,
-    past_window,
-)
+from cva_sql.models_onnx.value.total.forecast import TotalForecast, forecast_total
+from cva_sql.models_onnx.value.total.windows import PastWindow, past_window
 
 # Fewer examples than this, or fewer buyers than a tenth of it, and
 MIN_ROWS = 200  # no model is judged, so a rule scores
@@ -61,8 +57,8 @@ class Learning:
 
     `rows` are those of the plan's cutoffs and date, outliers left out, with labels in multiples of
     `unit`: what a unit of spend is in the target. `windows` are what the label after each cutoff
-    brought. `prepare` makes the preparation of rows, for a back-test that takes
-    something away from it.
+    brought, `repeat_customers` how many had come back by a date. `prepare` makes the preparation of
+    rows, for a back-test that takes something away from it.
     """
 
     rows: Dataset
@@ -70,16 +66,13 @@ class Learning:
     shop: ShopPast
     lifetimes: Mapping[date, Lifetimes]
     windows: Mapping[date, PastWindow]
+    repeat_customers: Mapping[date, int]
     unit: float = 1.0
     prepare: Callable[..., Preparation] = Preparation
 
     def at(self, dates: Sequence[date]) -> Dataset:
         """The examples of these dates."""
         return self.rows.at(dates, self.plan.label_days)
-
-    def shrinkage(self, day: date) -> Shrinkage:
-        """How far the ensemble is to be trusted, by who had come back by this date."""
-        return shrinkage_by(int(np.sum(self.rows.seen_from(day).numbers["frequency"] > 0)))
 
     def stack(self, preparation: Preparation, parts: Sequence[tuple[date, Dataset]]) -> Prepared:
         """Rows of several dates as the members see them, each by the lifetimes of its date."""
@@ -94,16 +87,17 @@ def prepare_learning(data: Dataset, plan: Plan) -> Learning:
     rows = data.without_customers([outlier.customer_id for outlier in shop.outliers])
     unit = rows.at(plan.cutoffs, plan.label_days).unit
     rows = rows.in_units_of(unit)
-    lifetimes = {
-        day: fit_lifetimes(rows.seen_from(day).numbers, rows.terms.monotone)
-        for day in (plan.as_of, *plan.cutoffs)
-    }
+    lifetimes, repeat_customers = {}, {}
+    for day in (plan.as_of, *plan.cutoffs):
+        numbers = rows.seen_from(day).numbers
+        lifetimes[day] = fit_lifetimes(numbers, rows.terms.monotone)
+        repeat_customers[day] = int(np.sum(numbers["frequency"] > 0))
     windows = {}
     for cutoff in plan.cutoffs:
         seen = rows.at([cutoff], plan.label_days)
         expected = _expected(lifetimes[cutoff], seen, plan.label_days)
         windows[cutoff] = past_window(cutoff, seen.label_value, expected)
-    return Learning(rows, plan, shop, lifetimes, windows, unit)
+    return Learning(rows, plan, shop, lifetimes, windows, repeat_customers, unit)
 
 
 def _expected(lifetimes: Lifetimes, rows: Dataset, days: int) -> Floats:
@@ -128,8 +122,17 @@ def _orders_a_day(rows: Dataset) -> float:
     return orders / days if orders > 0 and days > 0 else 1.0
 
 
-def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon: int) -> Members:
-    """All members on the examples of these dates, for rows of `as_of`; newer ones weigh more."""
+def fit_members(
+    learning: Learning,
+    dates: Sequence[date],
+    as_of: date,
+    horizon: int,
+    rule: str = PLAINEST,
+) -> Members:
+    """All members on the examples of these dates, for rows of `as_of`; newer ones weigh more.
+
+    The ensemble leans on `rule`, by how few customers had come back by `as_of`.
+    """
     rows = learning.at(dates)
     preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows))
     constants = fit_constants(rows, learning.plan.label_days)
@@ -147,8 +150,8 @@ def fit_members(learning: Learning, dates: Sequence[date], as_of: date, horizon:
     weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
     sizes = [len(part) for _, part in parts]
     far = replace(preparation, horizon_days=horizon)
-    fitted = _fit_members(far, prepared, value, weight, sizes, rows.terms.monotone)
-    return replace(fitted, shrinkage=learning.shrinkage(as_of))
+    shrinkage = shrinkage_by(learning.repeat_customers[as_of], rule)
+    return _fit_members(far, prepared, value, weight, sizes, rows.terms.monotone, shrinkage)
 
 
 def _needed(rows: Dataset) -> set[str]:
@@ -170,6 +173,7 @@ def _fit_members(
     weight: Floats,
     sizes: Sequence[int],
     monotone: Mapping[str, int],
+    shrinkage: Shrinkage,
 ) -> Members:
     """`sizes` are the numbers of rows by date, in order: a date's total is no member's task."""
     bought = (value > 0).astype(np.float64)
@@ -208,7 +212,7 @@ def _fit_members(
     makers: dict[str, Member | RuleFit] = {member.name: member for member in all_members()}
     makers |= rules_for(preparation.preprocessing.numbers, preparation.target)
     fitted = {name: maker.fit(examples) for name, maker in makers.items()}
-    return Members(preparation, log_scale, purchase, fitted, Shrinkage())
+    return Members(preparation, log_scale, purchase, fitted, shrinkage)
 
 
 def fit_constants(rows: Dataset, label_days: int) -> Constants:

@@ -18,7 +18,7 @@ from cva_sql.models_onnx.value.members.directions import rules_against
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, candidates, kinds, parts
 from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
-from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 from cva_sql.models_onnx.value.total.calibration import Outcome
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.training.learning import (
@@ -122,14 +122,12 @@ def _fold(
     prepared = members.preparation.apply(test)
     forecast = forecast_at(learning, cutoff)
     outcomes = {
-        kind: Outcome(
-            test.label_value,
-            test.label_orders,
+        kind: outcome_of(
+            test,
+            members.preparation,
+            prepared,
             members.linear_predictor(prepared, kind),
             members.purchase_logit(prepared, kind),
-            np.exp(prepared.log_orders),
-            sigmoid(prepared.logit_purchase),
-            members.preparation.lifetimes.dropout.stages,
         )
         for kind in candidates()
         if kind in kinds() or kind in members.fitted
@@ -151,6 +149,25 @@ def _fold(
         prepared.logit_purchase + prepared.purchase_extrapolation,
         members.shrinkage,
         learning.unit,
+    )
+
+
+def outcome_of(
+    rows: Dataset,
+    preparation: Preparation,
+    prepared: Prepared,
+    linear_predictor: Floats,
+    logit: Floats,
+) -> Outcome:
+    """What the rows brought beside what was said of them; `prepared` are the same rows."""
+    return Outcome(
+        rows.label_value,
+        rows.label_orders,
+        linear_predictor,
+        logit,
+        np.exp(prepared.log_orders),
+        sigmoid(prepared.logit_purchase),
+        preparation.lifetimes.dropout.stages,
     )
 
 
