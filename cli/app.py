@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cva_sql.cli.backfill.command import backfill
 from cva_sql.cli.check_features.command import check_features
 from cva_sql.cli.demo.command import demo
 from cva_sql.cli.doctor.command import doctor
@@ -32,7 +33,14 @@ from cva_sql.udfs.errors import CvaError, UsageError
 
 GROUPS: dict[str, dict[str, Any]] = {
     "Start": {"demo": demo, "start": start, "load": load, "init": init, "doctor": doctor},
-    "Every day": {"train": train, "run": run, "report": report, "explain": explain, "sql": sql},
+    "Every day": {
+        "train": train,
+        "run": run,
+        "report": report,
+        "explain": explain,
+        "sql": sql,
+        "backfill": backfill,
+    },
     "How good is it": {
         "evaluate": evaluate,
         "check-features": check_features,

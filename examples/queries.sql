@@ -52,6 +52,35 @@ order by customers_count desc;
 select distinct model_version, model_hash, as_of_date, horizon_days from customer_value;
 
 
+-- # customer_segments: which tier, stage and RFM segment
+
+-- How many customers is each stage, and how much are they expected to spend?
+select
+    lifecycle_stage,
+    count(*) as customers_count,
+    round(avg(purchase_probability), 3) as purchase_probability,
+    round(sum(predicted_value), 2) as predicted_value
+from customer_segments
+group by lifecycle_stage
+order by predicted_value desc;
+
+-- Who is high in value and at risk, with how many of the usual gaps waited?
+select customer_id, rfm_segment, days_since_last_order, round(gaps_waited, 1) as gaps_waited, historic_value
+from customer_segments
+where value_tier = 'high' and lifecycle_stage in ('cooling', 'at_risk')
+order by historic_value desc, customer_id
+limit 20;
+
+
+-- # customer_value_history: what was said before
+
+-- Which model said what of whom, on which date?
+select as_of_date, model_version, trained_until, count(*) as customers_count, round(sum(predicted_value), 2) as predicted_value
+from customer_value_history
+group by all
+order by as_of_date;
+
+
 -- # customer_value_explain: why
 
 -- What adds to, and takes from, the prediction of the best customer, in money?

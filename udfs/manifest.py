@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ class Manifest:
         dropout = (self.training.get("lifetimes") or {}).get("dropout") or {}
         stages = dropout.get("stages", 1) if isinstance(dropout, dict) else 1
         return stages if type(stages) is int and stages >= 1 else 1
+
+    @property
+    def trained_until(self) -> date | None:
+        """The date before which it learned, None for a rule."""
+        added = self.training.get("added")
+        facts = added if isinstance(added, dict) else self.training
+        known = facts.get("trained_until") or facts.get("as_of")
+        return date.fromisoformat(known) if isinstance(known, str) else None
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""

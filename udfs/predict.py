@@ -21,7 +21,7 @@ RETURN_TYPE = (
     "STRUCT("
     + ", ".join(f"{name} DOUBLE" for name in OUTPUTS)
     + ", is_baseline BOOLEAN, is_judged BOOLEAN, is_extrapolated BOOLEAN, order_stages BIGINT"
-    + ", model_version VARCHAR, model_hash VARCHAR)"
+    + ", trained_until DATE, model_version VARCHAR, model_hash VARCHAR)"
 )
 
 
@@ -97,6 +97,7 @@ def outputs_struct(model: ValueModel, inputs: Mapping[str, NDArray[Any]], rows: 
         "is_judged": manifest.is_judged,
         "is_extrapolated": pa.nulls(count, pa.bool_()) if beyond is None else pa.array(beyond),
         "order_stages": manifest.order_stages,
+        "trained_until": pa.scalar(manifest.trained_until, pa.date32()),
         "model_version": manifest.version,
         "model_hash": manifest.sha256,
     }
@@ -125,7 +126,7 @@ def _struct(
 
     arrays = [pa.array(outputs[name], type=pa.float64()) for name in names]
     arrays += [
-        fact if isinstance(fact, pa.Array) else pa.repeat(pa.scalar(fact), len(rows))
+        fact if isinstance(fact, pa.Array) else pa.repeat(fact, len(rows))
         for fact in facts.values()
     ]
     mask = rows.is_null() if rows.null_count else None

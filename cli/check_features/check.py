@@ -73,6 +73,8 @@ def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
             con.close()
         with step("taking away what came later"):
             tables, notes = cut_tables(copy, day, variables)
+        if not any(table.rows > table.left for table in tables):  # the newest fact is later
+            raise CvaError(f"no row from {day} on could be taken away, so nothing was compared")
         with step("building them again"):
             _build(copy, variables, exclude=[IDENTITY])
         con = connect(copy.db)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.history import Entry, recording
+from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, running_since
 from cva_sql.cli.shop.owner import Owned
 from cva_sql.udfs.errors import CvaError
 
@@ -46,8 +46,6 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
 
     `allow_empty`: also without customers, or with less than half of those published before.
     """
-    from datetime import UTC, datetime
-
     from cva_sql.cli.embed.texts import count_texts, status_counts
     from cva_sql.cli.run.gates import check_customers, check_scores
     from cva_sql.cli.run.publish import check_place, publish
@@ -64,16 +62,17 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
     # Neither an altered file nor another shop's model should cost a build to be noticed.
     _check_database(shop, load_model(folder).manifest)
     texts = count_texts(shop)
+    run_id = running_since(shop.db).strftime("%Y%m%dT%H%M%S%f")
     with step("building and testing the tables"):
         variables = {"cva_allow_empty": True} if allow_empty else {}
-        notes = run_dbt(shop, "build", variables=variables)
+        notes = run_dbt(shop, "build", variables=variables, environment={RUN_VARIABLE: run_id})
     if not allow_empty:
         check_customers(shop)
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
-        publish(shop, datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
+        publish(shop, run_id)
     as_of, statuses, rejects = _summary(shop)
     return Run(
         as_of,

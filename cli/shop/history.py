@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.files import room_in
@@ -41,6 +41,7 @@ COLUMNS = {  # name -> (type, comment)
     "model_version": ("varchar", "the model that scores, or that was trained"),
     "cva_version": ("varchar", "the version of cva"),
 }
+RUN_VARIABLE = "CVA_RUN_ID"  # says to dbt whose rows the history gets
 RUNNING, OK, FAILED, KILLED = "running", "ok", "failed", "killed"
 UNPUBLISHED = {FAILED: "failed", KILLED: "was killed", RUNNING: "did not end"}
 
@@ -129,6 +130,18 @@ def recorded_in(con: DuckDBPyConnection, command: str) -> Iterator[Entry]:
     _make(con)
     _insert(con, started, command)
     write_end(con, started, clock, entry)
+
+
+def running_since(db: Path) -> datetime:
+    """When the command that runs now began, as its row says, UTC."""
+    con = connect(db, read_only=True)
+    try:
+        ((started,),) = con.execute(
+            f"select max(started_at) from {WHERE} where outcome = '{RUNNING}'"
+        ).fetchall()
+    finally:
+        con.close()
+    return cast("datetime", started)
 
 
 def say_unpublished(con: DuckDBPyConnection) -> None:

@@ -128,6 +128,36 @@ sum(cast({{ term }} as decimal(18, {{ places }})))
 {%- endmacro %}
 
 
+{#- The middle of a column's values. -#}
+{% macro median(value) %}
+{{- return(adapter.dispatch('median', 'cva')(value)) -}}
+{% endmacro %}
+
+{% macro default__median(value) %}quantile_cont({{ value }}, 0.5){% endmacro %}
+
+{% macro spark__median(value) %}percentile({{ value }}, 0.5){% endmacro %}
+
+
+{#- From a customer's feature_attributions, a list with each family once: family, attribution. -#}
+{% macro families_of(attributions) %}
+{{- return(adapter.dispatch('families_of', 'cva')(attributions)) -}}
+{% endmacro %}
+
+{% macro default__families_of(attributions) -%}
+list_sort(list_distinct([
+            {'family': item.family, 'attribution': item.family_attribution}
+            for item in {{ attributions }}
+        ]))
+{%- endmacro %}
+
+{% macro spark__families_of(attributions) -%}
+array_sort(array_distinct(transform(
+            {{ attributions }},
+            item -> named_struct('family', item.family, 'attribution', item.family_attribution)
+        )))
+{%- endmacro %}
+
+
 {#- Monday 1 … Sunday 7. -#}
 {% macro weekday(date) %}
 {{- return(adapter.dispatch('weekday', 'cva')(date)) -}}

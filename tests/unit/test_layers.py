@@ -34,6 +34,7 @@ ROOMS = (
     "train",
     "evaluate",
     "check_features",
+    "backfill",
     "models",
     "doctor",
     "demo",

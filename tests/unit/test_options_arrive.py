@@ -72,6 +72,10 @@ CALLS = {
     "check-features": Call(
         "check-features", ("check_features.command.open_shop", "check_features.command.check_shop")
     ),
+    "backfill": Call(
+        "backfill --from 2024-01-01",
+        ("backfill.command.open_shop", "backfill.command.backfill_shop"),
+    ),
     "models list": Call("models list", ("models.command.open_shop",)),
     "models info": Call("models info", ("models.command.open_shop",)),
     "models add": Call(
@@ -132,6 +136,8 @@ OTHERWISE = [
 # What an option is given, where not any text will do; by the name it has in Python.
 VALUES = {
     "as_of": "2024-05-06",
+    "first": "2024-05-06",
+    "step": "quarter",
     "trained_until": "2024-05-06",
     "horizon_days": "77",
     "replicates": "7",

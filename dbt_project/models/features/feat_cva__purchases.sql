@@ -42,6 +42,10 @@ sums as (
         sum(age_days * age_days) as age_squares,
         sum(gap_days * gap_days) as gap_squares,
         max(gap_days) as gap_max_days,
+        -- The gap before the last day, as last_order_key: a day weighs more than any gap.
+        max(
+            case when gap_days > 0 then gap_days - cast(age_days as bigint) * 1000000 end
+        ) as last_gap_key,
         sum(discount_amount) as discount_amount,
         count(case when discount_amount > 0 then 1 end) as discounted_orders_count,
         count(case when mod(age_days - 1, 365) >= 365 - {{ horizon }} then 1 end)
@@ -134,6 +138,8 @@ final as (
                 ))
         end as gap_std_days,
         case when moments.order_days_count > 1 then moments.gap_max_days end as gap_max_days,
+        moments.last_gap_key + cast(moments.days_since_last_order as bigint) * 1000000
+            as gap_last_days,
         moments.days_since_last_order / nullif(moments.gap_mean_days, 0) as overdue_ratio,
         {%- for window in [30, 90, 180, 365] %}
         coalesce(moments.orders_{{ window }}d_count, 0) as orders_{{ window }}d_count,

@@ -26,6 +26,7 @@ final as (
         prediction.is_judged as is_judged,
         prediction.is_extrapolated as is_extrapolated,
         prediction.order_stages as order_stages,
+        prediction.trained_until as trained_until,
         prediction.model_version as model_version,
         prediction.model_hash as model_hash
     from scored
