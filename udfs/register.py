@@ -12,6 +12,7 @@ from cva_sql.udfs import text
 from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE, ShopExplainer
+from cva_sql.udfs.growth import GROWTH_TYPE, value_growth
 from cva_sql.udfs.kinds import kind_functions
 from cva_sql.udfs.memory import KEPT
 from cva_sql.udfs.places import WORK_FOLDER, models_beside
@@ -37,6 +38,7 @@ FUNCTIONS = (
     "cva_version",
     "cva_horizon_days",
     "cva_target",
+    "cva_value_growth",
     "cva_keep_memory_limit",
     "cva_kept_memory_limit",
 )
@@ -114,6 +116,14 @@ def register(
     con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
     con.create_function(
         "cva_target", lambda wanted: target_problem(models, wanted), ["VARCHAR"], "VARCHAR"
+    )
+    con.create_function(
+        "cva_value_growth",
+        lambda days, clv_days, rate: value_growth(
+            load_model(deployed_folder(models)).manifest, days, clv_days, rate
+        ),
+        ["BIGINT[]", "BIGINT", "DOUBLE"],
+        GROWTH_TYPE,
     )
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function(

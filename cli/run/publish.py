@@ -96,7 +96,7 @@ def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
     try:
         marts = find_marts(shop, con)
         for version in STORAGE_VERSIONS:
-            too_new = _copy_into(con, marts, folder, version)
+            too_new = _copy_into(con, marts, folder, version, shop.schema)
             if too_new is None:
                 return
             say(f"  {PUBLISHED_FILE} needs a DuckDB later than {version}: {too_new}")
@@ -105,7 +105,7 @@ def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
 
 
 def _copy_into(
-    con: DuckDBPyConnection, marts: Sequence[Mart], folder: Path, version: str
+    con: DuckDBPyConnection, marts: Sequence[Mart], folder: Path, version: str, schema: str
 ) -> str | None:
     """Why DuckDB's files of this version cannot hold a table; None once all are copied."""
     import duckdb
@@ -123,6 +123,8 @@ def _copy_into(
                 f"copy published.{name} to {literal(f'{folder / mart.name}.parquet')}"
                 " (format parquet)"
             ).fetchall()
+        mart = None
+        _copy_macros(con, schema)
         con.execute("detach published").fetchall()
     except duckdb.Error as error:
         reason = f"{mart or file} cannot be published: {reason_of(error)}"
@@ -133,6 +135,22 @@ def _copy_into(
             path.unlink()
         return reason
     return None
+
+
+def _copy_macros(con: DuckDBPyConnection, schema: str) -> None:
+    """Makes the package's table macros over what was copied."""
+    macros = con.execute(
+        "select function_name, parameters, macro_definition from duckdb_functions() "
+        "where function_type = 'table_macro' and starts_with(function_name, 'cva_') "
+        "and database_name = current_database() and schema_name = ? order by 1",
+        [schema],
+    ).fetchall()
+    for name, parameters, definition in macros:
+        for spelling in (schema, quoted(schema)):
+            definition = definition.replace(f"FROM {spelling}.", "FROM ")
+        con.execute(
+            f"create macro published.{quoted(name)}({', '.join(parameters)}) as table {definition}"
+        ).fetchall()
 
 
 def _sync(path: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 TABLE = "int_cva__customer_scores"
+GROWTH = "int_cva__value_growth"
 
 
 def fill_table(
@@ -55,6 +56,8 @@ def fill_table(
             ).fetchall()
             # A filter on what was said would call the function a second time.
             found = con.execute(f"select count(model_version) from {target}").fetchall()
+            if table == TABLE:
+                _fill_growth(con, shop)
             entry.rows = found[0][0]
             return target, found[0][0]
         except duckdb.CatalogException:
@@ -67,6 +70,17 @@ def fill_table(
         finally:
             unregister(con)
             con.close()
+
+
+def _fill_growth(con: DuckDBPyConnection, shop: ResolvedShop) -> None:
+    """Writes what a value within the horizon becomes over other days."""
+    clv_days = int(shop.var("cva_clv_days"))
+    days = [*shop.var("cva_path_days"), shop.horizon_days, clv_days]
+    con.execute(
+        f"create or replace table {shop.schema}_cva.{GROWTH} as "
+        "select unnest(cva_value_growth(?, ?, ?), recursive := true)",
+        [days, clv_days, float(shop.var("cva_discount_rate"))],
+    ).fetchall()
 
 
 def check_projection(con: DuckDBPyConnection, shop: ResolvedShop) -> None:

@@ -134,7 +134,7 @@
      'description': "Longest gap between purchase days, in days; null with fewer than two.",
      'sentence': "longest break between orders was {value} day[s]", 'none': "ordered on no further day",
      'sentence_zh': "下单间隔最长 {value} 天", 'none_zh': "之后没有再下单"},
-    {'name': 'gap_last_days', 'family': 'purchases', 'unit': 'days', 'is_model_input': false,
+    {'name': 'gap_last_days', 'family': 'purchases', 'reason_family': 'frequency', 'unit': 'days', 'is_model_input': false,
      'is_reason': false, 'by_itself': none,
      'label': "days between the last two purchase days", 'label_zh': "最近两个购买日相隔天数",
      'description': "Days between the last two days with an order; null with fewer than two."},

@@ -6,6 +6,7 @@
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
     'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
     'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_stage_gaps': 'rising',
+    'cva_path_days': 'lengths',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
@@ -43,6 +44,11 @@
         and value | reject('number') | list | length == 0
         and value | min >= 0 and (value | sum - 1) | abs <= 0.001 %}
     {% set expected = 'three shares (high, medium, low) that sum to 1, e.g. [0.2, 0.3, 0.5]' %}
+{% elif kind == 'lengths' %}
+    {% set is_fine = value is sequence and value is not string
+        and value | reject('integer') | list | length == 0
+        and (not value or 1 <= value | min and value | max <= 36500) %}
+    {% set expected = 'whole numbers of days from 1 to 36500, e.g. [30, 365]' %}
 {% elif kind == 'rising' %}
     {% set is_fine = value is sequence and value is not string and value | length == 3
         and value | reject('number') | list | length == 0

@@ -1,6 +1,9 @@
 -- One row per customer seen in any source before as_of_date: what they are expected to spend in the
 -- horizon, how sure that is, whether they are leaving. The contract of the package.
-{{ config(post_hook="{{ cva.refuse_no_customers(this) }}") }}
+{{ config(post_hook=[
+    "{{ cva.refuse_no_customers(this) }}",
+    "{{ cva.totals_function(this, ref('cva', 'int_cva__value_growth')) }}"
+]) }}
 {%- set horizon = cva.setting('cva_horizon_days') %}
 {%- set target = cva.setting('cva_target') %}
 
@@ -9,6 +12,10 @@ with features as (select * from {{ ref('cva', 'customer_features') }}),
 scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
 reasons as (select * from {{ ref('cva', 'int_cva__customer_reasons') }}),
+
+growth as (
+    select * from {{ ref('cva', 'int_cva__value_growth') }} where days = {{ horizon }}
+),
 
 paid_otherwise as (
     {{ cva.paid_otherwise() }}
@@ -21,6 +28,8 @@ judged as (
         as_of_date,
         orders_count,
         historic_value,
+        frequency,
+        t_days,
         gap_mean_days,
         days_since_last_order,
         {{ cva.is_overdue() }} as is_overdue,
@@ -54,6 +63,7 @@ customers as (
         scores.is_judged,
         scores.is_extrapolated,
         scores.order_stages,
+        growth.clv_factor,
         reasons.reason_1,
         reasons.reason_2,
         reasons.reason_3,
@@ -69,6 +79,9 @@ customers as (
             judged.customer_id = reasons.customer_id
             and judged.as_of_date = reasons.as_of_date
     left join paid_otherwise on judged.customer_id = paid_otherwise.customer_id
+    left join growth
+        on
+            {{ cva.is_growth_of('growth', 'judged') }}
 ),
 
 ranked as (
@@ -78,7 +91,8 @@ ranked as (
         cume_dist() over (order by predicted_value) as value_percentile,
         row_number() over (order by predicted_value desc, customer_id) as value_rank,
         count(*) over () as customers_count,
-        {{ cva.next_order_days() }} as next_order_days
+        {{ cva.next_order_days() }} as next_order_days,
+        {{ cva.clv_factor() }} as value_clv_factor
     from customers
 ),
 
@@ -125,7 +139,9 @@ final as (
                 then {{ cva.add_days('as_of_date', 'next_order_days') }}
         end as expected_next_order_date,
         is_overdue,
-        {{ cva.clv() }} as clv,
+        predicted_value * value_clv_factor as clv,
+        predicted_value_p10 * value_clv_factor as clv_p10,
+        predicted_value_p90 * value_clv_factor as clv_p90,
         reason_1,
         reason_2,
         reason_3,

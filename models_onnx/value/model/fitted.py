@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,8 @@ class FittedModel:
     `largest_spend`, the most that anybody did in a label: value and probability are told by
     different members, who may disagree. `orders_factor` is orders per
     expected purchase day. `reference` is the 101-point grid of predictions that score counts in.
-    `forecast_customers` are those that `forecast` is the total of.
+    `forecast_customers` are those that `forecast` is the total of. `growth` is what becomes of a
+    value over other days, see `total.growth`.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class FittedModel:
     reference: Floats
     retention_rate: float
     forecast_customers: int
+    growth: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counts_orders(self) -> bool:

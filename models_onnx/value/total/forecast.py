@@ -86,7 +86,7 @@ class TotalForecast:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class Clock:
     """One date to look from: sales before it and windows whose labels were complete by it."""
 
     as_of: date
@@ -141,13 +141,13 @@ def forecast_total(
         for window in past
         if window.expected > 0
     ]
-    clock = _Clock(as_of, label_days, sales.before(as_of), tuple(usable))
+    clock = Clock(as_of, label_days, sales.before(as_of), tuple(usable))
     if not expected > 0:
         return TotalForecast(
             as_of, horizon_days, 0.0, DEVIATION_PRIOR, expected, 1.0, 1.0, None, 0.0
         )
     openness = clock.openness(as_of)
-    season = openness * _shrink(_season_ahead(clock, horizon_days), clock.noise)
+    season = openness * shrink_season(_season_ahead(clock, horizon_days), clock.noise)
     drift, variance = _drift(clock, openness)
     is_seen = as_of - timedelta(days=YEAR) >= sales.first
     variance += (SEASON_DEVIATION if is_seen else UNSEEN_SEASON_DEVIATION) ** 2
@@ -173,12 +173,12 @@ def forecast_total(
     )
 
 
-def _shrink(season: float, noise: float) -> float:
+def shrink_season(season: float, noise: float) -> float:
     """A season's log less what noise would make of none: s³ / (s² + SEASON_NOISE² + noise)."""
     return season**3 / (season**2 + SEASON_NOISE**2 + noise)
 
 
-def _season_ahead(clock: _Clock, days: int) -> float:
+def _season_ahead(clock: Clock, days: int) -> float:
     """log(sales of the window / sales of as many days of the year around it), mean over the years.
 
     The year is centred on the window where that much is known, so that growth cancels.
@@ -195,33 +195,33 @@ def _season_ahead(clock: _Clock, days: int) -> float:
         if years == 1:
             trust = clock.trust(centred)
             year_start = centred if centred >= clock.sales.first else start
-            seasons += [trust * index for index in _log_index(clock, start, days, year_start)]
+            seasons += [trust * index for index in log_index(clock, start, days, year_start)]
         elif centred >= clock.sales.first:
-            seasons += _log_index(clock, start, days, centred)
+            seasons += log_index(clock, start, days, centred)
         else:
             break
     return float(np.mean(seasons)) if seasons else 0.0
 
 
-def _log_index(clock: _Clock, start: date, days: int, year_start: date) -> list[float]:
+def log_index(clock: Clock, start: date, days: int, year_start: date) -> list[float]:
     """log(sales per day of the window / of the year), nothing where there were none."""
     window = clock.sales.total(start, days) / days
     year = clock.sales.total(year_start, YEAR) / YEAR
     return [math.log(window / year)] if window > 0 and year > 0 else []
 
 
-def _season_of_past(clock: _Clock, cutoff: date) -> float:
+def _season_of_past(clock: Clock, cutoff: date) -> float:
     """The log index of a window that is over, by the year around it; 0 without a year."""
     latest = clock.as_of - timedelta(days=YEAR)
     if latest < clock.sales.first:
         return 0.0
     centred = cutoff + timedelta(days=clock.label_days // 2 - YEAR // 2)
     year_start = min(max(centred, clock.sales.first), latest)
-    index = sum(_log_index(clock, cutoff, clock.label_days, year_start))
+    index = sum(log_index(clock, cutoff, clock.label_days, year_start))
     return clock.trust(centred) * index
 
 
-def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
+def _drift(clock: Clock, openness: float) -> tuple[float, float]:
     """(log drift, variance of its error) from the past windows' log errors, season taken out.
 
     In an open shop half of the drift is gone a horizon later, since new customers make the shop.
@@ -234,7 +234,7 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
     errors = {
         window.cutoff: math.log(window.actual / window.expected)
         - min(openness, clock.openness(window.cutoff))
-        * _shrink(_season_of_past(clock, window.cutoff), clock.noise)
+        * shrink_season(_season_of_past(clock, window.cutoff), clock.noise)
         for window in clock.past
     }
 
@@ -258,7 +258,7 @@ def _drift(clock: _Clock, openness: float) -> tuple[float, float]:
     return drift(list(errors), clock.as_of), variance
 
 
-def _by_former_year(clock: _Clock, days: int) -> tuple[float, float] | None:
+def _by_former_year(clock: Clock, days: int) -> tuple[float, float] | None:
     """(log total, variance) by sales in the same window a year ago, growth and returning share."""
     year = timedelta(days=YEAR)
     if clock.as_of - year < clock.sales.first or not clock.past or days > YEAR:
@@ -281,7 +281,7 @@ def _by_former_year(clock: _Clock, days: int) -> tuple[float, float] | None:
     return math.log(former) + growth + share, variance + deviation**2 + 2 * clock.noise
 
 
-def _growth(clock: _Clock) -> tuple[float, float]:
+def _growth(clock: Clock) -> tuple[float, float]:
     """(log growth over a year, its standard deviation) by two label lengths, or by one."""
     for days in (2 * clock.label_days, clock.label_days):
         start = clock.as_of - timedelta(days=days)

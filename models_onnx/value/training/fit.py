@@ -26,6 +26,7 @@ from cva_sql.models_onnx.value.total.calibration import (
     scale_logits,
 )
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
+from cva_sql.models_onnx.value.total.growth import growth_facts
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
 from cva_sql.models_onnx.value.training.learning import (
@@ -144,6 +145,7 @@ def finish_model(
         reference=np.zeros(101),
         retention_rate=float(np.median(now.rules["shop_retention_rate"])),
         forecast_customers=len(now),
+        growth=growth_facts(learning, outcomes, slope),
     )
     predicted = model.predict(now)["predicted_value"]
     return replace(model, reference=np.quantile(predicted, np.linspace(0, 1, 101)))

@@ -83,6 +83,7 @@ def build_manifest(
             "slope": model.slope,
             "purchase_slope": model.purchase_slope,
             "retention_rate": model.retention_rate,
+            "growth": dict(model.growth),
             "score_reference": [float(value) for value in model.reference],
             **(_term_facts(learned.terms) if learned is not None else {}),
         },
