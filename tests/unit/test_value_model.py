@@ -343,7 +343,7 @@ def test_customers_without_an_order_get_the_mean_of_their_kind() -> None:
     predicted = model.predict(now)["predicted_value"]
     assert np.isfinite(predicted).all()
     assert predicted[is_cold].mean() == pytest.approx(
-        model.members.preparation.constants.cold_spend, rel=0.5
+        model.members.preparation.constants.cold.spend, rel=0.5
     )
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
+from onnx import TensorProto
 
 from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY
 from cva_sql.models_onnx.value.data.preprocessing import CLIP, LogScale, Preprocessing
-from cva_sql.models_onnx.value.data.target import Target
 from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.preparation.cold_start import AGE, AGES
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED_FLOOR,
     SPEND_FLOOR,
-    Constants,
     Preparation,
 )
+
+_Cold: TypeAlias = tuple[str | float, str | float, str | float]
 
 
 @dataclass
@@ -96,15 +99,16 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     near = _add_expected(graph, x, preparation.lifetimes, fixed.label_days)
     is_cold = graph.op("IsNaN", near.spend)
     logs = _add_logs(graph, near)
-    own = _add_known(graph, near, is_cold, fixed, target)
+    cold = _add_cold(graph, features, preparation)
+    own = _add_known(graph, near, is_cold, cold, preparation)
     extrapolations: list[tuple[str, ...]] = [(), (), ()]
     if preparation.horizon_days != fixed.label_days:
         far = _add_expected(graph, x, preparation.lifetimes, preparation.horizon_days)
-        later = _add_known(graph, far, is_cold, fixed, target)
+        later = _add_known(graph, far, is_cold, cold, preparation)
         extrapolations = [(graph.op("Sub", b, a),) for a, b in zip(own, later, strict=True)]
     decayed = graph.op("Min", x[target.decayed], fixed.decayed_cap)
     decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
-    decayed = graph.op("Where", is_cold, fixed.cold_spend, decayed)
+    decayed = graph.op("Where", is_cold, cold[0], decayed)
     return GraphRows(
         graph,
         log_scale,
@@ -174,13 +178,28 @@ def _add_logs(graph: Graph, expected: _Expected) -> str:
     )
 
 
+def _add_cold(graph: Graph, features: str, preparation: Preparation) -> _Cold:
+    """Spend, probability and orders of a customer without an order: numbers, or values of rows."""
+    cold = preparation.constants.cold
+    if not cold.probabilities:
+        return cold.spend, cold.probability, float(-np.log(1 - cold.probability))
+    place = preparation.preprocessing.numbers.index(AGE)
+    age = graph.lines(features, place, place + 1)
+    is_past = graph.double(graph.op("GreaterOrEqual", age, graph.column(AGES)))  # NaN never is
+    bucket = graph.op("Cast", graph.sum_of_lines(is_past), to=TensorProto.INT64)
+    spend, probability = (graph.op("Gather", graph.const(v), bucket) for v in cold.by_age)
+    orders = graph.op("Neg", graph.op("Log", graph.op("Sub", 1.0, probability)))
+    return spend, probability, orders
+
+
 def _add_known(
-    graph: Graph, expected: _Expected, is_cold: str, fixed: Constants, target: Target
+    graph: Graph, expected: _Expected, is_cold: str, cold: _Cold, preparation: Preparation
 ) -> tuple[str, str, str]:
     """See `rows.Preparation`: log spend, purchase logit and log orders, none NaN."""
-    spend = graph.op("Where", is_cold, fixed.cold_spend, getattr(expected, target.expected))
-    probability = graph.op("Where", is_cold, fixed.cold_probability, expected.probability)
-    cold_orders = float(-np.log(1 - fixed.cold_probability))
+    fixed, own = preparation.constants, getattr(expected, preparation.target.expected)
+    cold_spend, cold_probability, cold_orders = cold
+    spend = graph.op("Where", is_cold, cold_spend, own)
+    probability = graph.op("Where", is_cold, cold_probability, expected.probability)
     orders = graph.op("Where", is_cold, cold_orders, expected.orders)
     return (
         graph.op("Log", graph.op("Add", spend, SPEND_FLOOR * fixed.mean_spend)),

@@ -13,6 +13,7 @@ from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
 from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS, Expectation, Lifetimes, expect
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.preparation.cold_start import AGE, ColdStart
 
 DECAYED_FLOOR = 0.02  # of the mean spend: those who spent nothing lately may yet
 SPEND_FLOOR = 0.001  # of the mean spend: what buy-till-you-die at least expects
@@ -22,14 +23,13 @@ SPEND_FLOOR = 0.001  # of the mean spend: what buy-till-you-die at least expects
 class Constants:
     """What is frozen about the shop: its mean spend, customers without an order, the largest spend.
 
-    `cold_spend` and `cold_probability` are means over those without an order; `decayed_cap` is the
-    largest decayed spend that counts; all for `label_days`.
+    `cold` are means over those without an order; `decayed_cap` is the largest decayed spend that
+    counts; all for `label_days`.
     """
 
     label_days: int
     mean_spend: float
-    cold_spend: float
-    cold_probability: float
+    cold: ColdStart
     decayed_cap: float
 
 
@@ -79,14 +79,15 @@ class Preparation:
         days = self.constants.label_days
         near = expect(self.lifetimes, rows.numbers, days)
         features = self.preprocessing.matrix(rows.numbers, rows.categories).astype(np.float64)
-        spend, purchase, orders = self._logs(near)
+        cold = self._cold(rows)
+        spend, purchase, orders = self._logs(near, cold)
         later = spend, purchase, orders
         if self.horizon_days != days:
-            later = self._logs(expect(self.lifetimes, rows.numbers, self.horizon_days))
+            later = self._logs(expect(self.lifetimes, rows.numbers, self.horizon_days), cold)
         is_cold = np.isnan(near.spend)
         decayed = rows.numbers[self.target.decayed].astype(np.float64)
         decayed = np.minimum(decayed, self.constants.decayed_cap)
-        decayed = np.where(is_cold, self.constants.cold_spend, decayed * (days / DECAY_DAYS))
+        decayed = np.where(is_cold, cold[0], decayed * (days / DECAY_DAYS))
         return Prepared(
             matrix=np.column_stack([features, near.columns()]),
             log_spend=spend,
@@ -98,12 +99,21 @@ class Preparation:
             orders_extrapolation=later[2] - orders,
         )
 
-    def _logs(self, expected: Expectation) -> tuple[Floats, Floats, Floats]:
+    def _cold(self, rows: Dataset) -> tuple[Floats, Floats]:
+        """(spend, probability) of each row if it were a customer without an order."""
+        cold = self.constants.cold
+        if not cold.probabilities:
+            return np.full(len(rows), cold.spend), np.full(len(rows), cold.probability)
+        return cold.at(rows.numbers[AGE].astype(np.float64))
+
+    def _logs(
+        self, expected: Expectation, cold: tuple[Floats, Floats]
+    ) -> tuple[Floats, Floats, Floats]:
         """log spend, purchase logit and log orders; customers without an order as a mean."""
         fixed, is_cold = self.constants, np.isnan(expected.spend)
-        spend = np.where(is_cold, fixed.cold_spend, getattr(expected, self.target.expected))
-        purchase = np.where(is_cold, fixed.cold_probability, expected.probability)
-        orders = np.where(is_cold, -np.log(1 - fixed.cold_probability), expected.orders)
+        spend = np.where(is_cold, cold[0], getattr(expected, self.target.expected))
+        purchase = np.where(is_cold, cold[1], expected.probability)
+        orders = np.where(is_cold, -np.log(1 - cold[1]), expected.orders)
         return (
             np.log(spend + SPEND_FLOOR * fixed.mean_spend),
             logit(purchase),

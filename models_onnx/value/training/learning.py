@@ -32,6 +32,13 @@ from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import all_members
 from cva_sql.models_onnx.value.members.rules import PLAINEST, RuleFit, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage, shrinkage_by
+from cva_sql.models_onnx.value.preparation.cold_start import (
+    AGE,
+    LEAST,
+    MOST,
+    ColdStart,
+    fit_cold_start,
+)
 from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.rows import (
     SPEND_FLOOR,
@@ -220,18 +227,19 @@ def fit_constants(rows: Dataset, label_days: int) -> Constants:
     is_cold = np.isnan(rows.numbers["t_days"])
     warm_mean = float(rows.label_value[~is_cold].mean()) if (~is_cold).any() else 0.0
     warm_rate = float((rows.label_value[~is_cold] > 0).mean()) if (~is_cold).any() else 0.0
-    spend, rate = COLD_SHARE * warm_mean, COLD_SHARE * warm_rate
+    guess = float(np.clip(COLD_SHARE * warm_rate, LEAST, MOST))
+    cold = ColdStart(COLD_SHARE * warm_mean, guess)
     if is_cold.sum() >= MIN_COLD_ROWS:
-        spend = float(rows.label_value[is_cold].mean())
-        rate = float((rows.label_value[is_cold] > 0).mean())
+        age = None if AGE in rows.terms.monotone else rows.numbers.get(AGE)
+        known = None if age is None else age[is_cold].astype(np.float64)
+        cold = fit_cold_start(rows.label_value[is_cold], known)
     newest = rows.as_of_date == rows.as_of_date.max()  # each customer once
     largest = np.sort(rows.numbers[rows.target.decayed][newest].astype(np.float64))[::-1]
     place = min(len(largest), outlier_place(len(largest))) - 1
     return Constants(
         label_days=label_days,
         mean_spend=float(rows.label_value.mean()) or 1.0,
-        cold_spend=spend,
-        cold_probability=float(np.clip(rate, 0.001, 0.999)),
+        cold=cold,
         decayed_cap=outlier_times(len(largest)) * float(largest[place]),
     )
 

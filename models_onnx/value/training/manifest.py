@@ -18,6 +18,7 @@ from cva_sql.models_onnx.value.graph.builder import OPSET
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.preparation.cold_start import AGES
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.udfs.manifest import Explanation, Feature, Manifest
 from cva_sql.udfs.projection import TextProjection
@@ -80,6 +81,7 @@ def build_manifest(
             "total_forecast": _total_facts(model, choice),
             "lifetimes": lifetime_facts(model),
             "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
+            **_cold_facts(model),
             "slope": model.slope,
             "purchase_slope": model.purchase_slope,
             "retention_rate": model.retention_rate,
@@ -111,6 +113,24 @@ def _term_facts(terms: Terms) -> dict[str, Any]:
     """What was asked of the model, where anything was."""
     facts = {"monotone": dict(terms.monotone), "features_off": list(terms.features_off)}
     return {name: fact for name, fact in facts.items() if fact}
+
+
+def _cold_facts(model: FittedModel) -> dict[str, Any]:
+    """How likely customers without an order buy, by days since sign-up, where these tell."""
+    cold = model.members.preparation.constants.cold
+    if not cold.probabilities:
+        return {}
+    _, (unknown, *known) = cold.by_age
+    buckets = [
+        {"from_days": int(first), "purchase_probability": float(probability)}
+        for first, probability in zip(AGES, known, strict=True)
+    ]
+    facts = {
+        "sign_up_unknown": float(unknown),
+        "spend_if_purchase": cold.spend_if_purchase,
+        "by_days_since_signup": buckets,
+    }
+    return {"without_an_order": facts}
 
 
 def _total_facts(model: FittedModel, choice: Choice) -> dict[str, Any]:
