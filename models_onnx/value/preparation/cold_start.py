@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
 
@@ -31,9 +33,9 @@ class ColdStart:
     @property
     def by_age(self) -> tuple[Floats, Floats]:
         """(spend, probability): first where the age is unknown, then by bucket."""
-        known = np.array(self.probabilities)
+        known = np.clip(self.probabilities, LEAST, MOST)
         spend = np.concatenate([[self.spend], known * self.spend_if_purchase])
-        return spend, np.clip(np.concatenate([[self.probability], known]), LEAST, MOST)
+        return spend, np.concatenate([[self.probability], known])
 
     def at(self, age: Floats) -> tuple[Floats, Floats]:
         """(spend, probability) at these days since sign-up, NaN where unknown, each (rows,)."""
@@ -57,7 +59,9 @@ def fit_cold_start(value: Floats, age: Floats | None) -> ColdStart:
     return ColdStart(mean, probability, mean / rate, tuple(float(p) for p in shrunk))
 
 
-def credible_means(y: Floats, group: Floats, groups: int, mean: float) -> Floats | None:
+def credible_means(
+    y: Floats, group: NDArray[np.integer[Any]], groups: int, mean: float
+) -> Floats | None:
     """The mean of y in each group, drawn towards `mean` by how little it proves; None: all alike.
 
     Bühlmann and Straub (1970), "Glaubwürdigkeit für Schadensätze": a group's own mean counts

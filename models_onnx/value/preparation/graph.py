@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -98,8 +98,10 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     }
     near = _add_expected(graph, x, preparation.lifetimes, fixed.label_days)
     is_cold = graph.op("IsNaN", near.spend)
-    logs = _add_logs(graph, near)
     cold = _add_cold(graph, features, preparation)
+    logs = _add_logs(graph, near)
+    if fixed.cold.probabilities:
+        logs = graph.op("Where", is_cold, _add_logs(graph, _known(graph, near, cold)), logs)
     own = _add_known(graph, near, is_cold, cold, preparation)
     extrapolations: list[tuple[str, ...]] = [(), (), ()]
     if preparation.horizon_days != fixed.label_days:
@@ -161,6 +163,13 @@ def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: f
         order_value,
         graph.op("Mul", orders, order_value),
     )
+
+
+def _known(graph: Graph, near: _Expected, cold: _Cold) -> _Expected:
+    """See `rows.Preparation`: what is expected as if nobody had ordered."""
+    spend, probability, orders = (str(value) for value in cold)
+    order_value = graph.op("Div", spend, orders)
+    return replace(near, orders=orders, probability=probability, order_value=order_value)
 
 
 def _add_logs(graph: Graph, expected: _Expected) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class Preparation:
         decayed = np.minimum(decayed, self.constants.decayed_cap)
         decayed = np.where(is_cold, cold[0], decayed * (days / DECAY_DAYS))
         return Prepared(
-            matrix=np.column_stack([features, near.columns()]),
+            matrix=np.column_stack([features, self._columns(near, cold)]),
             log_spend=spend,
             logit_purchase=purchase,
             log_orders=orders,
@@ -105,6 +105,19 @@ class Preparation:
         if not cold.probabilities:
             return np.full(len(rows), cold.spend), np.full(len(rows), cold.probability)
         return cold.at(rows.numbers[AGE].astype(np.float64))
+
+    def _columns(self, near: Expectation, cold: tuple[Floats, Floats]) -> Matrix:
+        """What is expected, as features; where sign-ups tell, of those without an order too.
+
+        Without that the regressions take them for half-way customers: NaN becomes the median.
+        """
+        columns = near.columns()
+        if not self.constants.cold.probabilities:
+            return columns
+        spend, probability = cold
+        orders = -np.log(1 - probability)
+        known = replace(near, orders=orders, probability=probability, order_value=spend / orders)
+        return np.where(np.isnan(near.spend)[:, None], known.columns(), columns)
 
     def _logs(
         self, expected: Expectation, cold: tuple[Floats, Floats]
