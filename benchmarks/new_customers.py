@@ -25,6 +25,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.judging import metrics
 from cva_sql.models_onnx.value.training.fit import fit_both_ways
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 SHARE = 0.2  # of the customers known on the date
 TABLES = ("orders", "order_items", "products", "customers", "returns", "reviews")
@@ -118,16 +122,16 @@ def make_shop(
     return Shop(data, plan, cut_back, frozenset(customer for customer, _ in ids))
 
 
-def _move(con: object) -> None:
+def _move(con: DuckDBPyConnection) -> None:
     """Every time in a picked customer's rows, by as many days."""
-    columns = con.execute(  # type: ignore[attr-defined]
+    columns = con.execute(
         "select table_name, column_name from duckdb_columns() where database_name != 'whole' and "
         "schema_name = 'raw' and (data_type like 'TIMESTAMP%' or data_type = 'DATE') and "
         "table_name in (select table_name from duckdb_columns() where database_name != 'whole' "
         "and schema_name = 'raw' and column_name = 'customer_id')"
     ).fetchall()
     for table, column in columns:
-        con.execute(  # type: ignore[attr-defined]
+        con.execute(
             f"update raw.{table} set {column} = {column} + to_days(cast(shift as integer)) "
             f"from picked where picked.customer_id = {table}.customer_id"
         ).fetchall()
