@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.target import ORDERS
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.model.parity import check_parity
@@ -90,8 +92,19 @@ def test_a_promised_direction_of_sign_up_keeps_to_the_mean() -> None:
     assert not fit_constants(replace(rows, terms=Terms({AGE: -1})), 90).cold.probabilities
 
 
-def test_the_file_knows_sign_ups_as_the_model_does_and_says_what_it_learned() -> None:
-    data = with_sign_ups(make_examples(PLAN))
+def in_orders(data: Dataset) -> Dataset:
+    """The same rows with a number of orders to learn."""
+    numbers = {**data.numbers, "decayed_orders": data.numbers["decayed_spend"] / 30}
+    numbers["orders_90d_count"] = numbers["decayed_orders"]
+    value = np.ceil(data.label_value / 30)
+    return replace(data, numbers=numbers, label_value=value, label_orders=value, target=ORDERS)
+
+
+@pytest.mark.parametrize("made", [lambda data: data, in_orders], ids=["spend", "orders"])
+def test_the_file_knows_sign_ups_as_the_model_does_and_says_what_it_learned(
+    made: Callable[[Dataset], Dataset],
+) -> None:
+    data = made(with_sign_ups(make_examples(PLAN)))
     fitting = fit_model(data, PLAN, lambda _: None)
     model = fitting.model
     assert model is not None

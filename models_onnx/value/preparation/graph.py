@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from cva_sql.models_onnx.value.arrays import SMALLEST_PROBABILITY
 from cva_sql.models_onnx.value.data.preprocessing import CLIP, LogScale, Preprocessing
+from cva_sql.models_onnx.value.data.target import Target
 from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_expected_mean
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.estimators.linear import Linear
@@ -101,7 +102,9 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     cold = _add_cold(graph, features, preparation)
     logs = _add_logs(graph, near)
     if fixed.cold.probabilities:
-        logs = graph.op("Where", is_cold, _add_logs(graph, _known(graph, near, cold)), logs)
+        logs = graph.op(
+            "Where", is_cold, _add_logs(graph, _if_cold(graph, near, cold, target)), logs
+        )
     own = _add_known(graph, near, is_cold, cold, preparation)
     extrapolations: list[tuple[str, ...]] = [(), (), ()]
     if preparation.horizon_days != fixed.label_days:
@@ -165,11 +168,13 @@ def _add_expected(graph: Graph, x: dict[str, str], lifetimes: Lifetimes, days: f
     )
 
 
-def _known(graph: Graph, near: _Expected, cold: _Cold) -> _Expected:
+def _if_cold(graph: Graph, near: _Expected, cold: _Cold, target: Target) -> _Expected:
     """See `rows.Preparation`: what is expected as if nobody had ordered."""
     spend, probability, orders = (str(value) for value in cold)
-    order_value = graph.op("Div", spend, orders)
-    return replace(near, orders=orders, probability=probability, order_value=order_value)
+    found = replace(near, orders=orders, probability=probability)
+    if target.expected != "spend":
+        return found
+    return replace(found, order_value=graph.op("Div", spend, orders))
 
 
 def _add_logs(graph: Graph, expected: _Expected) -> str:

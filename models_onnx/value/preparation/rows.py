@@ -116,7 +116,9 @@ class Preparation:
             return columns
         spend, probability = cold
         orders = -np.log(1 - probability)
-        known = replace(near, orders=orders, probability=probability, order_value=spend / orders)
+        known = replace(near, orders=orders, probability=probability)
+        if self.target.expected == "spend":  # else `spend` is none, and no price is known
+            known = replace(known, order_value=spend / orders)
         return np.where(np.isnan(near.spend)[:, None], known.columns(), columns)
 
     def _logs(
