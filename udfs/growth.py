@@ -18,6 +18,7 @@ GROWTH_TYPE = (
     " total_deviation DOUBLE, dispersion DOUBLE)[]"
 )
 YEAR = 365
+EVENT_WINDOWS = 12  # of a year
 
 
 def value_growth(
@@ -90,13 +91,18 @@ def _by_day(knots: Sequence[int], values: Sequence[float], longest: int) -> Floa
 
 def _season(facts: dict[str, Any], longest: int) -> Floats:
     """By day ahead what is sold over a usual day's: the year's windows, and known events."""
-    season, events = np.asarray(facts["season"], dtype=float), facts.get("events") or []
-    day = np.arange(longest)
-    by_day = season[(day % YEAR) * len(season) // YEAR] if len(season) else np.ones(longest)
+    by_day = np.ones(longest)
+    season, events = facts["season"], facts.get("events") or []
+    for k in range(-(-longest * len(season) // YEAR)):
+        by_day[_window(k, len(season))] = season[k % len(season)]
     for k, factor in enumerate(events):
-        first, last = round(YEAR * k / 12), round(YEAR * (k + 1) / 12)
-        by_day[first:last] *= factor
-    return np.asarray(by_day)
+        by_day[_window(k, EVENT_WINDOWS)] *= factor
+    return by_day
+
+
+def _window(k: int, windows: int) -> slice:
+    """The days of the k-th window ahead, with so many in a year."""
+    return slice(round(YEAR * k / windows), round(YEAR * (k + 1) / windows))
 
 
 def _next(edges: Sequence[int], k: int) -> int | None:

@@ -277,11 +277,11 @@ def _by_former_year(clock: Clock, days: int) -> tuple[float, float] | None:
     variance = float(np.average((logs - share) ** 2, weights=weights))
     extrapolation = days / clock.label_days  # new customers make more of a longer window
     share, variance = share * extrapolation, variance * extrapolation**2
-    growth, deviation = _growth(clock)
+    growth, deviation = log_growth(clock)
     return math.log(former) + growth + share, variance + deviation**2 + 2 * clock.noise
 
 
-def _growth(clock: Clock) -> tuple[float, float]:
+def log_growth(clock: Clock) -> tuple[float, float]:
     """(log growth over a year, its standard deviation) by two label lengths, or by one."""
     for days in (2 * clock.label_days, clock.label_days):
         start = clock.as_of - timedelta(days=days)

@@ -22,6 +22,7 @@ from cva_sql.models_onnx.value.estimators.forecasts import (
     purchase_probability,
 )
 from cva_sql.models_onnx.value.total.season import season_by_window
+from cva_sql.udfs.growth import EVENT_WINDOWS
 
 if TYPE_CHECKING:
     from cva_sql.models_onnx.value.estimators.btyd import DropoutModel
@@ -33,7 +34,7 @@ FREQUENCIES = (0, 1, 2, 3, 4, 6, 9, 13, 19, 28, 42, 65, 100)
 AGES = (0, 30, 60, 120, 240, 365, 730, 1460, 2920)
 DAYS = (7, 14, 28, 45, 60, 90, 120, 150, 180, 240, 300, 365, 455, 545, 730, 912, 1095, 1460, 1825,
         2555, 3650)  # fmt: skip
-WINDOWS = 12  # of a year, for seasons
+WINDOWS = EVENT_WINDOWS  # of a year, for seasons as for events
 YEARS_OF_EVENTS = 3
 POWER = 1.5  # of the variance of spend in its mean
 
