@@ -50,14 +50,14 @@
 
 
 {#- The canonical rows of a table with `person_id` beside: the raw id, or one made of the key for who has no
-    other, and `key_id`, the latter for all who have a key. -#}
-{% macro rows_with_keys(table) %}
+    other, and `key_id`, the latter for all who have a key. `also` are columns of contact. -#}
+{% macro rows_with_keys(table, also=[]) %}
 {%- set key = cva.customer_key_of(table) -%}
 {%- if key is none -%}
 select *, customer_id as person_id, cast(null as string) as key_id
-from ({{ cva.canonical_rows(table) }}) as given
+from ({{ cva.canonical_rows(table, also) }}) as given
 {%- else -%}
-{%- set given = cva.canonical_rows(table, cva.expression_columns(key)) -%}
+{%- set given = cva.canonical_rows(table, cva.expression_columns(key) + also) -%}
 {%- set type = cva.query_columns('select (' ~ key ~ ') as value from (' ~ given ~ ') as given')['value'] -%}
 select *, coalesce(customer_id, key_id) as person_id
 from (

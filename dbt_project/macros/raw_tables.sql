@@ -18,7 +18,7 @@
              the others
     family   the family that alone reads the table, so that with it off the table is left alone
     columns  name -> [kind, required, what the shop may call it], the last as `concept concept=how sure`
-    contact  columns that `cva_customer_key` may be made of, and nothing else reads
+    contact  columns that `cva_customer_key` may be made of and `cva audience` exports, and nothing else reads
     aliases  name -> another that a table may give it
     tells    columns of which a table has to have one to be taken for this one
     name     the concepts of the table's own name

@@ -38,6 +38,7 @@ CLAIMED: dict[str, tuple[Owned, ...]] = {
     "evaluate": (WORK,),
     "check-features": (WORK,),
     "backfill --from 2023-12-01": (WORK,),
+    "audience true --out audience.csv": (WORK,),
     "embed": (WORK,),
     "score": (WORK,),
     "explain": (WORK,),
@@ -63,7 +64,7 @@ ROWS = {
 }
 # The others: what they do is done by those above, or they write nothing that is a shop's.
 BY_OTHERS = {"start", "demo"}
-HARMLESS = {"check-features", "init", "doctor", "report", "sql", "export-model"}
+HARMLESS = {"audience", "check-features", "init", "doctor", "report", "sql", "export-model"}
 READING = {"models list", "models info"}
 
 

@@ -35,6 +35,7 @@ ROOMS = (
     "evaluate",
     "check_features",
     "backfill",
+    "audience",
     "models",
     "doctor",
     "demo",

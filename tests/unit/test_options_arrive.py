@@ -76,6 +76,15 @@ CALLS = {
         "backfill --from 2024-01-01",
         ("backfill.command.open_shop", "backfill.command.backfill_shop"),
     ),
+    "audience": Call(
+        "audience true --out o",
+        (
+            "audience.command.open_shop",
+            "audience.selection.make_audience",
+            "audience.writing.refuse_existing",
+            "audience.writing.write_sheet",
+        ),
+    ),
     "models list": Call("models list", ("models.command.open_shop",)),
     "models info": Call("models info", ("models.command.open_shop",)),
     "models add": Call(
@@ -138,6 +147,7 @@ VALUES = {
     "as_of": "2024-05-06",
     "first": "2024-05-06",
     "step": "quarter",
+    "to": "klaviyo",
     "trained_until": "2024-05-06",
     "horizon_days": "77",
     "replicates": "7",
@@ -160,6 +170,8 @@ ARRIVES = {
     "is_to_keep": "deploy",
     "is_to_withdraw": "withdraw",
     "ablation": "is_ablated",
+    "is_without_consent": "needs_consent",
+    "suppress": "suppressed",
 }
 ARRIVES_IN = {
     ("evaluate", "as_of"): "dates",
@@ -167,7 +179,7 @@ ARRIVES_IN = {
     ("init", "scan"): "db",
 }
 # What is switched on by these arrives as switched off.
-NEGATIVE = {"is_to_keep"}
+NEGATIVE = {"is_to_keep", "is_without_consent"}
 # What these do is seen in what is called or printed alone.
 SEEN = {"as_json", "as_csv", "is_opened", "yes", "is_to_adopt", "column", "changes"}
 

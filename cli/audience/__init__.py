@@ -1,0 +1,1 @@
+"""`cva audience`: a file of customers for a tool that writes to them."""
