@@ -94,6 +94,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
     from cva_sql.cli.report.sections.quality import quality
     from cva_sql.cli.report.sections.rejects import rejects
     from cva_sql.cli.report.sections.reviews import reviews
+    from cva_sql.cli.report.sections.segments import segments
     from cva_sql.cli.report.sections.waterfalls import waterfalls
 
     catalog = read_catalog(source)
@@ -102,6 +103,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         overview_section(source, overview),
         distribution(source, overview),
         best_customers(source, overview),
+        segments(source),
         drivers(source, overview, catalog),
         attributions(source, overview, catalog),
         waterfalls(source, overview),

@@ -95,6 +95,15 @@ from (values ('bias', 0.05), ('top_capture', 0.5), ('coverage_p90_positive', 0.8
 ) as m(metric, value);
 """
 OTHERS = """
+create or replace table customer_segments as
+select customer_id, as_of_date, value_tier, historic_value, predicted_value, purchase_probability,
+    case when score > 80 then 'active' when score > 50 then 'at_risk' else 'lost' end
+        as lifecycle_stage from customer_value;
+create or replace table segment_moves as
+select customer_id, as_of_date, as_of_date - 31 as from_as_of_date,
+    'active' as from_lifecycle_stage, lifecycle_stage as to_lifecycle_stage,
+    2 * predicted_value as from_predicted_value, predicted_value as to_predicted_value,
+    'recency' as reason_family from customer_segments;
 create or replace table main_cva.int_cva__review_scores as
 select 'R' || i as review_id, (i % 5) + 1.0 as rating, (i % 21 - 10) / 10.0 as sentiment,
     '' as text_status from range(60) as t(i);
@@ -105,8 +114,8 @@ select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
 ) as r(table_name, reason, row_count, raw_row_count);
 """
 SECTIONS = (
-    "overview", "distribution", "customers", "drivers", "attributions", "waterfalls", "quality",
-    "reviews", "rejects", "reading",
+    "overview", "distribution", "customers", "segments", "drivers", "attributions", "waterfalls",
+    "quality", "reviews", "rejects", "reading",
 )  # fmt: skip
 SCORES = {
     "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
@@ -270,7 +279,7 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
             f"{action} {table}"
             for table in (
                 "customer_value_explain", "cva_feature_importance", "cva_model_deciles",
-                "main_cva.cva_rejects", "main_cva.int_cva__review_scores",
+                "customer_segments", "main_cva.cva_rejects", "main_cva.int_cva__review_scores",
                 "main_cva.cva_text_statuses",
             )
         )
@@ -278,7 +287,8 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
     page, sections = make_page(shop)
     left_out = {s.name: s.left_out for s in sections if s.left_out}
     assert {name: re.findall(r"cva [a-z]+", what) for name, what in left_out.items()} == {
-        "drivers": ["cva run"], "attributions": ["cva run"], "waterfalls": ["cva run"],
+        "segments": ["cva run"], "drivers": ["cva run"], "attributions": ["cva run"],
+        "waterfalls": ["cva run"],
         "quality": ["cva evaluate"], "reviews": ["cva load"], "rejects": ["cva run"],
     }  # fmt: skip
     assert all(f"--db {shop.db}" in what for what in left_out.values())
