@@ -72,6 +72,15 @@ order by historic_value desc, customer_id
 limit 20;
 
 
+-- # next_actions: what to do next
+
+-- How many customers get which action, and how many of them may be written to?
+select action, channel, count(*) as customers_count, count(*) filter (is_allowed) as allowed_count
+from next_actions
+group by all
+order by customers_count desc, action;
+
+
 -- # customer_value_history: what was said before
 
 -- Which model said what of whom, on which date?

@@ -62,6 +62,24 @@ def test_one_date_is_history_without_moves(sample_shop: Any, rows: Any) -> None:
     ]
 
 
+def test_each_customer_has_an_action_and_marketing_takes_consent(
+    sample_shop: Any, rows: Any
+) -> None:
+    published = Path(sample_shop.run.published)
+    ((customers, actions, bold),) = rows(
+        published,
+        "select count(*), count(distinct action), count(*) filter (is_allowed and is_marketing"
+        " and has_marketing_consent is distinct from true) from next_actions inner join"
+        " customer_segments using (customer_id, lifecycle_stage, value_tier)",
+    )
+    assert (customers, bold) == (sample_shop.run.customers, 0)
+    assert actions > 6
+    assert rows(
+        published,
+        "select count(*) > 0, bool_and(is_allowed) from next_actions where action = 'thank'",
+    ) == [(True, True)]
+
+
 def test_moves_say_who_went_where_and_why(twice: Twice, rows: Any) -> None:
     expected = rows(
         twice.published,
