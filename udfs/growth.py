@@ -31,8 +31,8 @@ def value_growth(
     within `clv_days`, each day's discounted at `discount_rate` a year. `total_deviation` is the
     standard deviation of the log of the total forecast, `dispersion` φ of a customer's variance
     φ·mean^1.5. Groups are by repeat purchase days and days since the first order, `_to` excluded
-    and null for the last. Empty for a model that has no growth: a rule, an added model, one from
-    before. Raises ModelError for a manifest whose tables are broken.
+    and null for the last. Empty for a model that has no growth: a rule, or one from before.
+    Raises ModelError for a manifest whose tables are broken.
     """
     facts = manifest.training.get("growth")
     if not isinstance(facts, dict) or manifest.horizon_days is None:

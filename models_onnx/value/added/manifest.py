@@ -23,6 +23,7 @@ SOURCES: Mapping[str, str] = {
     "predicted_orders": LIFETIMES,
     "predicted_value_p10, _p50, _p90": "outcomes over the file's predictions on validation_dates",
     "horizon_retention_rate": "the shop's",
+    "customer_value_path, clv": LIFETIMES,
     "score": "the file's predictions for the shop's customers on as_of",
 }
 
@@ -70,6 +71,7 @@ def build_added_manifest(
             "sources": dict(SOURCES),
             "lifetimes": lifetime_facts(model.rest),
             "retention_rate": model.rest.retention_rate,
+            "growth": dict(model.rest.growth),
             "score_reference": [float(value) for value in model.rest.reference],
         },
         evaluation={

@@ -36,6 +36,7 @@ from cva_sql.models_onnx.value.total.calibration import (
     logit_shift,
     mean_probability,
 )
+from cva_sql.models_onnx.value.total.growth import growth_facts
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
@@ -208,5 +209,6 @@ def _finish(
         reference=np.quantile(value, np.linspace(0, 1, 101)),
         retention_rate=float(np.median(now.rules["shop_retention_rate"])),
         forecast_customers=len(now),
+        growth=growth_facts(learning, outcomes, 1.0),
     )
     return AddedModel(name, given, rest)
