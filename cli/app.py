@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cva_sql.cli.alerts.command import alerts
 from cva_sql.cli.audience.command import audience
 from cva_sql.cli.backfill.command import backfill
 from cva_sql.cli.check_features.command import check_features
@@ -42,7 +43,7 @@ GROUPS: dict[str, dict[str, Any]] = {
         "sql": sql,
         "backfill": backfill,
     },
-    "Act on it": {"audience": audience},
+    "Act on it": {"alerts": alerts, "audience": audience},
     "How good is it": {
         "evaluate": evaluate,
         "check-features": check_features,

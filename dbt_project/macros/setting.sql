@@ -9,7 +9,7 @@
     'cva_path_days': 'lengths',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
-    'cva_training_max_rows': 'count', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
+    'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_udfs': 'flag', 'cva_allow_empty': 'flag',
@@ -37,6 +37,8 @@
     {% set expected = 'a whole number of days from 1 to 36500' %}
 {% elif kind == 'count' %}
     {% set is_fine, expected = value is integer and value >= 1, 'a whole number from 1 on' %}
+{% elif kind == 'count or none' %}
+    {% set is_fine, expected = value is integer and value is not boolean and value >= 0, 'a whole number from 0 on' %}
 {% elif kind == 'number' %}
     {% set is_fine, expected = cva.is_number(value) and value >= 0, 'a number from 0 on' %}
 {% elif kind == 'shares' %}
@@ -71,6 +73,10 @@
     {% set is_fine = value is sequence and value is not string
         and value | reject('string') | list | length == 0 %}
     {% set expected = 'a list of statuses, e.g. [pending]' %}
+{% elif kind == 'people' %}
+    {% set is_fine = value is sequence and value is not string
+        and value | reject('string') | list | length == 0 %}
+    {% set expected = 'a list of names, e.g. [Ann, Bo]' %}
 {% elif kind == 'lines' %}
     {% set is_fine = value is sequence and value is not string
         and value | reject('mapping') | list | length == 0 %}

@@ -45,9 +45,13 @@ CLAIMED: dict[str, tuple[Owned, ...]] = {
     ADD: (WORK, MODELS),
     "models deploy rule": (WORK, MODELS),
     "models rollback": (WORK, MODELS),
+    "alerts ack a": (WORK,),
+    "alerts resolve a": (WORK,),
+    "alerts send --to stdout": (WORK,),
 }
 # How the row in cva_runs calls it, and what it says of a shop that dbt cannot build.
 NO_DBT = "dbt does not work today"
+NO_ALERTS = "{db} has no main.churn_alerts; build it with: cva run"
 NO_FEATURES = "{db} has no main.customer_features; build it with: dbt run --select "
 ROWS = {
     "train": ("train", NO_DBT),
@@ -60,12 +64,15 @@ ROWS = {
     ADD: ("models add", "absent.onnx cannot be read: No such file or directory"),
     "models deploy v9": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
     "models rollback": ("models deploy", "there is no model v9; there are: baseline-1, encoder"),
+    "alerts ack a": ("alerts ack", NO_ALERTS),
+    "alerts resolve a": ("alerts resolve", NO_ALERTS),
+    "alerts send --to stdout": ("alerts send", NO_ALERTS),
     "load orders {csv}": ("load orders", "raw.orders exists and has 1 rows; add --replace"),
 }
 # The others: what they do is done by those above, or they write nothing that is a shop's.
 BY_OTHERS = {"start", "demo"}
 HARMLESS = {"audience", "check-features", "init", "doctor", "report", "sql", "export-model"}
-READING = {"models list", "models info"}
+READING = {"models list", "models info", "alerts list"}
 
 
 def names(group: Any, before: str = "") -> Iterator[str]:
@@ -79,7 +86,7 @@ def names(group: Any, before: str = "") -> Iterator[str]:
 
 def name_of(call: str) -> str:
     first, *rest = call.split()
-    return f"{first} {rest[0]}" if first == "models" else first
+    return f"{first} {rest[0]}" if first in ("models", "alerts") else first
 
 
 def make_shop(folder: Path, name: str = "shop.duckdb") -> ResolvedShop:

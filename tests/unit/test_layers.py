@@ -37,6 +37,7 @@ ROOMS = (
     "backfill",
     "audience",
     "models",
+    "alerts",
     "doctor",
     "demo",
     "start",

@@ -98,6 +98,19 @@ CALLS = {
         "models rollback",
         ("models.command.open_shop", "models.command._deploy", "shop.model_store.version_before"),
     ),
+    "alerts list": Call("alerts list", ("alerts.command.open_shop", "alerts.api.list_alerts")),
+    "alerts ack": Call("alerts ack a", ("alerts.command.open_shop", "alerts.api.ack_alerts")),
+    "alerts resolve": Call(
+        "alerts resolve a", ("alerts.command.open_shop", "alerts.api.resolve_alerts")
+    ),
+    "alerts send": Call(
+        "alerts send --to stdout",
+        (
+            "alerts.command.open_shop",
+            "alerts.destinations.parse_destination",
+            "alerts.sending.send_alerts",
+        ),
+    ),
     "export-model": Call(
         "export-model rule --out o",
         ("export_model.command.open_shop", "export_model.writing.write_export"),
@@ -159,6 +172,7 @@ VALUES = {
     "column": "amount=b",
     "changes": "a=3",
     "delimiter": ";",
+    "states": "expired",
 }
 TABLE = ("--table=t", "--predicted=p", "--actual=y")
 BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
@@ -177,6 +191,7 @@ ARRIVES_IN = {
     ("evaluate", "as_of"): "dates",
     ("check-features", "as_of"): "day",
     ("init", "scan"): "db",
+    ("alerts send", "to"): "text",
 }
 # What is switched on by these arrives as switched off.
 NEGATIVE = {"is_to_keep", "is_without_consent"}

@@ -1,0 +1,1 @@
+"""`cva alerts`: who is leaving, what was done about it, and handing it on."""
