@@ -176,8 +176,9 @@ def test_what_says_published_is_published_theirs_too(project: Project) -> None:
         tables = {name for (name,) in con.execute("show tables").fetchall()}
         assert con.execute("select count(*) > 700 from weekends").fetchall() == [(True,)]
     assert tables == {
-        "customer_features", "customer_value", "customer_value_explain", "cva_feature_catalog",
-        "cva_feature_importance", "cva_rejects", "cva_text_statuses", "weekends",
+        "churn_alerts", "customer_features", "customer_value", "customer_value_explain",
+        "cva_feature_catalog", "cva_feature_importance", "cva_rejects", "cva_text_statuses",
+        "weekends",
     }  # fmt: skip
 
 

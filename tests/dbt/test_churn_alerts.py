@@ -189,10 +189,14 @@ def test_an_order_that_is_cancelled_or_a_merged_customer_alerts_nobody_anew(
     before = {customer for (customer,) in table(shop, "customer_id")}
     with duckdb.connect(str(shop.db)) as con:
         con.execute(GONE)
-    look(shop, day(1), cva_alerts_per_week=10 * CUSTOMERS)
+    every = {"cva_alerts_per_week": 10 * CUSTOMERS, "cva_target": "orders", "cva_language": "zh"}
+    look(shop, day(1), **every)
     after = {customer for (customer,) in table(shop, "customer_id")}
     assert len(after) > len(before)
     assert not {f"m{customer}" for customer in before} & after
+    reasons = [reason for (reason,) in table(shop, "reason") if reason.startswith("平均每 ")]
+    assert len(reasons) == len(after) - len(before)
+    assert {share for (share,) in table(shop, "money_at_stake / usual_value")} >= {0.8}
 
 
 def test_what_people_note_is_read_and_outlives_reruns(shop: ResolvedShop) -> None:
