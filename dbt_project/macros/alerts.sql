@@ -1,6 +1,6 @@
 {#- Alerts about customers who leave. The first macros are what a user may override, as those of macros/rules.sql:
-    each is a SQL expression over customer_features and customer_value, and what an earlier one here gave:
-    usual_value, money_at_stake, action. A feature of a family that is off is NULL there. -#}
+    each is a SQL expression over the columns of customer_features and customer_value (the latter's where both have
+    one), last_order_date, and what an earlier one here gave: usual_value, money_at_stake, action. -#}
 
 {#- What the customer usually spends in a horizon: the last year's spend, by the day. -#}
 {% macro alert_usual_value() %}{{ return(adapter.dispatch('alert_usual_value', 'cva')()) }}{% endmacro %}
@@ -100,7 +100,18 @@ concat(
 {%- endmacro %}
 
 
-{#- What only features of a family that may be off would say. -#}
+{#- Columns of customer_value that alerts may be made of. -#}
+{% macro alert_value_columns() %}
+{{ return([
+    'horizon_days', 'score', 'value_percentile', 'value_tier', 'score_status', 'historic_value', 'predicted_value',
+    'predicted_value_p10', 'predicted_value_p50', 'predicted_value_p90', 'purchase_probability',
+    'predicted_value_if_purchase', 'predicted_orders', 'churn_probability', 'churn_risk', 'expected_next_order_date',
+    'is_overdue', 'clv', 'reason_1', 'reason_2', 'reason_3'
+]) }}
+{% endmacro %}
+
+
+{#- Features that the defaults above read, of families that may be off: NULL then. -#}
 {% macro alert_features() %}
 {{ return(['days_since_last_return', 'days_since_last_review', 'rating_last', 'has_marketing_consent']) }}
 {% endmacro %}

@@ -18,6 +18,7 @@ import pytest
 from cva_sql.cli.alerts.api import ack_alerts, list_alerts, resolve_alerts
 from cva_sql.cli.shop import dbt_runner
 from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
@@ -44,6 +45,18 @@ where day < timestamp '2024-07-10'
         or (i % 9 = 0 and day >= timestamp '2024-06-20'));
 create table main_cva.int_cva__customer_ids (raw_id varchar, customer_id varchar);
 """
+MADE = {  # columns that have a value below; the others are NULL
+    "order_days_count", "spend_365d", "gap_mean_days", "days_since_last_order",
+    "has_marketing_consent", "horizon_days", "is_overdue", "score_status", "predicted_value",
+    "predicted_value_p10", "predicted_value_p50", "predicted_value_p90", "churn_probability",
+    "value_tier",
+}  # fmt: skip
+FEATURES = [line["name"] for line in macro_value("feature_catalog.sql", "feature_catalog")]
+VALUES = macro_value("alerts.sql", "alert_value_columns")
+OTHER_FEATURES, OTHER_VALUES = (
+    ", ".join(f"null as {name}" for name in names if name not in MADE)
+    for names in (FEATURES, VALUES)
+)
 SEEN = f"""
 create or replace table main_cva.int_cva__orders_valid as
 select customer_id, order_date, amount, null::timestamp as cancelled_at
@@ -57,8 +70,7 @@ with aged as (
 select customer_id, $day::date as as_of_date, count(*)::double as order_days_count,
     sum(case when age <= 365 then amount else 0 end)::double as spend_365d,
     avg(gap) as gap_mean_days, min(age)::double as days_since_last_order,
-    null::double as days_since_last_return, null::double as days_since_last_review,
-    null::double as rating_last, (hash(customer_id) % 2)::double as has_marketing_consent
+    {OTHER_FEATURES}, (hash(customer_id) % 2)::double as has_marketing_consent
 from aged group by customer_id;
 create or replace table main.customer_value as
 with judged as (
@@ -72,7 +84,7 @@ select customer_id, as_of_date, {HORIZON} as horizon_days, is_overdue, 'ok' as s
     case when is_overdue then 0 else usual end as predicted_value_p50,
     1.5 * usual as predicted_value_p90,
     case when is_overdue then 0.8 else 0.1 end as churn_probability,
-    'low' as value_tier
+    'low' as value_tier, {OTHER_VALUES}
 from judged;
 """
 

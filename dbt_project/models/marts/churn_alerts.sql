@@ -39,22 +39,15 @@ customers as (
     select
         features.customer_id,
         run.as_of_date,
-        {%- for name in cva.alert_features() %}
-        {{ 'features.' ~ name if name in features_on else 'cast(null as double) as ' ~ name }},
+        {%- for name in features_on if name not in cva.alert_value_columns() %}
+        features.{{ name }},
         {%- endfor %}
-        features.order_days_count,
-        features.spend_365d,
-        features.gap_mean_days,
-        features.days_since_last_order,
-        customer_values.horizon_days,
-        customer_values.predicted_value,
-        customer_values.predicted_value_p10,
-        customer_values.predicted_value_p50,
-        customer_values.predicted_value_p90,
-        customer_values.churn_probability,
-        customer_values.is_overdue,
-        customer_values.value_tier,
-        customer_values.score_status
+        {%- for name in cva.alert_features() if name not in features_on %}
+        cast(null as double) as {{ name }},
+        {%- endfor %}
+        {%- for name in cva.alert_value_columns() %}
+        customer_values.{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from features
     inner join customer_values
         on
