@@ -47,6 +47,8 @@ CALLS = {
     "version": ("models", "info", "--db=shop.duckdb", "--", "{}"),
     "deployed": ("models", "deploy", "--db=shop.duckdb", "--", "{}"),
     "kind": ("models", "rollback", "--db=shop.duckdb", "--", "{}"),
+    "alert": ("alerts", "ack", "--db=shop.duckdb", "--note={}", "--", "{}"),
+    "sent to": ("alerts", "send", "--db=shop.duckdb", "--to={}"),
     "exported": ("export-model", "--db=shop.duckdb", "--out=out", "--", "{}"),
     "project": ("doctor", "--project={}"),
 }  # fmt: skip
@@ -180,6 +182,7 @@ PLACES = {
     "work": ("run", "--db=shop.duckdb", "--work-dir={}"),
     "models": ("run", "--db=shop.duckdb", "--models-dir={}"),
     "report": ("report", "--db=shop.duckdb", "--out={}"),
+    "sent to": ("alerts", "send", "--db=shop.duckdb", "--to={}"),
     "exported": ("export-model", "rule", "--db=shop.duckdb", "--out={}"),
 }
 
