@@ -25,6 +25,7 @@ from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
 from cva_sql.models_onnx.value.model.fitted import FittedModel
+from cva_sql.models_onnx.value.preparation.cold_start import AGE
 from cva_sql.models_onnx.value.preparation.rows import (
     SPEND_FLOOR,
     Preparation,
@@ -111,13 +112,15 @@ def fit_added(
     if not dates:
         raise UsageError(f"{name} can be judged on no date: all have too few customers or buyers")
     rows = learning.at(plan.cutoffs)
+    constants = fit_constants(rows, plan.label_days)
     numbers = dict.fromkeys(
-        [*INPUTS, SPEND.decayed, *(n for n in given.features if n in rows.numbers)]
+        [*INPUTS, SPEND.decayed, *([AGE] if constants.cold.probabilities else [])]
     )
+    numbers |= dict.fromkeys(n for n in given.features if n in rows.numbers)
     preparation = Preparation(
         Preprocessing(tuple(numbers), ()),
         learning.lifetimes[plan.as_of],
-        fit_constants(rows, plan.label_days),
+        constants,
         plan.horizon_days,
     )
     tests = {day: learning.at([day]) for day in dates}
