@@ -90,6 +90,36 @@ group by all
 order by as_of_date;
 
 
+-- # customer_value_path: what is expected within other days than the horizon
+
+-- How much do all spend together within a week, a quarter, a year, and how many of them order?
+select
+    days,
+    round(sum(predicted_value), 2) as predicted_value,
+    round(sum(purchase_probability)) as buyers
+from customer_value_path
+group by days
+order by days;
+
+-- How much is each stage expected to spend within a year?
+select lifecycle_stage, round(sum(path.predicted_value), 2) as predicted_value
+from customer_value_path as path
+inner join customer_segments using (customer_id)
+where days = 365
+group by lifecycle_stage
+order by predicted_value desc;
+
+
+-- # churn_alerts: who is leaving against their own rhythm
+
+-- Which alerts are open, and what is at stake?
+select alert_id, money_at_stake, reason, action, owner is not null as has_owner
+from churn_alerts
+where state in ('new', 'open')
+order by money_at_stake desc, alert_id
+limit 20;
+
+
 -- # customer_value_explain: why
 
 -- What adds to, and takes from, the prediction of the best customer, in money?

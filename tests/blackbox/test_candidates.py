@@ -30,7 +30,7 @@ def test_a_rule_that_is_asked_for_scores_like_any_model(
     (found,) = rows(
         published,
         "select count(*) filter (where score_status in ('ok', 'cold_start')) = count(*), "
-        "min(score) < 5, max(score) = 100, bool_and(predicted_value_p10 <= predicted_value_p90), "
+        "min(score) < 10, max(score) = 100, bool_and(predicted_value_p10 <= predicted_value_p90), "
         "count(distinct round(predicted_value_p90, 2)) > 100, count(reason_1) > 100 "
         "from customer_value",
     )
