@@ -175,10 +175,14 @@ def test_what_says_published_is_published_theirs_too(project: Project) -> None:
     with duckdb.connect(str(project.root / published), read_only=True) as con:
         tables = {name for (name,) in con.execute("show tables").fetchall()}
         assert con.execute("select count(*) > 700 from weekends").fetchall() == [(True,)]
+        assert con.execute(
+            "select customers_count > 700 from cva_totals(predicted_value is not null)"
+        ).fetchall() == [(True,)]
     assert tables == {
-        "churn_alerts", "customer_features", "customer_value", "customer_value_explain",
+        "churn_alerts", "customer_features", "customer_segments", "customer_value",
+        "customer_value_explain", "customer_value_history", "customer_value_path",
         "cva_feature_catalog", "cva_feature_importance", "cva_rejects", "cva_text_statuses",
-        "weekends",
+        "next_actions", "weekends",
     }  # fmt: skip
 
 
