@@ -222,3 +222,49 @@ select
     text_count
 from cva_text_statuses
 order by review_count desc;
+
+
+-- # cohort_retention: who ordered again in the months after the first order
+
+-- Which share of each month's new customers ordered again, by months since?
+select first_month, age_month, customers_count, round(retention_rate, 3) as retention_rate
+from cohort_retention
+where age_month between 1 and 12 and is_complete
+order by first_month, age_month;
+
+
+-- # cohort_economics: what cohorts bring by age, and will bring
+
+-- What has a customer brought by each month of age, whatever the cohort?
+select
+    age_month,
+    sum(customers_count) as customers_count,
+    round(sum(margin) / sum(customers_count), 2) as ltv
+from cohort_economics
+where is_complete
+group by age_month
+order by age_month;
+
+-- What will this year's cohorts have brought a year from now, and how sure is that?
+select first_month, acquisition_channel, first_category, revenue, revenue_p10, revenue_p90
+from cohort_economics
+where days_ahead = 365
+order by first_month desc, acquisition_channel, first_category
+limit 12;
+
+
+-- # channel_economics: what channels cost and bring
+
+-- Which channel brings most per customer, and is it paid back?
+select acquisition_channel, customers_count, cac, ltv, ltv_12_months, payback_month, clv_per_customer
+from channel_economics
+order by ltv desc;
+
+
+-- # customer_economics: what each customer brought and cost
+
+-- Who costs more than they bring, refunds and all?
+select customer_id, revenue, margin, refund_amount, contribution
+from customer_economics
+order by contribution, customer_id
+limit 20;

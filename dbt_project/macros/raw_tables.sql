@@ -204,6 +204,22 @@
         "name": "label",
         "words": {"label": "label labels"},
     },
+    "acquisition_costs": {
+        "role": "facts",
+        "date": "day",
+        "key": [],
+        "replaces": ["day", "channel"],
+        "columns": {
+            "day": ["time", true, "spend time=1, time=.9"],
+            "channel": ["text", false, "channel=1, acquisition channel=1, channel id=.9"],
+            "cost": ["money", true, "cost=1, spend=.95, spend amount=.95"],
+        },
+        "tells": ["cost"],
+        "name": "spend",
+        "words": {
+            "spend": "spend spending adspend ads advertising campaigns werbung werbekosten ausgaben publicite depenses publicidad gasto guanggao 广告 花费",
+        },
+    },
     "exchange_rates": {
         "role": "facts",
         "date": "date",

@@ -1,9 +1,9 @@
 {#- What is predicted, by `cva_target`: spend, margin, orders, or labels of the shop's own. -#}
 
 {#- Refuses margins of orders most of whose money has no known cost, and says what was taken for a few: a hook
-    of the model that has them. -#}
+    of the model that has them, where examples are made of it. -#}
 {% macro check_margins(margins) %}
-{% if execute %}
+{% if execute and cva.setting('cva_spine') == 'training' %}
     {% set orders, known, amount, known_amount, margin = run_query(
         'select count(*), coalesce(sum(case when is_cost_known then 1 else 0 end), 0), coalesce(sum(amount), 0),'
         ~ ' coalesce(sum(case when is_cost_known then amount end), 0),'

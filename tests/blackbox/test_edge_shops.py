@@ -193,6 +193,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         "where reason is not null group by 1 order by 1",
     )
     assert found == [
+        ("acquisition_costs", 3, 3),
         ("calendar", 3, 3),
         ("customer_merges", 3, 3),
         ("customers", 3, 3),

@@ -39,12 +39,15 @@ create table raw.order_items (order_id double, product_id bigint, quantity integ
 create table raw.reviews (review_id bigint, customer_id varchar, reviewed_at timestamptz,
     rating integer, body varchar);
 create table raw.customers (customer_id varchar, signed_up_at date, marketing_consent integer);
-create table raw.products (product_id bigint, unit_cost double, currency varchar);
+create table raw.products (
+    product_id bigint, unit_cost double, currency varchar, category varchar
+);
+create table raw.acquisition_costs (day date, channel varchar, cost double);
 create table raw.returns (order_id double, returned_at date, refund_amount double);
 create table raw.exchange_rates (currency varchar, date date, rate double);
 -- What is in another currency makes the package write how it is converted.
 insert into raw.orders (order_id, currency) values (1, 'USD');
-insert into raw.products values (1, 2, 'USD');
+insert into raw.products values (1, 2, 'USD', 'tea');
 """
 
 RUNS = {
@@ -70,10 +73,10 @@ SPARK_FUNCTIONS = {
     "cva_encoder_key", "cva_explain", "cva_predict", "cva_project", "cva_read_text",
     "cva_value_growth", "date_add", "date_trunc", "datediff", "dense_rank", "exp", "explode",
     "first_value", "floor", "format_number", "from_utc_timestamp", "get", "greatest", "lag",
-    "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "named_struct",
-    "nullif", "percent_rank", "percentile", "power", "replace", "row_number", "sha2", "sqrt",
-    "substr", "sum", "to_utc_timestamp", "transform", "trim", "try_cast", "upper", "weekday",
-    "xxhash64",
+    "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "month",
+    "named_struct", "nullif", "percent_rank", "percentile", "power", "replace", "row_number",
+    "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "transform", "trim", "try_cast",
+    "upper", "weekday", "xxhash64", "year",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

@@ -1,7 +1,7 @@
 -- One row per usable order: its amount less what its items cost. Where an item or its cost is not known, the
--- order keeps the share of its amount that the other orders keep. Built where examples need it: with
--- `cva_target: margin` alone.
-{{ config(enabled=var('cva_spine') == 'training', materialized='table') }}
+-- order keeps the share of its amount that the other orders keep. A table where examples are learned from it,
+-- with `cva_target: margin` alone; the marts of economics read it as a view.
+{{ config(materialized='table' if var('cva_spine') == 'training' else 'view') }}
 {{ config(post_hook="{{ cva.check_margins(this) }}") }}
 
 with orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
@@ -25,6 +25,9 @@ bought as (
     inner join items on {{ cva.is_of_order('items') }}
     left join products on items.product_id = products.product_id
     {{ cva.join_cost_rates() }}
+    {%- if not cva.has_item_costs() %}
+    where 1 = 0
+    {%- endif %}
 ),
 
 costs as (

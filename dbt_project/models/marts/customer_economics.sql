@@ -1,0 +1,210 @@
+-- One row per customer of customer_value: margin and refunds so far, what winning them cost, when that was paid
+-- back, and clv. Acquisition costs are parted so that the customers' shares add up to the cost.
+{%- set has_costs = cva.has_acquisition_costs() %}
+{%- set has_categories = cva.has_source_column('products', 'category')
+    and cva.has_source_column('order_items', 'product_id') %}
+
+with value as (select * from {{ ref('cva', 'customer_value') }}),
+
+attributes as (
+    select customer_id, lower(acquisition_channel) as acquisition_channel
+    from {{ ref('cva', 'feat_cva__attributes') }}
+),
+
+orders as (
+    select
+        orders.*,
+        min(orders.order_date) over (partition by orders.customer_id) as first_order_date
+    from {{ ref('cva', 'int_cva__orders_valid') }} as orders
+    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+    where
+        orders.order_date < dates.as_of_date
+        and {{ cva.is_valid_on('orders.cancelled_at', 'dates.as_of_date') }}
+),
+
+items as (select * from {{ ref('cva', 'stg_cva__order_items') }} where reject_reason is null),
+
+products as (select * from {{ ref('cva', 'stg_cva__products') }} where reject_reason is null),
+
+costs as (select * from {{ ref('cva', 'stg_cva__acquisition_costs') }} where reject_reason is null),
+
+facts as (
+    {{ cva.economic_facts() }}
+),
+
+sums as (
+    select
+        customer_id,
+        min(case when orders_count = 1 then day end) as first_order_date,
+        sum(orders_count) as orders_count,
+        sum(cast(revenue as decimal(28, 4))) as revenue,
+        sum(cast(case when orders_count = 1 then margin else 0 end as decimal(28, 4))) as margin,
+        sum(cast(refund_amount as decimal(28, 4))) as refund_amount,
+        sum(cast(margin as decimal(28, 4))) as contribution
+    from facts
+    group by customer_id
+),
+
+-- Of the first day with an order, the category of which most was bought.
+{%- if has_categories %}
+first_items as (
+    select
+        orders.customer_id,
+        products.category,
+        sum(cast(coalesce(items.quantity, 1) * coalesce(items.unit_price, 0) as decimal(28, 4))) as amount,
+        count(*) as items_count
+    from orders
+    inner join items on {{ cva.is_of_order('items') }}
+    inner join products on items.product_id = products.product_id
+    where orders.order_date = orders.first_order_date and products.category is not null
+    group by orders.customer_id, products.category
+),
+
+categories as (
+    select
+        customer_id,
+        category as first_category,
+        row_number() over (
+            partition by customer_id order by amount desc, items_count desc, category
+        ) as place
+    from first_items
+),
+{%- else %}
+categories as (
+    select cast(null as string) as customer_id, cast(null as string) as first_category, 1 as place
+    from (select 1) as nothing
+    where 1 = 0
+),
+{%- endif %}
+
+customers as (
+    select
+        value.customer_id,
+        value.as_of_date,
+        sums.first_order_date,
+        {{ cva.month_of('sums.first_order_date') }} as first_month,
+        attributes.acquisition_channel,
+        categories.first_category,
+        coalesce(sums.orders_count, 0) as orders_count,
+        coalesce(sums.revenue, 0) as revenue,
+        coalesce(sums.margin, 0) as margin,
+        coalesce(sums.refund_amount, 0) as refund_amount,
+        coalesce(sums.contribution, 0) as contribution,
+        value.clv,
+        value.clv_p10,
+        value.clv_p90
+    from value
+    left join sums on value.customer_id = sums.customer_id
+    left join attributes on value.customer_id = attributes.customer_id
+    left join categories
+        on
+            value.customer_id = categories.customer_id
+            and categories.place = 1
+),
+
+{%- if has_costs %}
+
+{{ cva.monthly_acquisition_costs('customers') }},
+
+won as (
+    select
+        customer_id,
+        first_month,
+        acquisition_channel,
+        row_number() over (partition by first_month, acquisition_channel order by customer_id)
+            as channel_place,
+        count(*) over (partition by first_month, acquisition_channel) as channel_customers,
+        row_number() over (partition by first_month order by customer_id) as month_place,
+        count(*) over (partition by first_month) as month_customers
+    from customers
+    where first_month is not null
+),
+
+shares as (
+    select
+        won.customer_id,
+        cast(
+            {{ cva.cost_share('of_channel.cost', 'channel_place', 'channel_customers') }} as decimal(28, 4)
+        ) as channel_cost,
+        cast(
+            {{ cva.cost_share('of_all.cost', 'month_place', 'month_customers') }} as decimal(28, 4)
+        ) as shared_cost
+    from won
+    left join monthly_costs as of_channel
+        on
+            won.first_month = of_channel.month
+            and won.acquisition_channel = of_channel.channel
+    left join monthly_costs as of_all
+        on
+            won.first_month = of_all.month
+            and of_all.channel is null
+),
+
+acquired as (
+    select
+        customer_id,
+        case
+            when channel_cost is not null or shared_cost is not null
+                then coalesce(channel_cost, 0) + coalesce(shared_cost, 0)
+        end as acquisition_cost
+    from shares
+),
+
+earned as (
+    select
+        customer_id,
+        day,
+        sum(sum(cast(margin as decimal(28, 4)))) over (partition by customer_id order by day) as earned
+    from facts
+    group by customer_id, day
+),
+
+paid_back as (
+    select
+        acquired.customer_id,
+        min(earned.day) as payback_date
+    from acquired
+    inner join earned on acquired.customer_id = earned.customer_id
+    where earned.earned >= acquired.acquisition_cost
+    group by acquired.customer_id
+),
+{%- else %}
+
+acquired as (
+    select cast(null as string) as customer_id, cast(null as decimal(28, 4)) as acquisition_cost
+    from (select 1) as nothing
+    where 1 = 0
+),
+
+paid_back as (
+    select cast(null as string) as customer_id, cast(null as date) as payback_date
+    from (select 1) as nothing
+    where 1 = 0
+),
+{%- endif %}
+
+final as (
+    select
+        customers.customer_id,
+        customers.as_of_date,
+        customers.first_order_date,
+        customers.first_month,
+        customers.acquisition_channel,
+        customers.first_category,
+        cast(customers.orders_count as bigint) as orders_count,
+        cast(customers.revenue as decimal(28, 4)) as revenue,
+        cast(customers.margin as decimal(28, 4)) as margin,
+        cast(customers.refund_amount as decimal(28, 4)) as refund_amount,
+        cast(customers.contribution as decimal(28, 4)) as contribution,
+        cast(acquired.acquisition_cost as decimal(28, 4)) as acquisition_cost,
+        cast(customers.contribution - acquired.acquisition_cost as decimal(28, 4)) as profit,
+        paid_back.payback_date,
+        customers.clv,
+        customers.clv_p10,
+        customers.clv_p90
+    from customers
+    left join acquired on customers.customer_id = acquired.customer_id
+    left join paid_back on customers.customer_id = paid_back.customer_id
+)
+
+select * from final
