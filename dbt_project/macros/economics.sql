@@ -18,22 +18,44 @@
     of revenue, else `cva_margin`; a refund takes that share of itself off the margin. -#}
 {% macro economic_facts() %}
 {%- set money = 'decimal(18, 4)' -%}
-select
+with orders as (
+        select margins.*
+        from {{ ref('cva', 'int_cva__order_margins') }} as margins
+        cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+        where
+            margins.order_date < dates.as_of_date
+            and {{ cva.is_valid_on('margins.cancelled_at', 'dates.as_of_date') }}
+    ),
+
+    rates as (
+        {%- if cva.has_item_costs() %}
+        select
+            case
+                when 2 * sum(case when is_cost_known then amount else 0 end) >= sum(amount)
+                    then cast(
+                        sum(case when is_cost_known then margin end)
+                        / nullif(sum(case when is_cost_known then amount end), 0) as double
+                    )
+                else cast({{ cva.setting('cva_margin') }} as double)
+            end as margin_rate
+        from orders
+        {%- else %}
+        select cast({{ cva.setting('cva_margin') }} as double) as margin_rate
+        {%- endif %}
+    )
+
+    select
         orders.customer_id,
         orders.order_date as day,
         orders.amount as revenue,
-        {%- if cva.has_item_costs() %}
         case
             when orders.is_cost_known then orders.margin
             else cast(orders.amount * rates.margin_rate as {{ money }})
         end as margin,
-        {%- else %}
-        cast(orders.amount * rates.margin_rate as {{ money }}) as margin,
-        {%- endif %}
         cast(0 as {{ money }}) as refund_amount,
         1 as orders_count
-    from {{ cva.orders_of_economics() }} as orders
-    cross join ({{ cva.margin_rates() }}) as rates
+    from orders
+    cross join rates
     union all
     select
         refunds.customer_id,
@@ -44,41 +66,8 @@ select
         0 as orders_count
     from {{ ref('cva', 'int_cva__refunds') }} as refunds
     cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-    cross join ({{ cva.margin_rates() }}) as rates
+    cross join rates
     where refunds.return_date < dates.as_of_date
-{%- endmacro %}
-
-
-{#- The orders that are valid on as_of_date, with their margins, as a relation. -#}
-{% macro orders_of_economics() -%}
-(
-        select margins.*
-        from {{ ref('cva', 'int_cva__order_margins') }} as margins
-        cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-        where
-            margins.order_date < dates.as_of_date
-            and {{ cva.is_valid_on('margins.cancelled_at', 'dates.as_of_date') }}
-    )
-{%- endmacro %}
-
-
-{#- One row: the share of an order that is margin where its own cost is not known. -#}
-{% macro margin_rates() -%}
-{%- set given = 'cast(' ~ cva.setting('cva_margin') ~ ' as double)' -%}
-{%- if cva.has_item_costs() -%}
-select
-            case
-                when 2 * sum(case when is_cost_known then amount else 0 end) >= sum(amount)
-                    then cast(
-                        sum(case when is_cost_known then margin end)
-                        / nullif(sum(case when is_cost_known then amount end), 0) as double
-                    )
-                else {{ given }}
-            end as margin_rate
-        from {{ cva.orders_of_economics() }} as orders
-{%- else -%}
-select {{ given }} as margin_rate
-{%- endif -%}
 {%- endmacro %}
 
 
