@@ -255,8 +255,8 @@ limit 12;
 
 -- # channel_economics: what channels cost and bring
 
--- Which channel brings most per customer, and is it paid back?
-select acquisition_channel, customers_count, cac, ltv, ltv_12_months, payback_month, clv_per_customer
+-- Which channel brings most per customer, so far, in the first year and to come?
+select acquisition_channel, customers_count, ltv, ltv_12_months, clv_per_customer
 from channel_economics
 order by ltv desc;
 

@@ -1,24 +1,26 @@
 -- One row per month of first orders and month of age, up to as_of_date: a month in which nobody of the cohort
 -- ordered has its row too. Revenue adds up to that of all valid orders.
-with orders as (
+with months as (
     select
         orders.customer_id,
-        orders.order_date,
-        orders.amount,
-        dates.as_of_date
+        dates.as_of_date,
+        {{ cva.month_of('orders.order_date') }} as month,
+        count(*) as orders_count,
+        sum(cast(orders.amount as decimal(28, 4))) as revenue
     from {{ ref('cva', 'int_cva__orders_valid') }} as orders
     cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
     where
         orders.order_date < dates.as_of_date
         and {{ cva.is_valid_on('orders.cancelled_at', 'dates.as_of_date') }}
+    group by 1, 2, 3
 ),
 
 customers as (
     select
         customer_id,
         as_of_date,
-        {{ cva.month_of('min(order_date)') }} as first_month
-    from orders
+        min(month) as first_month
+    from months
     group by customer_id, as_of_date
 ),
 
@@ -46,12 +48,12 @@ ages as (
 bought as (
     select
         customers.first_month,
-        {{ cva.months_between('customers.first_month', 'orders.order_date') }} as age_month,
-        count(distinct orders.customer_id) as buyers_count,
-        count(*) as orders_count,
-        sum(cast(orders.amount as decimal(28, 4))) as revenue
-    from orders
-    inner join customers on orders.customer_id = customers.customer_id
+        {{ cva.months_between('customers.first_month', 'months.month') }} as age_month,
+        count(*) as buyers_count,
+        cast(sum(months.orders_count) as bigint) as orders_count,
+        sum(months.revenue) as revenue
+    from months
+    inner join customers on months.customer_id = customers.customer_id
     group by 1, 2
 ),
 
