@@ -179,7 +179,8 @@ def test_what_says_published_is_published_theirs_too(project: Project) -> None:
             "select customers_count > 700 from cva_totals(predicted_value is not null)"
         ).fetchall() == [(True,)]
     assert tables == {
-        "churn_alerts", "customer_features", "customer_segments", "customer_value",
+        "channel_economics", "churn_alerts", "cohort_economics", "cohort_retention",
+        "customer_economics", "customer_features", "customer_segments", "customer_value",
         "customer_value_explain", "customer_value_history", "customer_value_path",
         "cva_feature_catalog", "cva_feature_importance", "cva_rejects", "cva_text_statuses",
         "next_actions", "weekends",
