@@ -98,8 +98,16 @@
 {{- return(adapter.dispatch('deployed_horizon_days', 'cva')()) -}}
 {% endmacro %}
 
+{#- Looked up once an invocation, and kept in dbt's graph: it is asked for some hundred times. -#}
 {% macro default__deployed_horizon_days() %}
 {% if not execute %}{{ return(90) }}{% endif %}
+{% if 'cva_horizon_days' not in graph %}
+    {% do graph.update({'cva_horizon_days': cva.looked_up_horizon_days()}) %}
+{% endif %}
+{{ return(graph['cva_horizon_days']) }}
+{% endmacro %}
+
+{% macro looked_up_horizon_days() %}
 {% set function = "select 1 from duckdb_functions() where function_name = 'cva_horizon_days' limit 1" %}
 {% if run_query(function).rows | length %}
     {{ return(run_query('select cva_horizon_days()').rows[0][0] | int) }}
