@@ -57,7 +57,7 @@ def test_the_commands_of_a_page_run_as_they_stand(
     page: Path, shop_files: Path, tmp_path: Path
 ) -> None:
     names = ["warehouse.duckdb", "sales.csv"]
-    if page.stem in ("alerts", "bi_tools", "explain", "orchestrating"):
+    if page.stem in ("alerts", "bi_tools", "explain", "orchestrating", "segments"):
         names = ["shop.duckdb"]
     for name in names:
         (tmp_path / name).write_bytes((shop_files / name).read_bytes())
