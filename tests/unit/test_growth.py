@@ -13,8 +13,8 @@ from cva_sql.models_onnx.value.data.shop_past import ShopSales
 from cva_sql.models_onnx.value.estimators.btyd import DropoutModel
 from cva_sql.models_onnx.value.estimators.forecasts import expected_orders, purchase_probability
 from cva_sql.models_onnx.value.total.calibration import Outcome
-from cva_sql.models_onnx.value.total.growth import AGES, DAYS, FREQUENCIES, _tables, dispersion
 from cva_sql.models_onnx.value.total.season import season_by_window
+from cva_sql.models_onnx.value.training.growth import AGES, DAYS, FREQUENCIES, _tables, dispersion
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.growth import value_growth
 from cva_sql.udfs.manifest import Manifest

@@ -262,11 +262,11 @@ def test_two_files_of_orders_with_other_columns_are_not_halved(tmp_path: Path) -
 
 
 def test_of_several_files_the_one_that_is_no_table_is_named(tmp_path: Path) -> None:
-    costs = write(tmp_path / "costs.csv", "day,cost", [["2024-01-02", 5]])
+    shelves = write(tmp_path / "shelves.csv", "aisle,height", [["B", 5]])
     log = write(tmp_path / "log.csv", "Uid,Buy Ts,Revenue", [row[1:] for row in orders()])
-    said = r"costs\.csv fits no table that is left \(taken: log as orders\); start without it"
+    said = r"shelves\.csv fits no table that is left \(taken: log as orders\); start without it"
     with pytest.raises(UsageError, match=said):
-        load(costs, log, folder=tmp_path / "shop")
+        load(shelves, log, folder=tmp_path / "shop")
 
 
 def test_a_doubt_about_rows_is_settled_by_where(tmp_path: Path) -> None:

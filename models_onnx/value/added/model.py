@@ -37,8 +37,8 @@ from cva_sql.models_onnx.value.total.calibration import (
     logit_shift,
     mean_probability,
 )
-from cva_sql.models_onnx.value.total.growth import growth_facts
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
+from cva_sql.models_onnx.value.training.growth import growth_facts
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
     fit_constants,

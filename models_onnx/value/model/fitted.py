@@ -40,7 +40,7 @@ class FittedModel:
     different members, who may disagree. `orders_factor` is orders per
     expected purchase day. `reference` is the 101-point grid of predictions that score counts in.
     `forecast_customers` are those that `forecast` is the total of. `growth` is what becomes of a
-    value over other days, see `total.growth`.
+    value over other days, see `training.growth`.
     """
 
     kind: str

@@ -26,9 +26,9 @@ from cva_sql.models_onnx.value.total.calibration import (
     scale_logits,
 )
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
-from cva_sql.models_onnx.value.total.growth import growth_facts
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
+from cva_sql.models_onnx.value.training.growth import growth_facts
 from cva_sql.models_onnx.value.training.learning import (
     MIN_FIT_ROWS,
     Learning,

@@ -12,22 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
+from cva_sql.models_onnx.value.estimators.btyd import DropoutModel
 from cva_sql.models_onnx.value.estimators.forecasts import (
     expected_orders,
     purchase_probability,
 )
+from cva_sql.models_onnx.value.total.calibration import Outcome
 from cva_sql.models_onnx.value.total.season import season_by_window
+from cva_sql.models_onnx.value.training.learning import Learning
 from cva_sql.udfs.growth import EVENT_WINDOWS
-
-if TYPE_CHECKING:
-    from cva_sql.models_onnx.value.estimators.btyd import DropoutModel
-    from cva_sql.models_onnx.value.total.calibration import Outcome
-    from cva_sql.models_onnx.value.training.learning import Learning
 
 # Least frequency and age (days) of a group; within one the growth differs by a few percent.
 FREQUENCIES = (0, 1, 2, 3, 4, 6, 9, 13, 19, 28, 42, 65, 100)
