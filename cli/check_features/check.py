@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.places import WORK_FOLDER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -92,7 +93,9 @@ def copied(shop: ResolvedShop) -> Iterator[ResolvedShop]:
     con = connect(shop.db)
     con.execute("checkpoint").fetchall()  # else part of it may be in a second file
     con.close()
-    folder = shop.work_dir / FOLDER
+    # The macro that cuts rows does so in a folder .cva/check alone.
+    own = shop.work_dir if shop.work_dir.name == WORK_FOLDER else shop.work_dir / WORK_FOLDER
+    folder = own / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -106,6 +109,9 @@ def copied(shop: ResolvedShop) -> Iterator[ResolvedShop]:
         yield shop.elsewhere(folder / shop.db.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if own != shop.work_dir:
+            with suppress(OSError):  # of somebody else's files in it
+                own.rmdir()
 
 
 def _checked_day(shop: ResolvedShop, day: date | None) -> date:

@@ -7,9 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from cva_sql.cli.backfill.filling import _later
+from cva_sql.cli.check_features.check import copied
+from cva_sql.cli.shop.resolver import Need, open_shop
 
 HISTORY = "main_cva.int_cva__value_history"
 
@@ -57,6 +60,18 @@ def test_a_backfill_fills_dates_by_models_of_then(
     again = cva("backfill", "--from", "2025-11-01", "--step", "quarter", "--db", db)
     assert again.returncode == 0, again.stderr
     assert again.stdout == "left as they are: 2025-11-01\nnothing to fill\n"
+
+
+@pytest.mark.parametrize("work", [None, "work"])
+def test_a_copy_is_where_rows_may_be_cut_and_goes(tmp_path: Path, work: str | None) -> None:
+    db = tmp_path / "shop.duckdb"
+    duckdb.connect(str(db)).close()
+    place = None if work is None else tmp_path / work
+    shop = open_shop(db, work_dir=place, need=Need.NOTHING)
+    with copied(shop) as copy:
+        assert "/.cva/check/" in copy.db.as_posix()
+        assert copy.db.is_file()
+    assert list(shop.work_dir.iterdir()) == []
 
 
 @pytest.mark.parametrize(
