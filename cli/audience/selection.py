@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.audience.formats import EXTRAS, FORMATS, Sheet, normal_email, normal_phone
-from cva_sql.udfs.errors import CvaError, UsageError
+from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -81,14 +81,11 @@ def _choose(shop: ResolvedShop, condition: str, value: str) -> list[dict[str, An
     """The customers of the published tables, the one with the highest value first."""
     import duckdb
 
+    from cva_sql.cli.run.scores import published_file
     from cva_sql.cli.shop.connection import connect, reason_of
     from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
-    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
 
-    db = shop.published / CURRENT / PUBLISHED_FILE
-    if not db.is_file():
-        raise CvaError(f"{db} does not exist; publish it with: {shop.command('run')}")
-    con = connect(db, read_only=True)
+    con = connect(published_file(shop), read_only=True)
     try:
         found = con.execute(
             f"select customer_id, {value} as value, value_tier, lifecycle_stage, rfm_segment from ("

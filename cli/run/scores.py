@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -11,6 +12,18 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 TABLE = "customer_value"
+
+
+def published_file(shop: ResolvedShop) -> Path:
+    """The file that readers open; raises CvaError where it is another shop's, or not there yet."""
+    from cva_sql.cli.shop.owner import Owned, check_owner
+    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
+
+    check_owner(shop, Owned.PUBLISHED)
+    db = shop.published / CURRENT / PUBLISHED_FILE
+    if not db.is_file():
+        raise CvaError(f"{db} does not exist; publish it with: {shop.command('run')}")
+    return db
 
 
 def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published: bool) -> Any:
@@ -23,16 +36,10 @@ def read_scores(shop: ResolvedShop, columns: Sequence[str] | None, is_published:
     from cva_sql.cli.shop.connection import connect, reason_of
     from cva_sql.cli.shop.history import say_unpublished
     from cva_sql.cli.shop.own_project import DEFAULT_SCHEMA
-    from cva_sql.cli.shop.owner import Owned, check_owner
-    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.cli.shop.sql_text import column_names, listed, quoted
 
-    db = shop.published / CURRENT / PUBLISHED_FILE if is_published else shop.db
+    db = published_file(shop) if is_published else shop.db
     schema = DEFAULT_SCHEMA if is_published else shop.schema
-    if is_published:
-        check_owner(shop, Owned.PUBLISHED)
-    if not db.is_file():
-        raise CvaError(f"{db} does not exist; publish it with: {shop.command('run')}")
     table = f"{quoted(schema)}.{quoted(TABLE)}"
     con = connect(db, read_only=True)
     try:

@@ -23,7 +23,11 @@ from cva_sql.cli.audience.formats import (
     normal_email,
     normal_phone,
 )
+from cva_sql.cli.audience.selection import make_audience
 from cva_sql.cli.audience.writing import write_sheet
+from cva_sql.cli.shop.owner import Owned, claim
+from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.udfs.errors import CvaError
 
 
 def hashed(text: str) -> str:
@@ -139,6 +143,16 @@ def test_an_audience_is_who_consented_and_is_not_suppressed(
     again = cva(*call)
     assert again.returncode == 2
     assert "exists; name another file, or say --replace" in again.stderr
+
+
+def test_what_another_shop_published_is_no_audience(tmp_path: Path) -> None:
+    shops = []
+    for name in ("shop.duckdb", "other.duckdb"):
+        duckdb.connect(str(tmp_path / name)).close()
+        shops.append(open_shop(tmp_path / name, need=Need.NOTHING))
+    claim(shops[0], Owned.PUBLISHED)
+    with pytest.raises(CvaError, match=r"belongs to shop\.duckdb, not to other"):
+        make_audience(shops[1], "true", "csv")
 
 
 def test_what_cannot_be_is_one_line(sample_shop: Any, cva: Any, tmp_path: Path) -> None:
