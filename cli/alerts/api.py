@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.history import Entry, recording
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.cli.shop.tables import make_table
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -179,10 +180,7 @@ def add_notes(
     table, now = _relation(shop, NOTES), datetime.now(UTC).replace(tzinfo=None)
     con.begin()
     if find_relation(con, shop.schema, NOTES) is None:
-        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in NOTE_COLUMNS.items())
-        con.execute(f"create table {table} ({columns})").fetchall()
-        for name, (_, comment) in NOTE_COLUMNS.items():
-            con.execute(f"comment on column {table}.{name} is {literal(comment)}").fetchall()
+        make_table(con, table, NOTE_COLUMNS)
     for alert_id in alert_ids:
         con.execute(
             f"insert into {table} (noted_at, alert_id, event, noted_by, note, destination)"

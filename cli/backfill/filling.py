@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording
-from cva_sql.udfs.errors import UsageError
+from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, run_id_of
+from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +130,7 @@ def _fill(shop: ResolvedShop, copy: ResolvedShop, day: date) -> Filled:
     models = copy.db.parent / "models" / day.isoformat()
     then = replace(copy, models_dir=models, vars={**copy.vars, "cva_as_of": day.isoformat()})
     train_shop(then)
-    run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f") + ENDING
+    run_id = run_id_of(datetime.now(UTC)) + ENDING
     run_dbt(
         then,
         "run",
@@ -143,7 +143,9 @@ def _fill(shop: ResolvedShop, copy: ResolvedShop, day: date) -> Filled:
 
 def _take_over(shop: ResolvedShop, copy: Path, run_id: str, day: date) -> Filled:
     """Copies the rows of a run into the shop's history, in one transaction."""
-    from cva_sql.cli.shop.connection import connect
+    import duckdb
+
+    from cva_sql.cli.shop.connection import connect, reason_of
     from cva_sql.cli.shop.sql_text import literal
 
     table = f"{shop.schema}_cva.{TABLE}"
@@ -163,6 +165,8 @@ def _take_over(shop: ResolvedShop, copy: Path, run_id: str, day: date) -> Filled
         rows = con.execute(
             f"select count(*), max(model_version) from {table} where run_id = ?", [run_id]
         ).fetchall()
+    except duckdb.Error as error:
+        raise CvaError(f"{shop.db}: {table} cannot be written: {reason_of(error)}") from None
     finally:
         con.close()
     return Filled(day.isoformat(), *rows[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, running_since
+from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, run_id_of, running_since
 from cva_sql.cli.shop.owner import Owned
 from cva_sql.udfs.errors import CvaError
 
@@ -62,7 +62,7 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
     # Neither an altered file nor another shop's model should cost a build to be noticed.
     _check_database(shop, load_model(folder).manifest)
     texts = count_texts(shop)
-    run_id = running_since(shop.db).strftime("%Y%m%dT%H%M%S%f")
+    run_id = run_id_of(running_since(shop.db))
     with step("building and testing the tables"):
         variables = {"cva_allow_empty": True} if allow_empty else {}
         notes = run_dbt(shop, "build", variables=variables, environment={RUN_VARIABLE: run_id})

@@ -15,6 +15,7 @@ from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.files import room_in
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
+from cva_sql.cli.shop.tables import make_table
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -144,6 +145,11 @@ def running_since(db: Path) -> datetime:
     return cast("datetime", started)
 
 
+def run_id_of(moment: datetime) -> str:
+    """What a run that began then is called: its folder in `published`, its rows in the history."""
+    return moment.strftime("%Y%m%dT%H%M%S%f")
+
+
 def say_unpublished(con: DuckDBPyConnection) -> None:
     """Says where the last run was not published: the tables may be what it left."""
     if find_relation(con, "main", TABLE) is None:
@@ -199,10 +205,7 @@ def _insert(con: DuckDBPyConnection, started: datetime, command: str) -> None:
 
 def _make(con: DuckDBPyConnection) -> None:
     if find_relation(con, "main", TABLE) is None:
-        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
-        con.execute(f"create table {WHERE} ({columns})").fetchall()
-        for name, (_, comment) in COLUMNS.items():
-            con.execute(f"comment on column {WHERE}.{name} is '{comment}'").fetchall()
+        make_table(con, WHERE, COLUMNS)
 
 
 def _is_new(con: DuckDBPyConnection) -> bool:

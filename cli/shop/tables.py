@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.cli.shop.sql_text import literal, quoted
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from cva_sql.cli.shop.shop import ResolvedShop
+
+
+def make_table(con: DuckDBPyConnection, table: str, columns: Mapping[str, tuple[str, str]]) -> None:
+    """Makes an empty table, named as SQL names it; `columns` as in `write_table`."""
+    declared = ", ".join(f"{quoted(name)} {kind}" for name, (kind, _) in columns.items())
+    con.execute(f"create table {table} ({declared})").fetchall()
+    comment_on(con, table, columns)
+
+
+def comment_on(con: DuckDBPyConnection, table: str, columns: Mapping[str, tuple[str, str]]) -> None:
+    """Says in the database what the columns are."""
+    for name, (_, comment) in columns.items():
+        con.execute(f"comment on column {table}.{quoted(name)} is {literal(comment)}").fetchall()
 
 
 def write_table(
@@ -43,8 +58,7 @@ def write_table(
         con.begin()
         con.execute(f"create schema if not exists {schema}").fetchall()
         con.execute(query).fetchall()
-        for column, (_, comment) in columns.items():
-            con.execute(f"comment on column {table}.\"{column}\" is '{comment}'").fetchall()
+        comment_on(con, table, columns)
         con.commit()
     finally:
         con.close()

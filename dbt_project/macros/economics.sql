@@ -19,12 +19,8 @@
 {% macro economic_facts() %}
 {%- set money = 'decimal(18, 4)' -%}
 with orders as (
-        select margins.*
-        from {{ ref('cva', 'int_cva__order_margins') }} as margins
-        cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-        where
-            margins.order_date < dates.as_of_date
-            and {{ cva.is_valid_on('margins.cancelled_at', 'dates.as_of_date') }}
+        select * from ({{ cva.at_each_date(ref('cva', 'int_cva__order_margins'), 'order_date') }})
+        where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
     ),
 
     rates as (
@@ -64,10 +60,8 @@ with orders as (
         cast(-refunds.refund_amount * rates.margin_rate as {{ money }}) as margin,
         refunds.refund_amount,
         0 as orders_count
-    from {{ ref('cva', 'int_cva__refunds') }} as refunds
-    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+    from ({{ cva.at_each_date(ref('cva', 'int_cva__refunds'), 'return_date') }}) as refunds
     cross join rates
-    where refunds.return_date < dates.as_of_date
 {%- endmacro %}
 
 
@@ -108,10 +102,7 @@ cast((year({{ to_date }}) - year({{ from_date }})) * 12 + month({{ to_date }}) -
     mean^1.5), `dispersion` and `deviation`; `z` is the standard normal's. 0 of nothing; NULL without the
     deployed model's spread. -#}
 {% macro total_quantile(z) -%}
-{%- set variance -%}
-ln(1 + (dispersion * spread + predicted_value * predicted_value * (exp(deviation * deviation) - 1))
-                / nullif(predicted_value * predicted_value, 0))
-{%- endset -%}
+{%- set variance = cva.total_log_variance() -%}
 case
             when predicted_value = 0 then predicted_value
             else predicted_value * exp({{ z }} * sqrt({{ variance }}) - ({{ variance }}) / 2)

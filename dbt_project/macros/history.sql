@@ -8,7 +8,7 @@
 {% endmacro %}
 
 
-{#- Over rows of the history: whether another run of the same date, that counts, takes their place. -#}
+{#- Takes away rows of runs that published nothing, those whose date a later run has, and those of too long ago. -#}
 {% macro prune_history(history) %}
 {{- return(adapter.dispatch('prune_history', 'cva')(history)) -}}
 {% endmacro %}

@@ -65,18 +65,13 @@
             {% do cva.refuse_setting(name, value, expected) %}
         {% endif %}
     {% endfor %}
-{% elif kind == 'names' %}
+{% elif kind in ('names', 'statuses', 'people') %}
     {% set is_fine = value is sequence and value is not string
         and value | reject('string') | list | length == 0 %}
-    {% set expected = 'a list of families, e.g. [reviews]' %}
-{% elif kind == 'statuses' %}
-    {% set is_fine = value is sequence and value is not string
-        and value | reject('string') | list | length == 0 %}
-    {% set expected = 'a list of statuses, e.g. [pending]' %}
-{% elif kind == 'people' %}
-    {% set is_fine = value is sequence and value is not string
-        and value | reject('string') | list | length == 0 %}
-    {% set expected = 'a list of names, e.g. [Ann, Bo]' %}
+    {% set expected = {
+        'names': 'a list of families, e.g. [reviews]', 'statuses': 'a list of statuses, e.g. [pending]',
+        'people': 'a list of names, e.g. [Ann, Bo]'
+    }[kind] %}
 {% elif kind == 'lines' %}
     {% set is_fine = value is sequence and value is not string
         and value | reject('mapping') | list | length == 0 %}
@@ -108,8 +103,7 @@
 {% endmacro %}
 
 {% macro looked_up_horizon_days() %}
-{% set function = "select 1 from duckdb_functions() where function_name = 'cva_horizon_days' limit 1" %}
-{% if run_query(function).rows | length %}
+{% if cva.has_function('cva_horizon_days') %}
     {{ return(run_query('select cva_horizon_days()').rows[0][0] | int) }}
 {% endif %}
 {% set table = adapter.get_relation(

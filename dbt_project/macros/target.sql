@@ -30,8 +30,7 @@
 
 {% macro default__check_target() %}
 {% set wanted = cva.setting('cva_target') %}
-{% set function = "select 1 from duckdb_functions() where function_name = 'cva_target' limit 1" %}
-{% if execute and run_query(function).rows | length %}
+{% if cva.has_function('cva_target') %}
     {% set said = run_query("select cva_target('" ~ wanted ~ "')").rows[0][0] %}
     {% if said %}{% do exceptions.raise_compiler_error('cva asks: ' ~ said) %}{% endif %}
 {% endif %}

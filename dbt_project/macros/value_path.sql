@@ -66,6 +66,19 @@ cast(null as double)
 {%- endmacro %}
 
 
+{#- Σ mean^1.5 of customers' expected values. -#}
+{% macro total_spread(value) -%}
+cast(sum(cast(power({{ value }}, 1.5) as decimal(28, 6))) as double)
+{%- endmacro %}
+
+
+{#- Variance of the log of a total, over predicted_value, `spread`, `dispersion` and `deviation`: see `cva_totals`. -#}
+{% macro total_log_variance() -%}
+ln(1 + (dispersion * spread + predicted_value * predicted_value * (exp(deviation * deviation) - 1))
+                / nullif(predicted_value * predicted_value, 0))
+{%- endmacro %}
+
+
 {#- `cva_totals(condition)`: what the customers of customer_value for whom the condition holds will spend
     together, with an interval. What customers share, the error of the shop's total, does not average out:
     Var = φ·Σ mean^1.5 + mean²·(exp(σ²) − 1), with φ and σ of the deployed model, and a lognormal of that
@@ -78,26 +91,21 @@ cast(null as double)
 {%- if execute -%}
 {%- set row = run_query('select max(dispersion), max(total_deviation) from ' ~ growth).rows[0] -%}
 {%- set dispersion, deviation = row[0], row[1] -%}
-{%- set money = 'cast(predicted_value as decimal(28, 6))' -%}
-{%- set log_variance -%}
-ln(1 + (dispersion * spread + predicted_value * predicted_value * (exp(deviation * deviation) - 1))
-    / nullif(predicted_value * predicted_value, 0))
-{%- endset -%}
 create or replace macro {{ adapter.quote(value.schema) }}.cva_totals(condition) as table
 with sums as (
     select
         count(*) as customers_count,
         cast(sum(cast(historic_value as decimal(28, 6))) as double) as historic_value,
-        cast(sum({{ money }}) as double) as predicted_value,
+        cast(sum(cast(predicted_value as decimal(28, 6))) as double) as predicted_value,
         cast(sum(cast(predicted_orders as decimal(28, 6))) as double) as predicted_orders,
         cast(sum(cast(clv as decimal(28, 6))) as double) as clv,
-        cast(sum(cast(power(predicted_value, 1.5) as decimal(28, 6))) as double) as spread,
+        {{ cva.total_spread('predicted_value') }} as spread,
         cast({{ dispersion if dispersion is not none else 'null' }} as double) as dispersion,
         cast({{ deviation if deviation is not none else 'null' }} as double) as deviation
     from {{ adapter.quote(value.schema) }}.customer_value
     where condition
 ),
-spreads as (select *, sqrt({{ log_variance }}) as log_deviation from sums)
+spreads as (select *, sqrt({{ cva.total_log_variance() }}) as log_deviation from sums)
 select
     customers_count,
     historic_value,

@@ -27,7 +27,7 @@ sums as (
         sum(customers.refund_amount) as refund_amount,
         sum(customers.contribution) as margin,
         cast(sum(cast(value.predicted_value as decimal(28, 6))) as double) as predicted_value,
-        cast(sum(cast(power(value.predicted_value, 1.5) as decimal(28, 6))) as double) as spread,
+        {{ cva.total_spread('value.predicted_value') }} as spread,
         cast(sum(cast(value.clv as decimal(28, 6))) as double) as clv
     from customers
     inner join value on customers.customer_id = value.customer_id

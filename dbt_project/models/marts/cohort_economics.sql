@@ -90,7 +90,7 @@ predicted as (
         economics.cohort_number,
         path.days,
         cast(sum(cast(path.predicted_value as decimal(28, 6))) as double) as predicted_value,
-        cast(sum(cast(power(path.predicted_value, 1.5) as decimal(28, 6))) as double) as spread
+        {{ cva.total_spread('path.predicted_value') }} as spread
     from path
     inner join economics on path.customer_id = economics.customer_id
     {%- if target not in ('spend', 'margin') %}

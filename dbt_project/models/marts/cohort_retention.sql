@@ -2,16 +2,13 @@
 -- ordered has its row too. Revenue adds up to that of all valid orders.
 with months as (
     select
-        orders.customer_id,
-        dates.as_of_date,
-        {{ cva.month_of('orders.order_date') }} as month,
+        customer_id,
+        as_of_date,
+        {{ cva.month_of('order_date') }} as month,
         count(*) as orders_count,
-        sum(cast(orders.amount as decimal(28, 4))) as revenue
-    from {{ ref('cva', 'int_cva__orders_valid') }} as orders
-    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-    where
-        orders.order_date < dates.as_of_date
-        and {{ cva.is_valid_on('orders.cancelled_at', 'dates.as_of_date') }}
+        sum(cast(amount as decimal(28, 4))) as revenue
+    from ({{ cva.at_each_date(ref('cva', 'int_cva__orders_valid'), 'order_date') }})
+    where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
     group by 1, 2, 3
 ),
 

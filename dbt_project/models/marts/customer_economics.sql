@@ -13,13 +13,10 @@ attributes as (
 
 orders as (
     select
-        orders.*,
-        min(orders.order_date) over (partition by orders.customer_id) as first_order_date
-    from {{ ref('cva', 'int_cva__orders_valid') }} as orders
-    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-    where
-        orders.order_date < dates.as_of_date
-        and {{ cva.is_valid_on('orders.cancelled_at', 'dates.as_of_date') }}
+        *,
+        min(order_date) over (partition by customer_id) as first_order_date
+    from ({{ cva.at_each_date(ref('cva', 'int_cva__orders_valid'), 'order_date') }})
+    where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
 ),
 
 items as (select * from {{ ref('cva', 'stg_cva__order_items') }} where reject_reason is null),

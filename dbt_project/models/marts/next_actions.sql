@@ -12,6 +12,7 @@ planned as (
 decided as (
     select
         planned.*,
+        {{ cva.next_is_marketing() }} as is_marketing,
         {{ 'features.has_marketing_consent = 1' if knows_consent else 'cast(null as boolean)' }}
             as has_marketing_consent
     from planned
@@ -30,9 +31,9 @@ final as (
         action,
         {{ cva.next_offer() }} as offer,
         {{ cva.next_channel() }} as channel,
-        {{ cva.next_is_marketing() }} as is_marketing,
+        is_marketing,
         has_marketing_consent,
-        coalesce(not {{ cva.next_is_marketing() }} or has_marketing_consent, false) as is_allowed,
+        coalesce(not is_marketing or has_marketing_consent, false) as is_allowed,
         predicted_value
     from decided
 )
