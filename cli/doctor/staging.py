@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import find_relation
-from cva_sql.cli.shop.dbt_runner import reason_of_dbt, run_dbt
+from cva_sql.cli.shop.dbt_runner import ARTEFACTS, reason_of_dbt, run_dbt
 from cva_sql.cli.shop.package import canonical_tables
 from cva_sql.cli.shop.progress import step
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -102,7 +102,13 @@ def _stage(shop: ResolvedShop, db: Path, name: str) -> tuple[dict[str, str], str
     failure = None
     try:
         with step("reading the tables as dbt would (nothing of it is kept)"):
-            run_dbt(aside, "run", select=[f"+{REJECTS}"], attached={name: shop.db})
+            run_dbt(
+                aside,
+                "run",
+                select=[f"+{REJECTS}"],
+                attached={name: shop.db},
+                environment=ARTEFACTS,
+            )
     except CvaError as error:
         failure = str(error).split(" (dbt's log: ")[0]  # which is gone in a moment
     results = aside.target_dir() / "run_results.json"

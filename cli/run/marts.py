@@ -1,13 +1,10 @@
-"""The tables that a run publishes: those whose yml says so, as dbt's manifest has them."""
+"""The tables that a run publishes: those whose yml says so, as the model cva_marts has them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.own_project import PACKAGE
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError
@@ -50,7 +47,7 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
         "where table_catalog = current_database()"
     ).fetchall()
     existing, found = set(rows), dict[str, Mart]()
-    for mart in sorted(_declared_marts(shop), key=lambda mart: (mart.is_own, mart.name)):
+    for mart in sorted(_declared_marts(shop, con), key=lambda mart: (mart.is_own, mart.name)):
         if (mart.schema.lower(), mart.name.lower()) not in existing:
             if not mart.is_own:
                 raise CvaError(
@@ -67,15 +64,15 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
     return list(found.values())
 
 
-def _declared_marts(shop: ResolvedShop) -> Iterator[Mart]:
-    """The nodes of dbt's manifest whose meta says `cva: {published: true}`."""
-    path = shop.target_dir() / "manifest.json"
+def _declared_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
+    """What cva_marts says."""
+    import duckdb
+
+    table = f"{quoted(f'{shop.schema}_cva')}.cva_marts"
     try:
-        nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"].values()
-    except (OSError, ValueError, KeyError):
-        raise CvaError(f"{path} cannot be read; build again with: {shop.command('run')}") from None
-    for node in nodes:
-        said = (node.get("config", {}).get("meta") or {}).get("cva")
-        if isinstance(said, dict) and said.get("published") is True:
-            is_own, only_with_rows = node["package_name"] != PACKAGE, said.get("only_with_rows")
-            yield Mart(node["schema"], node["alias"], is_own, only_with_rows is True)
+        rows = con.execute(
+            f"select schema_name, table_name, is_own, only_with_rows from {table}"
+        ).fetchall()
+    except duckdb.CatalogException:
+        raise CvaError(f"{table} does not exist; build it with: {shop.command('run')}") from None
+    return [Mart(*row) for row in rows]

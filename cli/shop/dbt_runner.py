@@ -31,6 +31,10 @@ UNGIVABLE = re.compile("[\ud800-\udfff]|\\\\u0000")  # of a var as JSON
 # What YAML refuses, or takes for the end of a line and folds.
 NOT_PLAIN = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 QUIET_SECONDS = 2.0  # a line of progress at most this often
+# What takes dbt a second and nobody reads, unless the environment asks for it: manifest.json and
+# run_results.json, and its log as JSON.
+UNASKED = {"DBT_WRITE_JSON": "false", "DBT_LOG_FORMAT_FILE": "debug"}
+ARTEFACTS = {"DBT_WRITE_JSON": "true"}
 OURS = "cva: "  # what a SQL function or a model of the package says starts with this
 QUESTION = "cva asks: "  # a model cannot go on without an answer, and names the var that gives it
 
@@ -67,7 +71,7 @@ def run_dbt(
         if from_scratch:
             command = "build"
     call = [
-        sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors", command,
+        sys.executable, "-m", "cva_sql.cli.shop.dbt_process", command,
         "--project-dir", str(root.resolve()), "--profiles-dir", str(work),
         "--vars", _as_yaml(settings),
         *arguments,
@@ -116,6 +120,7 @@ def _execute(
 ) -> tuple[str, ...]:
     work = shop.work_dir
     settings = {
+        **UNASKED,
         **os.environ,
         **environment,
         "DBT_LOG_PATH": str(work / "logs"),

@@ -7,7 +7,7 @@
 {% macro default__checked_expression(text, name) %}
 {% set sql = text | string %}
 {% if execute %}
-    {% set problem = run_query(cva.expression_problem('' if text is none else sql)).rows[0][0] %}
+    {% set problem = cva.rows_once(cva.expression_problem('' if text is none else sql))[0][0] %}
     {% if problem %}
         {% do exceptions.raise_compiler_error(
             name ~ ' is not one expression over the columns of a row: \'' ~ cva.shortened(sql) ~ '\': '
@@ -27,12 +27,12 @@
 {% endmacro %}
 
 {% macro default__expression_columns(text) %}
-{% set rows = run_query(
+{% set rows = cva.rows_once(
     "select distinct lower(parts.atom ->> '$[#-1]') as name from ("
     ~ "select json_extract(items.value, '$.column_names') as atom from json_tree(json_serialize_sql('select ('"
     ~ " || chr(10) || '" ~ text | replace("'", "''") ~ "' || chr(10) || ')')) as items"
     ~ " where items.type = 'OBJECT' and items.value ->> 'class' = 'COLUMN_REF') as parts order by 1"
-).rows %}
+) %}
 {{ return(rows | map(attribute=0) | list) }}
 {% endmacro %}
 

@@ -236,16 +236,6 @@ from_utc_timestamp(to_utc_timestamp(current_timestamp(), current_timezone()), '{
 {%- endmacro %}
 
 
-{#- name -> type of the columns of a query, without running it. -#}
-{% macro query_columns(query) %}
-{% set columns = {} %}
-{% for row in run_query('describe ' ~ query).rows %}
-    {% do columns.update({row[0]: row[1]}) %}
-{% endfor %}
-{{ return(columns) }}
-{% endmacro %}
-
-
 {#- While texts are read: the vectors of a million fill gigabytes, of which DuckDB keeps what it may. They
     are written as they come, so that 700 MB above what is in use are enough. The plugin gives the limit back
     where the model fails and no hook after it runs. -#}

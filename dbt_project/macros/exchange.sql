@@ -6,16 +6,16 @@
 {% if not execute or not cva.has_source_column(table, 'currency') %}{{ return(false) }}{% endif %}
 {% set relation = cva.source_relation(table) %}
 {% set value = cva.raw_value(table, relation, 'currency') %}
-{% set least, most = run_query('select min(' ~ value ~ '), max(' ~ value ~ ') from ' ~ relation).rows[0] %}
+{% set least, most = cva.rows_once('select min(' ~ value ~ '), max(' ~ value ~ ') from ' ~ relation)[0] %}
 {#- Most shops name one currency, or none: only else all rows are looked at again. -#}
 {% if least is none or table == 'orders' and least == most and not cva.setting('cva_currency') %}
     {{ return(false) }}
 {% endif %}
 {% set shop = cva.shop_currency() %}
 {% if shop is none %}{{ return(false) }}{% endif %}
-{{ return(run_query(
+{{ return(cva.rows_once(
     'select count(*) from ' ~ relation ~ ' where upper(' ~ value ~ ') <> ' ~ cva.upper_literal(shop)
-).rows[0][0] > 0) }}
+)[0][0] > 0) }}
 {% endmacro %}
 
 

@@ -46,8 +46,8 @@ select * from final
 
 {% macro default__has_function(name) %}
 {% if not execute %}{{ return(false) }}{% endif %}
-{% set found = run_query("select 1 from duckdb_functions() where function_name = '" ~ name ~ "'") %}
-{{ return(found.rows | length > 0) }}
+{{ return(
+    cva.rows_once("select 1 from duckdb_functions() where function_name = '" ~ name ~ "'") | length > 0) }}
 {% endmacro %}
 
 {#- A Spark session registers its own; there is no model of another kind for it yet. -#}

@@ -71,11 +71,11 @@ case
 {% macro shop_currency() %}
 {% if cva.setting('cva_currency') %}{{ return(cva.setting('cva_currency')) }}{% endif %}
 {% if not execute %}{{ return(none) }}{% endif %}
-{% set rows = run_query(
+{% set rows = cva.rows_once(
     'select currency from (' ~ cva.canonical_rows('orders') ~ ') where currency is not null '
     ~ ("and ordered_at < timestamp '" ~ cva.setting('cva_as_of') ~ "' " if cva.setting('cva_as_of') else '')
     ~ 'group by currency order by count(*) desc, currency limit 1'
-).rows %}
+) %}
 {{ return(rows[0][0] if rows | length else none) }}
 {% endmacro %}
 

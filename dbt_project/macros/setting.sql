@@ -93,22 +93,14 @@
 {{- return(adapter.dispatch('deployed_horizon_days', 'cva')()) -}}
 {% endmacro %}
 
-{#- Looked up once an invocation, and kept in dbt's graph: it is asked for some hundred times. -#}
 {% macro default__deployed_horizon_days() %}
 {% if not execute %}{{ return(90) }}{% endif %}
-{% if 'cva_horizon_days' not in graph %}
-    {% do graph.update({'cva_horizon_days': cva.looked_up_horizon_days()}) %}
-{% endif %}
-{{ return(graph['cva_horizon_days']) }}
-{% endmacro %}
-
-{% macro looked_up_horizon_days() %}
 {% if cva.has_function('cva_horizon_days') %}
-    {{ return(run_query('select cva_horizon_days()').rows[0][0] | int) }}
+    {{ return(cva.rows_once('select cva_horizon_days()')[0][0] | int) }}
 {% endif %}
 {% set table = adapter.get_relation(
     database=target.database, schema=target.schema ~ '_cva', identifier='cva_deployed_models') %}
-{% set rows = run_query('select horizon_days from ' ~ table ~ " where kind = 'value'").rows if table else [] %}
+{% set rows = cva.rows_once('select horizon_days from ' ~ table ~ " where kind = 'value'") if table else [] %}
 {{ return((rows[0][0] if rows | length else none) or 90) }}
 {% endmacro %}
 
@@ -140,7 +132,7 @@
 
 {% macro default__is_timezone(name) %}
 {% if not execute %}{{ return(true) }}{% endif %}
-{{ return(run_query("select 1 from pg_timezone_names() where name = '" ~ name ~ "'").rows | length > 0) }}
+{{ return(cva.rows_once("select 1 from pg_timezone_names() where name = '" ~ name ~ "'") | length > 0) }}
 {% endmacro %}
 
 {% macro spark__is_timezone(name) %}{{ return(true) }}{% endmacro %}

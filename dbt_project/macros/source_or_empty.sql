@@ -19,16 +19,6 @@
 {% endmacro %}
 
 
-{#- name in lower case -> the column as SQL names it, of the user's table. -#}
-{% macro present_columns(relation) %}
-{% set present = {} %}
-{% for column in adapter.get_columns_in_relation(relation) %}
-    {% do present.update({column.name | lower: adapter.quote(column.name)}) %}
-{% endfor %}
-{{ return(present) }}
-{% endmacro %}
-
-
 {#- Canonical column -> expression over the raw table, of those that are there. -#}
 {% macro raw_expressions(table, relation) %}
 {% set mapped = var('cva_' ~ table ~ '_columns', {}) %}
@@ -99,10 +89,10 @@ from (
 {% endif %}
 {% set ids = '(select ' ~ cva.raw_value('orders', relation, 'customer_id') ~ ' as id from ' ~ relation ~ ')' %}
 {#- Most shops have no customer 0: only then all of them are counted. -#}
-{% if run_query('select count(*) from ' ~ ids ~ " as ids where id = '0'").rows[0][0] < 2 %}
+{% if cva.rows_once('select count(*) from ' ~ ids ~ " as ids where id = '0'")[0][0] < 2 %}
     {{ return(false) }}
 {% endif %}
-{{ return(run_query(cva.is_zero_nobody_query(ids ~ ' as ids')).rows[0][0]) }}
+{{ return(cva.rows_once(cva.is_zero_nobody_query(ids ~ ' as ids'))[0][0]) }}
 {% endmacro %}
 
 

@@ -135,7 +135,8 @@ def project(sample_shop: Any, cva: Any, tmp_path_factory: pytest.TempPathFactory
     with duckdb.connect(str(db)) as con:
         con.execute(SHOP)
     write_project(root)
-    environment = {**os.environ, "WAREHOUSE": str(Path("..", "data", db.name))}
+    place = str(Path("..", "data", db.name))
+    environment = {**os.environ, "WAREHOUSE": place, "DBT_WRITE_JSON": "true"}
 
     def call(
         *arguments: object, cwd: Path = root, **changes: str

@@ -83,7 +83,7 @@ def staged(folder: Path, sql: str, **variables: Any) -> Query:
         con.execute(sql)
     settings = {"cva_now": "2024-06-01 00:00:00", "cva_currency": "EUR", **variables}
     shop = ResolvedShop(folder / "shop.duckdb", folder / "models", settings)
-    run_dbt(shop, "run", select=["stg_cva__*", "+cva_rejects", "+feat_cva__baskets"])
+    run_dbt(shop, "run", select=["stg_cva__*", "+cva_rejects", "+customer_features"])
 
     def query(select: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(shop.db), read_only=True) as con:
@@ -160,7 +160,8 @@ def test_items_and_returns_have_the_currency_of_their_order_unless_their_own(que
 
 def test_costs_take_the_rate_of_the_orders_day(query: Query) -> None:
     found = query(
-        "select customer_id, round(margin_rate, 4) from feat_cva__baskets order by customer_id"
+        "select customer_id, round(margin_rate, 4) from main.customer_features "
+        "where margin_rate is not null order by customer_id"
     )
     # eur: 4 of 10. usd: 2 × 4 of 2 × 25, and 50 × 0.8 of 80.
     assert found == [("eur", 0.6), ("usd", round(1 - (8 + 40) / (50 + 80), 4))]

@@ -34,7 +34,7 @@ insert into raw.reviews values
 """
 MARK = 0.125  # as a sentiment
 STORED = "main_cva.int_cva__text_vectors"
-ALL = ["+feat_cva__reviews", "cva_text_statuses"]
+ALL = ["+customer_features", "cva_text_statuses"]
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -125,7 +125,10 @@ def test_with_the_family_off_no_text_is_read(shop: ResolvedShop, sql: Sql) -> No
 
 def test_reviews_may_come_later(tmp_path: Path) -> None:
     shop = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models")
-    query = "select customer_id, reviews_count, rating_mean from main_cva.feat_cva__reviews"
+    query = (
+        "select customer_id, reviews_count, rating_mean from main.customer_features "
+        "where reviews_count > 0"
+    )
     counts = []
     for tables in (ORDERS, REVIEWS):
         with duckdb.connect(str(shop.db)) as con:
@@ -147,11 +150,14 @@ def test_training_reads_the_vectors_that_are_there(shop: ResolvedShop, sql: Sql)
         "cva_training_dates": [["2024-01-04", 3]],
         "cva_text_vectors": STORED,
     }
-    run_dbt(shop, "run", select=["+feat_cva__reviews"], variables=training, schema="trial")
+    run_dbt(shop, "run", select=["+customer_features"], variables=training, schema="trial")
     tables = sql("select table_name from duckdb_tables() where schema_name = 'trial_cva'")
     assert ("int_cva__text_components",) in tables
     assert ("int_cva__text_vectors",) not in tables
-    query = "select customer_id, reviews_count, sentiment_mean from trial_cva.feat_cva__reviews"
+    query = (
+        "select customer_id, reviews_count, sentiment_mean from trial.customer_features "
+        "where reviews_count > 0"
+    )
     assert sql(f"{query} order by 1") == [("c0", 1, MARK), ("c1", 2, MARK)]
 
 

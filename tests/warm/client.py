@@ -13,7 +13,7 @@ import socket
 import sys
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-MODULES = ("cva_sql.cli.app", "dbt.cli.main")
+MODULES = ("cva_sql.cli.app", "cva_sql.cli.shop.dbt_process", "dbt.cli.main")
 
 
 def find_call(program: str, arguments: list[str]) -> dict[str, object] | None:

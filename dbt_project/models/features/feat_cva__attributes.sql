@@ -1,6 +1,6 @@
 -- One row per spine row with a customer record: what the shop knows of the customer on that date; of
 -- several versions the one with the latest valid_from before it.
-{{ config(materialized='view') }}
+{{ config(materialized='ephemeral') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 

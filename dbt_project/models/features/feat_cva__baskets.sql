@@ -1,5 +1,5 @@
 -- One row per spine row with an item of a valid order: how broad the taste is.
-{{ config(materialized='view') }}
+{{ config(materialized='ephemeral') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 

@@ -1,5 +1,5 @@
 -- One row per spine row with a return: what came back.
-{{ config(materialized='view') }}
+{{ config(materialized='ephemeral') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 

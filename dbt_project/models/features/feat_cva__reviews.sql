@@ -1,7 +1,7 @@
 -- One row per customer with a review before as_of_date, and as_of_date: what was written about what was
 -- bought. Null where nothing was rated or read. Sums are over exact or rounded terms, and the last
 -- review is the last in a total order: the same bytes in any row order and thread count.
-{{ config(materialized='view') }}
+{{ config(materialized='ephemeral') }}
 {%- set places = {'rating': 6, 'sentiment': 9} %}
 {%- set components = range(1, 17) %}
 
