@@ -86,7 +86,9 @@ def make_page(shop: ResolvedShop) -> tuple[str, list[Section]]:
 def _sections(source: Source, overview: Overview) -> list[Section]:
     from cva_sql.cli.report.catalog import read_catalog
     from cva_sql.cli.report.page import Section
+    from cva_sql.cli.report.sections.alerts import alerts
     from cva_sql.cli.report.sections.attributions import attributions
+    from cva_sql.cli.report.sections.cohorts import cohorts
     from cva_sql.cli.report.sections.customers import best_customers
     from cva_sql.cli.report.sections.distribution import distribution
     from cva_sql.cli.report.sections.drivers import drivers
@@ -104,6 +106,8 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         distribution(source, overview),
         best_customers(source, overview),
         segments(source),
+        alerts(source),
+        cohorts(source),
         drivers(source, overview, catalog),
         attributions(source, overview, catalog),
         waterfalls(source, overview),

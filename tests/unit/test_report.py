@@ -104,6 +104,25 @@ select customer_id, as_of_date, as_of_date - 31 as from_as_of_date,
     'active' as from_lifecycle_stage, lifecycle_stage as to_lifecycle_stage,
     2 * predicted_value as from_predicted_value, predicted_value as to_predicted_value,
     'recency' as reason_family from customer_segments;
+create or replace table churn_alerts as
+select customer_id, case when score > 90 then 'new' when score > 70 then 'open' else 'expired' end
+        as state, as_of_date as raised_on, as_of_date - 60 as last_order_date,
+    predicted_value / 3 as money_at_stake, predicted_value as usual_value, predicted_value,
+    'last order 60 days ago' as reason, 'win_back_offer' as action, 'Ann' as owner,
+    case when state = 'expired' then score > 30 end as has_bought,
+    case when state = 'expired' then 12.5 end as spend_in_horizon from customer_value;
+create or replace table cohort_retention as
+select date '2025-01-01' + to_months(i::integer) as first_month, (age)::integer as age_month,
+    i + age < 12 as is_complete, 20 as customers_count,
+    case when age = 0 then 1 else (i + age) % 7 / 10.0 end as retention_rate
+from range(12) as c(i), range(13) as a(age) where i + age <= 12;
+create or replace table cohort_economics as
+select first_month::date as first_month, (first_month + to_months(age_month + 1) - interval 1 day)
+        ::date as until_date, age_month, null::integer as days_ahead, false as is_forecast,
+    is_complete, customers_count, 300::decimal(18, 4) as acquisition_cost,
+    (20 * (9 + 2 * age_month))::decimal(18, 4) as margin from cohort_retention
+union all select first_month, date '2027-01-01', 12, 365, true, false, 20, 300, 1234.5
+from cohort_retention where age_month = 0;
 create or replace table main_cva.int_cva__review_scores as
 select 'R' || i as review_id, (i % 5) + 1.0 as rating, (i % 21 - 10) / 10.0 as sentiment,
     '' as text_status from range(60) as t(i);
@@ -114,8 +133,8 @@ select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
 ) as r(table_name, reason, row_count, raw_row_count);
 """
 SECTIONS = (
-    "overview", "distribution", "customers", "segments", "drivers", "attributions", "waterfalls",
-    "quality", "reviews", "rejects", "reading",
+    "overview", "distribution", "customers", "segments", "alerts", "cohorts", "drivers",
+    "attributions", "waterfalls", "quality", "reviews", "rejects", "reading",
 )  # fmt: skip
 SCORES = {
     "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
@@ -259,6 +278,8 @@ def test_hostile_texts_are_escaped_and_long_ones_cut(build: Build) -> None:
         f"family = {text} || ' #0a0001 $x^2$' || family, feature = {text} || feature",
         f"update cva_feature_importance set family = {text} || family, "
         f"feature = {text} || feature || {long}",
+        f"update churn_alerts set customer_id = {text} || {long}, reason = {text} || {long}, "
+        f"action = {text} || {long}, owner = {text} || {long}",
         f"update main_cva.cva_rejects set reason = {text} || {long}, table_name = {text}",
         f"update main_cva.cva_text_statuses set status = {text} || {long}",
     )
@@ -292,7 +313,28 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
         "quality": ["cva evaluate"], "reviews": ["cva load"], "rejects": ["cva run"],
     }  # fmt: skip
     assert all(f"--db {shop.db}" in what for what in left_out.values())
-    assert page.count("<svg") == 2  # no empty plot: the two of the predictions alone
+    assert page.count("<svg") == 4  # no empty plot: predictions and cohorts alone
+
+
+@pytest.mark.parametrize("name", ["alerts", "cohorts"])
+def test_a_shop_without_alerts_or_cohorts_says_so(build: Build, name: str) -> None:
+    table = {"alerts": "churn_alerts", "cohorts": "cohort_retention"}[name]
+    found = {}
+    for action in ("delete from", "drop table"):
+        sections = {s.name: s for s in make_page(build(f"{action} {table}"))[1]}
+        assert not sections[name].blocks
+        found[action] = sections[name].left_out
+    assert found["delete from"] is None  # nothing is amiss
+    assert "cva run" in str(found["drop table"])
+
+
+def test_alerts_and_cohorts_are_told_in_money(page: str) -> None:
+    read = Reader(page).sentences
+    assert "12 customers wait for somebody to act: 622 that they usually" in read["alerts"]
+    assert "30\u00a0% of new customers as a rule order again" in read["cohorts"]
+    assert ">cost of winning one 15<" in page
+    # 9 and 2 a month later each; 300 of 20 customers are paid back once margin is 15 each.
+    assert all(f"<bdi>{text}</bdi>" in page for text in ("month 3", "not yet", "31.00", "61.73"))
 
 
 def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
