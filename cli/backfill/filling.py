@@ -125,10 +125,12 @@ def _fill(shop: ResolvedShop, copy: ResolvedShop, day: date) -> Filled:
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.train.training import train_shop
 
-    variables: dict[str, Any] = {"cva_spine": "scoring", "cva_as_of": day.isoformat()}
+    # Of a past date nobody waits for service any more, so no sentence of theirs is read.
+    then_vars = {**copy.vars, "cva_as_of": day.isoformat(), "cva_reads_service": False}
+    variables: dict[str, Any] = {"cva_spine": "scoring", **then_vars}
     cut_tables(copy, day, variables)
     models = copy.db.parent / "models" / day.isoformat()
-    then = replace(copy, models_dir=models, vars={**copy.vars, "cva_as_of": day.isoformat()})
+    then = replace(copy, models_dir=models, vars=then_vars)
     train_shop(then)
     run_id = run_id_of(datetime.now(UTC)) + ENDING
     run_dbt(

@@ -117,6 +117,21 @@ concat(
 {% endmacro %}
 
 
+{#- What alerts, and the queue of service, may be made of: columns of `features` and `customer_values`. -#}
+{% macro alert_customer_columns() -%}
+{%- set features_on = cva.features_on() | map(attribute='name') | list -%}
+{%- for name in features_on if name not in cva.alert_value_columns() %}
+        features.{{ name }},
+        {%- endfor %}
+        {%- for name in cva.alert_features() if name not in features_on %}
+        cast(null as double) as {{ name }},
+        {%- endfor %}
+        {%- for name in cva.alert_value_columns() %}
+        customer_values.{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+{%- endmacro %}
+
+
 {#- column -> type of churn_alerts. -#}
 {% macro alert_columns() %}
 {{ return({

@@ -178,6 +178,29 @@ array_sort(array_distinct(transform(
 {% macro spark__matches(text, pattern) %}({{ text }} rlike '{{ pattern }}'){% endmacro %}
 
 
+{#- A text with what a regular expression finds replaced throughout; `\1` is its first group. -#}
+{% macro replaced(text, pattern, by) %}
+{{- return(adapter.dispatch('replaced', 'cva')(text, pattern, by)) -}}
+{% endmacro %}
+
+{% macro default__replaced(text, pattern, by) %}regexp_replace({{ text }}, '{{ pattern }}', '{{ by }}', 'g'){% endmacro %}
+
+{#- A backslash ends a character in Spark's texts, and Java writes groups with a dollar. -#}
+{% macro spark__replaced(text, pattern, by) -%}
+regexp_replace({{ text }}, '{{ pattern | replace("\\", "\\\\") }}', '{{ by | replace("\\", "$") }}')
+{%- endmacro %}
+
+
+{#- The lines of a text as a list, the first so many of them. -#}
+{% macro first_lines(text, lines) %}
+{{- return(adapter.dispatch('first_lines', 'cva')(text, lines)) -}}
+{% endmacro %}
+
+{% macro default__first_lines(text, lines) %}string_split({{ text }}, chr(10))[1:{{ lines }}]{% endmacro %}
+
+{% macro spark__first_lines(text, lines) %}slice(split({{ text }}, chr(10)), 1, {{ lines }}){% endmacro %}
+
+
 {#- Whether a text is among many. DuckDB looks into a map once for each text that a column repeats, and into
     a list for each row: a tenth of the time for a status. -#}
 {% macro is_one_of(text, literals) %}

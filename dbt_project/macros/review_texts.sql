@@ -1,11 +1,19 @@
-{#- Whether texts are read at all: the shop has reviews and the family is on. Else what reads them is an
-    empty relation, without so much as a look at the encoder. While dbt parses nobody knows, and the refs
-    have to be seen. -#}
+{#- Whether texts are read at all: the shop has reviews and the family is on, or tickets. Else what reads them
+    is an empty relation, without so much as a look at the encoder. While dbt parses nobody knows, and the
+    refs have to be seen. -#}
 {% macro is_text_read() %}
 {{- return(
     'reviews' not in cva.setting('cva_families_off')
     and (not execute or cva.source_relation('reviews') is not none)
+    or cva.is_queue_read() and (not execute or cva.source_relation('tickets') is not none)
 ) -}}
+{% endmacro %}
+
+
+{#- Whether the sentences of what waits for service are read too: they are in a run, and neither in training
+    nor for a past date. -#}
+{% macro is_queue_read() %}
+{{- return(cva.setting('cva_spine') == 'scoring' and cva.setting('cva_reads_service')) -}}
 {% endmacro %}
 
 

@@ -5,14 +5,14 @@
 {% set kind = {
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
     'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
-    'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_stage_gaps': 'rising',
+    'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_service_days': 'days', 'cva_stage_gaps': 'rising',
     'cva_path_days': 'lengths',
     'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
-    'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_udfs': 'flag', 'cva_allow_empty': 'flag',
+    'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_allow_empty': 'flag',
     'cva_text_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list
 }[name] %}
 {% set is_absent = value is none or value == '' %}

@@ -204,6 +204,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("products", 3, 3),
         ("returns", 3, 3),
         ("reviews", 3, 3),
+        ("tickets", 3, 3),
     ]
 
 

@@ -1,6 +1,6 @@
 """A raw table that the package does not have: its registry entry and a staging model are enough.
 
-The tests work on a copy of the package with a table `tickets`, in processes that import the copy.
+The tests work on a copy of the package with a table `repairs`, in processes that import the copy.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from cva_sql.cli.shop.package import project_dir
 LINES: dict[str, tuple[str, str]] = {  # file -> (the text before which they go, the lines)
     "macros/raw_tables.sql": (
         '    "orders": {\n',
-        """    "tickets": {
+        """    "repairs": {
         "role": "facts",
         "date": "opened_at",
         "states": {"closed_at": ["closed_at"]},
-        "key": ["ticket_id"],
+        "key": ["repair_id"],
         "kept": ["opened_at", "customer_id", "subject"],
         "columns": {
-            "ticket_id": ["id", true, "ticket id=1, ticket=.75, id=.75"],
+            "repair_id": ["id", true, "repair id=1, repair=.75, id=.75"],
             "customer_id": ["id", true, "customer id=1, customer=.8"],
-            "opened_at": ["time", true, "opened time=1, ticket time=1, time=.9, created time=.8"],
+            "opened_at": ["time", true, "opened time=1, repair time=1, time=.9, created time=.8"],
             "closed_at": ["time", false, "closed time=1"],
             "subject": ["text", false, "subject=1"],
             "replies": ["integer", false, "reply quantity=1"],
         },
-        "name": "ticket",
+        "name": "repair",
         "words": {
-            "ticket": "ticket case anfrage",
+            "repair": "repair reparatur",
             "opened": "opened offen",
             "closed": "closed geschlossen",
             "subject": "subject betreff",
@@ -53,15 +53,15 @@ LINES: dict[str, tuple[str, str]] = {  # file -> (the text before which they go,
     ),
 }
 FILES: dict[str, str] = {
-    "models/staging/stg_cva__tickets.sql": """-- One row per raw ticket row.
-{{ cva.staged('tickets') }}
+    "models/staging/stg_cva__repairs.sql": """-- One row per raw repair row.
+{{ cva.staged('repairs') }}
 """,
-    "models/staging/stg_cva__tickets.yml": """models:
-  - name: stg_cva__tickets
-    description: One row per raw ticket row.
+    "models/staging/stg_cva__repairs.yml": """models:
+  - name: stg_cva__repairs
+    description: One row per raw repair row.
     columns:
-      - name: ticket_id
-        description: Ticket; null where missing, which is a reject.
+      - name: repair_id
+        description: Repair; null where missing, which is a reject.
       - name: customer_id
         description: Customer who wrote it; null where unknown, which is a reject.
       - name: opened_at
@@ -84,7 +84,7 @@ o1,buys,2025-01-01,10
 o2,buys,2025-02-01,20
 o3,both,2025-03-01 10:00:00,30
 """
-TICKETS = """nr,customer_id,opened_at,closed_at,subject,replies
+REPAIRS = """nr,customer_id,opened_at,closed_at,subject,replies
 t1,both,2025-02-20 10:00:00,2025-04-01,Where is it?,2
 t1,both,2025-02-21,,a copy,
 t2,writes,2025-03-02T08:00:00Z,,Hello,1.5
@@ -95,9 +95,9 @@ t5,both,,,no date,
 t6,late,2125-01-01,,from the future,
 """
 REJECTS = {
-    "duplicate_ticket_id": 1,
+    "duplicate_repair_id": 1,
     "customer_unknown": 1,
-    "ticket_id_missing": 1,
+    "repair_id_missing": 1,
     "opened_at_before_1970": 1,
     "opened_at_missing": 1,
     "in_the_future": 1,
@@ -154,10 +154,10 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> NewTable:
         return done.stdout + done.stderr
 
     (folder / "orders.csv").write_text(ORDERS)
-    (folder / "tickets.csv").write_text(TICKETS)
+    (folder / "repairs.csv").write_text(REPAIRS)
     db = folder / "shop.duckdb"
     call("cva_sql.cli.app", "load", "orders", "orders.csv")
-    loaded = call("cva_sql.cli.app", "load", "tickets", "tickets.csv", "--column", "ticket_id=nr")
+    loaded = call("cva_sql.cli.app", "load", "repairs", "repairs.csv", "--column", "repair_id=nr")
     call("cva_sql.cli.app", "run", "--db", db)
     return NewTable(call, package / "cva_sql" / "dbt_project", db, loaded)
 
@@ -169,23 +169,23 @@ def run_dbt(new: NewTable, command: str, *options: str) -> str:
 
 
 def test_load_knows_the_table(new: NewTable) -> None:
-    assert new.loaded.startswith("raw.tickets: 8 tickets (3 customers, 1969-12-31 .. 2125-01-01)")
-    assert "ticket_id on more than one row: 1 value" in new.loaded
-    assert "without opened_at: 1 ticket" in new.loaded
+    assert new.loaded.startswith("raw.repairs: 8 repairs (3 customers, 1969-12-31 .. 2125-01-01)")
+    assert "repair_id on more than one row: 1 value" in new.loaded
+    assert "without opened_at: 1 repair" in new.loaded
     assert "could not be read: replies 1 value, e.g. '1.5'" in new.loaded
-    said = new.call("cva_sql.cli.app", "load", "calls", "tickets.csv", fails=True)
-    assert "'calls' is not a table, a preset or a file; expected one of tickets, orders" in said
+    said = new.call("cva_sql.cli.app", "load", "calls", "repairs.csv", fails=True)
+    assert "'calls' is not a table, a preset or a file; expected one of repairs, orders" in said
 
 
 def test_rejects_account_for_its_rows(new: NewTable) -> None:
     query = """select reason, row_count, raw_row_count, valid_row_count from main_cva.cva_rejects
-        where table_name = 'tickets'"""
+        where table_name = 'repairs'"""
     assert {row[0]: row[1:] for row in new.rows(query)} == {
         reason: (count, 8, 1) for reason, count in REJECTS.items()
     }
 
 
-def test_a_ticket_shows_that_a_customer_was_there_and_does_not_set_the_date(new: NewTable) -> None:
+def test_a_repair_shows_that_a_customer_was_there_and_does_not_set_the_date(new: NewTable) -> None:
     found = new.rows(
         "select customer_id, as_of_date::varchar, first_seen_date::varchar "
         "from main_cva.int_cva__spine order by 1"
@@ -203,7 +203,7 @@ def test_what_came_later_is_taken_away_from_it(new: NewTable) -> None:
     cut = replace(new, db=folder / "cut.duckdb")
     shutil.copyfile(new.db, cut.db)
     run_dbt(cut, "run-operation", "cva.cut_raw_tables", "--args", '{"as_of": "2025-02-21"}')
-    found = cut.rows("select ticket_id, closed_at from raw.tickets where customer_id = 'both'")
+    found = cut.rows("select repair_id, closed_at from raw.repairs where customer_id = 'both'")
     assert sorted(found, key=str) == [("t1", None), ("t4", None), ("t5", None), (None, None)]
 
 
@@ -211,15 +211,15 @@ def test_scan_finds_it_by_another_name(new: NewTable, tmp_path: Path) -> None:
     db = tmp_path / "erp.duckdb"
     with duckdb.connect(str(db)) as con:
         con.execute(
-            "create table Anfragen as select 'A' || i as AnfrageNr, 'K' || i % 9 as KundenNr, "
-            "timestamp '2024-01-01' + interval (i) day as Anfragedatum, 'x' as Betreff "
+            "create table Reparaturen as select 'A' || i as ReparaturNr, 'K' || i % 9 as KundenNr, "
+            "timestamp '2024-01-01' + interval (i) day as Reparaturdatum, 'x' as Betreff "
             "from range(50) as t(i)"
         )
     said = new.call("cva_sql.cli.app", "init", tmp_path / "project", "--scan", db)
-    assert "tickets = main.Anfragen" in said
+    assert "repairs = main.Reparaturen" in said
     project = (tmp_path / "project" / "dbt_project.yml").read_text()
-    assert "cva_tickets_identifier: Anfragen" in project
-    assert "  opened_at: Anfragedatum" in project
+    assert "cva_repairs_identifier: Reparaturen" in project
+    assert "  opened_at: Reparaturdatum" in project
 
 
 def test_the_packages_own_unit_tests_need_no_change(new: NewTable) -> None:
@@ -230,11 +230,11 @@ def test_the_packages_own_unit_tests_need_no_change(new: NewTable) -> None:
 
 def test_vars_say_where_it_is_and_what_its_columns_are(new: NewTable) -> None:
     with duckdb.connect(str(new.db)) as con:
-        con.execute("create or replace view raw.support as select 'x' as topic, * from raw.tickets")
+        con.execute("create or replace view raw.support as select 'x' as topic, * from raw.repairs")
     mapped = {
-        "cva_tickets_identifier": "support",
-        "cva_tickets_columns": {"subject": "upper(topic)"},
+        "cva_repairs_identifier": "support",
+        "cva_repairs_columns": {"subject": "upper(topic)"},
     }
-    run_dbt(new, "run", "--select", "stg_cva__tickets", "--vars", json.dumps(mapped))
-    staged = "select distinct subject, opened_date from main_cva.stg_cva__tickets"
+    run_dbt(new, "run", "--select", "stg_cva__repairs", "--vars", json.dumps(mapped))
+    staged = "select distinct subject, opened_date from main_cva.stg_cva__repairs"
     assert ("X", date(2025, 2, 20)) in new.rows(staged)

@@ -74,9 +74,9 @@ SPARK_FUNCTIONS = {
     "cva_value_growth", "date_add", "date_trunc", "datediff", "dense_rank", "exp", "explode",
     "first_value", "floor", "format_number", "from_utc_timestamp", "get", "greatest", "lag",
     "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "month",
-    "named_struct", "nullif", "percent_rank", "percentile", "power", "replace", "row_number",
-    "sha2", "sqrt", "substr", "sum", "to_utc_timestamp", "transform", "trim", "try_cast",
-    "upper", "weekday", "xxhash64", "year",
+    "named_struct", "nullif", "percent_rank", "percentile", "power", "regexp_replace", "replace",
+    "row_number", "sha2", "slice", "split", "sqrt", "substr", "substring", "sum",
+    "to_utc_timestamp", "transform", "trim", "try_cast", "upper", "weekday", "xxhash64", "year",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

@@ -24,7 +24,7 @@ import pytest
 from cva_sql.cli.demo.sample_shop import TABLES, write_shop
 
 ROOT = Path(__file__).parents[2]
-TABLE = runpy.run_path(str(ROOT / "tests/dbt/test_new_table.py"))  # the raw table `tickets`
+TABLE = runpy.run_path(str(ROOT / "tests/dbt/test_new_table.py"))  # the raw table `repairs`
 MEMBER = runpy.run_path(str(ROOT / "tests/unit/test_members.py"))["TOY"].format(weight=0.25)
 KIND = runpy.run_path(str(ROOT / "tests/unit/test_kinds.py"))["TOY"] + "\nSLOPE = -0.5\n"
 # Of a feature that no customer lacks: who ordered more lately is less likely to leave.
@@ -40,54 +40,54 @@ LINES = {  # file -> (the text before which they go, the lines)
     **{f"dbt_project/{file}": found for file, found in TABLE["LINES"].items()},
     CATALOGUE: (
         "    {'name': 'returns_count'",
-        """    {'name': 'tickets_count', 'family': 'tickets', 'unit': 'count', 'if_absent': 0,
-     'label': "tickets", 'label_zh': "工单数",
-     'description': "Tickets before as_of_date; 0 where there is none.",
-     'sentence': "wrote {value} ticket[s]", 'zero': "wrote no ticket",
-     'sentence_zh': "提交工单 {value} 次", 'zero_zh': "没有工单"},
-    {'name': 'days_since_last_ticket', 'family': 'tickets', 'unit': 'days',
-     'label': "days since the last ticket", 'label_zh': "距上次工单天数",
-     'description': "Days from the last ticket to as_of_date, 1 or more; null without a ticket.",
-     'sentence': "last ticket {value} day[s] ago", 'sentence_zh': "{value} 天前最近一次工单"},
+        """    {'name': 'repairs_count', 'family': 'repairs', 'unit': 'count', 'if_absent': 0,
+     'label': "repairs", 'label_zh': "维修数",
+     'description': "Repairs before as_of_date; 0 where there is none.",
+     'sentence': "wrote {value} repair[s]", 'zero': "wrote no repair",
+     'sentence_zh': "提交维修 {value} 次", 'zero_zh': "没有维修"},
+    {'name': 'days_since_last_repair', 'family': 'repairs', 'unit': 'days',
+     'label': "days since the last repair", 'label_zh': "距上次维修天数",
+     'description': "Days from the last repair to as_of_date, 1 or more; null without a repair.",
+     'sentence': "last repair {value} day[s] ago", 'sentence_zh': "{value} 天前最近一次维修"},
 """,
     ),
 }
-FAMILY = """-- One row per spine row with a ticket.
+FAMILY = """-- One row per spine row with a repair.
 {{ config(materialized='view') }}
 
 with spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
-tickets as (
-    select * from {{ ref('cva', 'stg_cva__tickets') }} where reject_reason is null
+repairs as (
+    select * from {{ ref('cva', 'stg_cva__repairs') }} where reject_reason is null
 ),
 
 final as (
     select
         spine.customer_id,
         spine.as_of_date,
-        count(*) as tickets_count,
-        min({{ cva.days_between('tickets.opened_date', 'spine.as_of_date') }})
-            as days_since_last_ticket
+        count(*) as repairs_count,
+        min({{ cva.days_between('repairs.opened_date', 'spine.as_of_date') }})
+            as days_since_last_repair
     from spine
-    inner join tickets on spine.customer_id = tickets.customer_id
-    where tickets.opened_date < spine.as_of_date
+    inner join repairs on spine.customer_id = repairs.customer_id
+    where repairs.opened_date < spine.as_of_date
     group by spine.customer_id, spine.as_of_date
 )
 
 select * from final
 """
 FAMILY_YML = """models:
-  - name: feat_cva__tickets
-    description: One row per spine row with a ticket.
+  - name: feat_cva__repairs
+    description: One row per spine row with a repair.
     columns:
       - name: customer_id
         description: Customer, as text.
       - name: as_of_date
         description: Date looked from; facts of this day and later are not used.
-      - name: tickets_count
-        description: Tickets before as_of_date.
-      - name: days_since_last_ticket
-        description: Days from the last ticket to as_of_date, 1 or more.
+      - name: repairs_count
+        description: Repairs before as_of_date.
+      - name: days_since_last_repair
+        description: Days from the last repair to as_of_date, 1 or more.
 """
 MART = """-- One row per value tier.
 with value as (select * from {{ ref('cva', 'customer_value') }}),
@@ -145,12 +145,12 @@ MODELS = "dbt_project/models"
 ADDED: dict[str, dict[str, str]] = {
     "A raw table with its family": {
         **{f"dbt_project/{file}": text for file, text in TABLE["FILES"].items()},
-        f"{MODELS}/features/feat_cva__tickets.sql": FAMILY,
-        f"{MODELS}/features/feat_cva__tickets.yml": FAMILY_YML,
+        f"{MODELS}/features/feat_cva__repairs.sql": FAMILY,
+        f"{MODELS}/features/feat_cva__repairs.yml": FAMILY_YML,
     },
     "A member of the value model": {
         # What it needs is a feature of the new family.
-        "models_onnx/value/members/toy.py": MEMBER.replace('"taste"', '"tickets_count"'),
+        "models_onnx/value/members/toy.py": MEMBER.replace('"taste"', '"repairs_count"'),
         "tests/unit/test_toy_member.py": MEMBER_TEST,
     },
     "A mart": {
@@ -166,7 +166,7 @@ ADDED: dict[str, dict[str, str]] = {
 }
 CHANGED = {"A raw table with its family": set(LINES)}
 NAMES = {
-    "A raw table with its family": ("tickets",),
+    "A raw table with its family": ("repairs",),
     "A member of the value model": ("toy", "toy_member"),
     "A mart": ("tier_sizes",),
     "A mart with a model of its own": ("toy",),
@@ -253,12 +253,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     write_shop(shop, customers=500)
     with duckdb.connect() as con:
         con.execute(
-            "copy (select 't' || row_number() over () as ticket_id, customer_id, "
+            "copy (select 't' || row_number() over () as repair_id, customer_id, "
             f"ordered_at as opened_at from '{shop / 'orders.csv'}' "
-            f"where hash(order_id) % 7 = 0) to '{shop / 'tickets.csv'}'"
+            f"where hash(order_id) % 7 = 0) to '{shop / 'repairs.csv'}'"
         )
     cva = ("-m", "cva_sql.cli.app")
-    for table in (*TABLES, "tickets"):
+    for table in (*TABLES, "repairs"):
         made.call(*cva, "load", table, shop / f"{table}.csv", "--db", db)
     trained = json.loads(made.call(*cva, "train", "--db", db, "--json"))
     made.call(*cva, "run", "--db", db)
@@ -267,15 +267,15 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 def test_the_table_feeds_features_training_and_rejects(copy: Copy) -> None:
     counted = copy.rows(
-        "select sum(tickets_count), min(tickets_count), min(days_since_last_ticket) > 0 "
+        "select sum(repairs_count), min(repairs_count), min(days_since_last_repair) > 0 "
         "from customer_features"
     )
     assert counted[0][0] > 100
     assert counted[0][1:] == (0, True)
-    used = copy.rows("select max(valid_row_count) from cva_rejects where table_name = 'tickets'")
+    used = copy.rows("select max(valid_row_count) from cva_rejects where table_name = 'repairs'")
     assert used[0][0] == counted[0][0]
     families = copy.rows("select distinct family from customer_value_explain")
-    assert ("tickets",) in families
+    assert ("repairs",) in families
 
 
 def test_the_member_is_fitted_validated_and_part_of_the_ensemble(copy: Copy) -> None:
@@ -301,7 +301,7 @@ def test_the_pages_tell_of_all_of_them(copy: Copy) -> None:
     readme = (copy.root / "README.md").read_text(encoding="utf-8")
     assert "| `tier_sizes` | how many customers each tier has |" in readme
     pages = copy.root / "docs" / "reference"
-    for page, word in (("tables", "tickets"), ("features", "tickets_count"), ("marts", "## toy")):
+    for page, word in (("tables", "repairs"), ("features", "repairs_count"), ("marts", "## toy")):
         assert word in (pages / f"{page}.md").read_text(encoding="utf-8")
     features = (copy.root / MODELS / "features" / "customer_features.yml").read_text()
-    assert "Tickets before as_of_date; 0 where there is none." in features
+    assert "Repairs before as_of_date; 0 where there is none." in features

@@ -10,7 +10,6 @@
 ) }}
 {#- A first run does not read it, and a later one does. #}
 -- depends_on: {{ ref('cva', 'int_cva__customer_ids') }}
-{%- set features_on = cva.features_on() | map(attribute='name') | list %}
 
 with features as (select * from {{ ref('cva', 'customer_features') }}),
 
@@ -39,15 +38,7 @@ customers as (
     select
         features.customer_id,
         run.as_of_date,
-        {%- for name in features_on if name not in cva.alert_value_columns() %}
-        features.{{ name }},
-        {%- endfor %}
-        {%- for name in cva.alert_features() if name not in features_on %}
-        cast(null as double) as {{ name }},
-        {%- endfor %}
-        {%- for name in cva.alert_value_columns() %}
-        customer_values.{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{- cva.alert_customer_columns() }}
     from features
     inner join customer_values
         on

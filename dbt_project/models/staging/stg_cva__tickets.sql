@@ -1,0 +1,3 @@
+-- One row per raw ticket row; of several rows of a ticket the one changed last is used. Its texts are read
+-- while the ticket is open, and never published whole.
+{{ cva.staged('tickets') }}
