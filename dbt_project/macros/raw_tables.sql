@@ -2,7 +2,8 @@
     load` and `cva init --scan` read them too (and without dbt, so `raw_tables` calls nothing). Per table:
 
     role     facts (what happened), entities (what it happened to), people (the customers), identity (who is
-             who) or outcomes (what customers turned out to be worth: shows of nobody that they were there)
+             who) or outcomes (what customers turned out, or are said, to be worth: shows of nobody that they
+             were there)
     date     of facts: when they happened, the one time by which they are in the past; none without one
     is_plan  of facts with a date: known beforehand, so that it may be to come
     of       of facts without a date: the table whose row dates them, by that table's key
@@ -230,6 +231,50 @@
         "tells": ["value"],
         "name": "label",
         "words": {"label": "label labels"},
+    },
+    "score_overrides": {
+        "role": "outcomes",
+        "date": "until",
+        "is_plan": true,
+        "key": ["customer_id"],
+        "kept": ["until desc nulls first", "tier", "reason"],
+        "valid": ["int_cva__score_overrides_valid", "customer_unknown"],
+        "columns": {
+            "customer_id": ["person", true, "customer id=1"],
+            "tier": ["text", true, "override tier=1, tier=.95"],
+            "reason": ["text", false, "override reason=1"],
+            "until": ["time", false, "override until=1, until=.95"],
+        },
+        "tells": ["tier"],
+        "name": "override",
+        "words": {
+            "override": "override overrides", "tier": "tier", "until": "until",
+            "reason": "reason grund raison motivo yuanyin 原因",
+        },
+    },
+    "marketing_touches": {
+        "role": "facts",
+        "date": "touched_at",
+        "key": ["touch_id"],
+        "kept": ["touched_at", "customer_id", "cost desc nulls last", "channel", "campaign_id", "is_control", "variant"],
+        "columns": {
+            "touch_id": ["id", false, "touch id=1, touch=.75, id=.75"],
+            "customer_id": ["person", true, "customer id=1, customer=.8"],
+            "touched_at": ["time", true, "touch time=1, touch=.9, time=.9"],
+            "channel": ["text", false, "channel=.9, touch channel=1"],
+            "campaign_id": ["id", false, "campaign id=1, campaign=.8"],
+            "cost": ["money", false, "cost=1, touch cost=1"],
+            "is_control": ["flag", false, "control=1"],
+            "variant": ["text", false, "variant=1"],
+        },
+        "tells": ["touch_id", "campaign_id", "is_control"],
+        "name": "touch",
+        "words": {
+            "touch": "touch touches touched touchpoint touchpoints",
+            "campaign": "campaign campaigns kampagne campagne campana 营销活动",
+            "control": "control holdout kontrolle controle duizhao 对照",
+            "variant": "variant variation variante bianti 变体",
+        },
     },
     "acquisition_costs": {
         "role": "facts",

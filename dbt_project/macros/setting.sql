@@ -7,7 +7,7 @@
     'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
     'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_service_days': 'days', 'cva_stage_gaps': 'rising',
     'cva_path_days': 'lengths',
-    'cva_margin': 'number', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
+    'cva_margin': 'number', 'cva_ticket_cost': 'number or null', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
@@ -39,7 +39,7 @@
     {% set is_fine, expected = value is integer and value >= 1, 'a whole number from 1 on' %}
 {% elif kind == 'count or none' %}
     {% set is_fine, expected = value is integer and value is not boolean and value >= 0, 'a whole number from 0 on' %}
-{% elif kind == 'number' %}
+{% elif kind.startswith('number') %}
     {% set is_fine, expected = cva.is_number(value) and value >= 0, 'a number from 0 on' %}
 {% elif kind == 'shares' %}
     {% set is_fine = value is sequence and value is not string and value | length == 3

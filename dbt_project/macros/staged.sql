@@ -2,15 +2,15 @@
 
 {#- A whole staging model: one row per raw row, with its day beside the date and, in `reject_reason`, why
     it cannot be used. Copies are found by a sort of all rows; a table too large for that finds them in
-    a model after staging, as orders do. -#}
-{% macro staged(table) %}
+    a model after staging, as orders do. `also` are cases of the table's own. -#}
+{% macro staged(table, also='') %}
 {%- set line = cva.raw_tables()[table] -%}
 with source as ({{ cva.source_or_empty(table) }}),
 
 judged as (
     select
         *,
-        {{ cva.first_case(cva.reject_cases(table)) }} as problem
+        {{ cva.first_case(cva.reject_cases(table) ~ also) }} as problem
     from source
 ),
 {% if line.key %}

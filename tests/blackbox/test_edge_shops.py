@@ -199,11 +199,13 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("customers", 3, 3),
         ("exchange_rates", 3, 3),
         ("labels", 3, 3),
+        ("marketing_touches", 3, 3),
         ("order_items", 3, 3),
         ("orders", 3, 403),
         ("products", 3, 3),
         ("returns", 3, 3),
         ("reviews", 3, 3),
+        ("score_overrides", 3, 3),
         ("tickets", 3, 3),
     ]
 

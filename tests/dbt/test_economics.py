@@ -40,6 +40,16 @@ create table raw.acquisition_costs as from (values
     (date '2024-01-15', 'tv', 5.0), (date '2024-03-09', 'mail', 1000.0),
     (date '2024-02-01', 'ads', -1.0)
 ) as t(day, channel, cost);
+create table raw.marketing_touches as from (values
+    ('m1', 'a', date '2024-01-01', 0.25, null), ('m1', 'a', date '2024-01-01', 0.25, null),
+    ('m2', 'a', date '2024-03-04', 1.0, false), ('m3', 'a', date '2024-03-05', 8.0, false),
+    ('m4', 'b', date '2024-01-01', 9.0, true), ('m5', 'b', date '2024-01-01', -1.0, null),
+    ('m6', 'c', date '2024-01-01', null, null)
+) as t(touch_id, customer_id, touched_at, cost, is_control);
+create table raw.tickets as from (values
+    ('t1', 'a', date '2024-01-05', date '2024-01-06'), ('t2', 'a', date '2024-03-04', null),
+    ('t3', 'b', date '2024-03-05', null)
+) as t(ticket_id, customer_id, opened_at, closed_at);
 """
 MARTS = ("cohort_retention", "customer_economics", "cohort_economics", "channel_economics")
 
@@ -51,7 +61,8 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
     with duckdb.connect(str(shop.db)) as con:
         con.execute(RAW)
     select = ["+cohort_retention", "+channel_economics"]
-    run_dbt(shop, "run", select=select, variables={"cva_as_of": "2024-03-05", "cva_margin": 0.5})
+    variables = {"cva_as_of": "2024-03-05", "cva_margin": 0.5, "cva_ticket_cost": 4}
+    run_dbt(shop, "run", select=select, variables=variables)
     with duckdb.connect(str(shop.db), read_only=True) as con:
         yield con
 
@@ -80,6 +91,30 @@ def test_margins_refunds_and_shares_of_costs_are_the_customers(
         ("d", "mail", None, 30, 18, 0, 18, 5, 13, date(2024, 2, 29)),
         ("e", None, None, 20, 12, 0, 12, 5, 7, date(2024, 2, 10)),
     ]
+
+
+def test_what_marketing_and_service_cost_is_taken_off_the_contribution(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    assert asked(
+        con,
+        "select customer_id, touch_cost, tickets_count, cost_to_serve, contribution,"
+        " net_contribution from customer_economics order by 1",
+    ) == [
+        ("a", 1.25, 2, 8, 90, 80.75),
+        ("b", 0, 0, 0, 18, 18),
+        ("c", 0, 0, 0, 36, 36),
+        ("d", 0, 0, 0, 18, 18),
+        ("e", 0, 0, 0, 12, 12),
+    ]
+
+
+def test_what_the_shop_does_not_know_it_cost_is_null(sample_shop: Any, rows: Any) -> None:
+    counts = (
+        "count(touch_cost), count(tickets_count), count(cost_to_serve), count(net_contribution)"
+    )
+    published = Path(sample_shop.run.published)
+    assert rows(published, f"select {counts} from customer_economics") == [(0, 0, 0, 0)]
 
 
 def test_channels_bear_all_costs_also_those_that_won_nobody(con: duckdb.DuckDBPyConnection) -> None:

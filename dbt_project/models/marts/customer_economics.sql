@@ -1,6 +1,10 @@
 -- One row per customer of customer_value: margin and refunds so far, what winning them cost, when that was paid
 -- back, and clv. Acquisition costs are parted so that the customers' shares add up to the cost.
 {%- set has_costs = cva.has_acquisition_costs() %}
+{%- set has_touch_costs = cva.has_source_column('marketing_touches', 'cost') %}
+{%- set has_tickets = cva.has_source_column('tickets', 'ticket_id') %}
+{%- set ticket_cost = cva.setting('cva_ticket_cost') %}
+{%- set has_service_costs = has_tickets and ticket_cost is not none %}
 {%- set has_categories = cva.has_source_column('products', 'category')
     and cva.has_source_column('order_items', 'product_id') %}
 
@@ -73,6 +77,40 @@ categories as (
     where 1 = 0
 ),
 {%- endif %}
+
+-- What marketing and service cost before as_of_date. A control was left alone.
+touched as (
+    select
+        touches.customer_id,
+        sum(cast(coalesce(touches.cost, 0) as decimal(28, 4))) as touch_cost
+    from {{ ref('cva', 'stg_cva__marketing_touches') }} as touches
+    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+    where
+        touches.reject_reason is null
+        and touches.touched_date < dates.as_of_date
+        and not coalesce(touches.is_control, false)
+    group by touches.customer_id
+),
+
+served as (
+    select tickets.customer_id, count(*) as tickets_count
+    from {{ ref('cva', 'stg_cva__tickets') }} as tickets
+    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+    where tickets.reject_reason is null and tickets.opened_date < dates.as_of_date
+    group by tickets.customer_id
+),
+
+spent as (
+    select
+        value.customer_id,
+        {{ 'coalesce(touched.touch_cost, 0)' if has_touch_costs else 'cast(null as decimal(28, 4))' }} as touch_cost,
+        {{ 'coalesce(served.tickets_count, 0)' if has_tickets else 'cast(null as bigint)' }} as tickets_count,
+        {{ 'coalesce(served.tickets_count, 0) * cast(' ~ ticket_cost ~ ' as decimal(18, 4))'
+            if has_service_costs else 'cast(null as decimal(28, 4))' }} as cost_to_serve
+    from value
+    left join touched on value.customer_id = touched.customer_id
+    left join served on value.customer_id = served.customer_id
+),
 
 customers as (
     select
@@ -198,8 +236,24 @@ final as (
         paid_back.payback_date,
         customers.clv,
         customers.clv_p10,
-        customers.clv_p90
+        customers.clv_p90,
+        cast(spent.touch_cost as decimal(28, 4)) as touch_cost,
+        cast(spent.tickets_count as bigint) as tickets_count,
+        cast(spent.cost_to_serve as decimal(28, 4)) as cost_to_serve,
+        cast(
+            customers.contribution
+            {%- if has_touch_costs %}
+            - spent.touch_cost
+            {%- endif %}
+            {%- if has_service_costs %}
+            - spent.cost_to_serve
+            {%- endif %}
+            {%- if not has_touch_costs and not has_service_costs %}
+            + cast(null as decimal(28, 4))
+            {%- endif %} as decimal(28, 4)
+        ) as net_contribution
     from customers
+    inner join spent on customers.customer_id = spent.customer_id
     left join acquired on customers.customer_id = acquired.customer_id
     left join paid_back on customers.customer_id = paid_back.customer_id
 )

@@ -4,6 +4,9 @@ with value as (select * from {{ ref('cva', 'customer_value') }}),
 
 features as (select * from {{ ref('cva', 'customer_features') }}),
 
+-- What the shop itself says, while it holds; it takes the place of nothing.
+overrides as (select * from {{ ref('cva', 'int_cva__score_overrides_valid') }}),
+
 -- What is usual in a shop where nobody ordered twice is not known: the horizon stands for it.
 shop as (
     select
@@ -78,9 +81,9 @@ placed as (
 
 final as (
     select
-        customer_id,
-        as_of_date,
-        value_tier,
+        placed.customer_id,
+        placed.as_of_date,
+        placed.value_tier,
         lifecycle_stage,
         {{ cva.rfm_segment() }} as rfm_segment,
         cast(rfm_recency as integer) as rfm_recency,
@@ -91,8 +94,15 @@ final as (
         cast(days_since_last_order / nullif(usual_gap_days, 0) as double) as gaps_waited,
         historic_value,
         predicted_value,
-        purchase_probability
+        purchase_probability,
+        overrides.tier as override_tier,
+        overrides.reason as override_reason,
+        cast(overrides.until as date) as override_until
     from placed
+    left join overrides
+        on
+            placed.customer_id = overrides.customer_id
+            and (overrides.until is null or cast(overrides.until as date) >= placed.as_of_date)
 )
 
 select * from final
