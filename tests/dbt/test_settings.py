@@ -41,6 +41,8 @@ FINE: dict[str, list[Any]] = {
     "cva_horizon_days": [None, 1, 90],
     "cva_margin": [0, 0.3, 1],
     "cva_discount_rate": [0, 0.1],
+    "cva_ticket_cost": [None, 0, 4.5],
+    "cva_service_days": [1, 14],
     "cva_tier_shares": [[0.2, 0.3, 0.5], [0, 0, 1]],
     "cva_training_dates": [[], [["2024-01-01", 90]]],
     "cva_families_off": [[], ["reviews"]],
@@ -71,6 +73,8 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "cva_clv_days": [(1e9, "from 1 to"), ("1); drop table x", "expected a whole number")],
     "cva_margin": [("0.3", "expected a number"), (-1, ""), (True, ""), (math.inf, "")],
     "cva_discount_rate": [(math.nan, "expected a number from 0 on")],
+    "cva_ticket_cost": [("4", "is '4'; expected a number from 0 on"), (-1, "")],
+    "cva_service_days": [(0, "expected a whole number of days from 1 to 36500")],
     "cva_tier_shares": [([0.2, 0.8], "three shares"), ([0.2, 0.3, "0.5)"], ""), (3, ""), ("", "")],
     "cva_training_dates": [
         ([["2024'", 90]], "dates and days"),
