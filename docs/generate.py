@@ -15,6 +15,7 @@ from textwrap import wrap
 from typing import Any
 
 import pages
+import yaml  # type: ignore[import-untyped]
 from pages import MODELS, ROOT, catalogue, described_models, table
 
 from cva_sql.cli.presets.preset import presets
@@ -69,12 +70,8 @@ def exposures(text: str) -> str:
 def readme(text: str) -> str:
     """README.md with its table of marts written anew."""
     published = [m for m in described_models() if m["is_published"]]
-    rows = table(("table", "question"), ((f"`{m['name']}`", m["question"]) for m in published))
-    head, mark, rest = text.partition("<!-- marts -->\n")
-    _, end, tail = rest.partition("<!-- /marts -->")
-    if not (mark and end):
-        raise SystemExit("README.md has lost its comments <!-- marts --> and <!-- /marts -->")
-    return head + mark + rows + end + tail
+    rows = ((f"`{m['name']}`", m["question"]) for m in published)
+    return between(text, "marts", table(("table", "question"), rows))
 
 
 def presets_page(text: str) -> str:
@@ -92,13 +89,24 @@ def presets_page(text: str) -> str:
         )
         for preset in presets().values()
     )
-    before, mark, rest = text.partition("<!-- presets -->\n")
-    _, end, after = rest.partition("<!-- /presets -->")
+    return between(text, "presets", table(head, rows))
+
+
+def metrics_page(text: str) -> str:
+    """docs/metrics.md with its table of metrics written anew."""
+    file = MODELS / "semantic" / "cva_metrics.yml"
+    metrics = yaml.safe_load(file.read_text(encoding="utf-8"))["metrics"]
+    rows = ((f"`{metric['name']}`", metric["description"]) for metric in metrics)
+    return between(text, "metrics", table(("metric", "what it says"), rows))
+
+
+def between(text: str, name: str, made: str) -> str:
+    """A page with what stands between its two comments of that name replaced."""
+    before, mark, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
     if not (mark and end):
-        raise SystemExit(
-            "docs/presets.md has lost its comments <!-- presets --> and <!-- /presets -->"
-        )
-    return before + mark + table(head, rows) + end + after
+        raise SystemExit(f"a page has lost its comments <!-- {name} --> and <!-- /{name} -->")
+    return before + mark + made + end + after
 
 
 def conditions(texts: Iterable[str | None]) -> str:
@@ -113,6 +121,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         (MODELS / "marts" / "exposures.yml", exposures),
         (ROOT / "README.md", readme),
         (ROOT / "docs" / "presets.md", presets_page),
+        (ROOT / "docs" / "metrics.md", metrics_page),
     ):
         yield path, made(path.read_text(encoding="utf-8"))
     by_name = {

@@ -133,7 +133,7 @@ def _checked_day(shop: ResolvedShop, day: date | None) -> date:
 
 
 def _build(shop: ResolvedShop, variables: Mapping[str, Any], exclude: Sequence[str] = ()) -> None:
-    from cva_sql.cli.shop.dbt_runner import ARTEFACTS, run_dbt
+    from cva_sql.cli.shop.dbt_runner import run_dbt
 
     run_dbt(
         shop,
@@ -141,7 +141,6 @@ def _build(shop: ResolvedShop, variables: Mapping[str, Any], exclude: Sequence[s
         select=["+customer_features"],
         exclude=exclude,
         variables=variables,
-        environment=ARTEFACTS,
         from_scratch=True,
     )
 

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import connect
-from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.dbt_runner import ARTEFACTS, run_dbt
 from cva_sql.cli.shop.package import raw_tables
 from cva_sql.cli.shop.shop import ResolvedShop
 
@@ -39,8 +39,6 @@ def cut_tables(
 
     `variables` are those that the features were built with, so that dbt need not parse anew.
     """
-    file = shop.target_dir(spine=variables["cva_spine"]) / "manifest.json"
-    manifest = json.loads(file.read_text(encoding="utf-8"))
     con = connect(shop.db)
     try:
         canonical = _canonical(con, shop)
@@ -48,7 +46,9 @@ def cut_tables(
     finally:
         con.close()
     arguments = ["cva.cut_raw_tables", "--args", json.dumps({"as_of": day.isoformat()})]
-    run_dbt(shop, "run-operation", variables=variables, arguments=arguments)
+    run_dbt(shop, "run-operation", variables=variables, arguments=arguments, environment=ARTEFACTS)
+    file = shop.target_dir(spine=variables["cva_spine"]) / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
     cuts, notes = [], list(_notes(manifest))
     con = connect(shop.db)
     try:

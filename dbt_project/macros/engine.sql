@@ -103,6 +103,16 @@ select {{ cva.hash_key(column) }} as hashed_key
 {% macro spark__exploded(list) %}explode({{ list }}){% endmacro %}
 
 
+{#- The list of all days from one to another, both within. -#}
+{% macro days_of(first, last) %}
+{{- return(adapter.dispatch('days_of', 'cva')(first, last)) -}}
+{% endmacro %}
+
+{% macro default__days_of(first, last) %}generate_series({{ first }}, {{ last }}, interval 1 day){% endmacro %}
+
+{% macro spark__days_of(first, last) %}sequence({{ first }}, {{ last }}, interval 1 day){% endmacro %}
+
+
 {#- A number as people write it: 1,234.50 with two places. -#}
 {% macro number_text(number, places) %}
 {{- return(adapter.dispatch('number_text', 'cva')(number, places)) -}}

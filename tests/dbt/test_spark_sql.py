@@ -51,7 +51,7 @@ insert into raw.products values (1, 2, 'USD', 'tea');
 """
 
 RUNS = {
-    "scoring": {},
+    "scoring": {"cva_semantic_models": True},
     "training": {
         "cva_spine": "training",
         "cva_training_dates": [["2024-01-01", 90], ["2024-06-01", 30]],
@@ -75,7 +75,7 @@ SPARK_FUNCTIONS = {
     "first_value", "floor", "format_number", "from_utc_timestamp", "get", "greatest", "lag",
     "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "mod", "month",
     "named_struct", "nullif", "percent_rank", "percentile", "power", "regexp_replace", "replace",
-    "row_number", "sha2", "slice", "split", "sqrt", "substr", "substring", "sum",
+    "row_number", "sequence", "sha2", "slice", "split", "sqrt", "substr", "substring", "sum",
     "to_utc_timestamp", "transform", "trim", "try_cast", "upper", "weekday", "xxhash64", "year",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
