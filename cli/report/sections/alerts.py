@@ -32,7 +32,7 @@ def alerts(source: Source) -> Section:
     rows = sorted(rows, key=lambda row: STATES.index(row[0]) if row[0] in STATES else len(STATES))
     waiting = [row for row in rows if row[0] in WAITING]
     count, stake = sum(row[1] for row in waiting), sum(row[2] for row in waiting)
-    blocks = [_states_table(rows), *([_waiting_table(source, name)] if waiting else [])]
+    waits = [_waiting_table(source, name)] if waiting else []
     sentence = (
         f"{counted(count, 'customer')} {'waits' if count == 1 else 'wait'} for somebody to act: "
         f"{amount(stake)} that they usually spend in the horizon is expected to be lost."
@@ -40,10 +40,10 @@ def alerts(source: Source) -> Section:
         else "No alert waits for anybody."
     )
     note = "An alert is a prediction: it does not say that acting on it would change anything."
-    return Section(NAME, TITLE, sentence, (Grid(blocks[:1]), *blocks[1:]), note)
+    return Section(NAME, TITLE, sentence, (Grid([_states_card(rows)]), *waits), note)
 
 
-def _states_table(rows: list[Row]) -> Card:
+def _states_card(rows: list[Row]) -> Card:
     cells = [
         [plain(str(state), 20), f"{count:,}", money(stake), *_came(past, bought, spent)]
         for state, count, stake, past, bought, spent in rows
@@ -66,7 +66,7 @@ def _waiting_table(source: Source, name: str) -> Table:
         f"action, owner from {name} where state in ('new', 'open') "
         f"order by money_at_stake desc, customer_id limit {SHOWN}"
     )
-    cells = [
+    cells: list[list[str | Cell]] = [
         [
             Cell(plain(customer, 40), small=f"since {raised}"),
             plain(reason or "–", 200),

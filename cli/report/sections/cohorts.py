@@ -118,7 +118,8 @@ def _cost(source: Source, name: str) -> float | None:
         "select sum(acquisition_cost)::double / nullif(sum(customers_count), 0) from "
         f"(from {name} where acquisition_cost is not null and not is_forecast and age_month = 0)"
     )
-    return rows[0][0]
+    cost: float | None = rows[0][0]
+    return cost
 
 
 def _payback_card(source: Source, name: str) -> list[Card]:
