@@ -22,6 +22,7 @@ from cva_sql.cli.export_model.command import export_model
 from cva_sql.cli.init.command import init
 from cva_sql.cli.load.command import load
 from cva_sql.cli.models.command import models
+from cva_sql.cli.publish.command import publish
 from cva_sql.cli.report.command import report
 from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
@@ -43,7 +44,7 @@ GROUPS: dict[str, dict[str, Any]] = {
         "sql": sql,
         "backfill": backfill,
     },
-    "Act on it": {"alerts": alerts, "audience": audience},
+    "Act on it": {"alerts": alerts, "audience": audience, "publish": publish},
     "How good is it": {
         "evaluate": evaluate,
         "check-features": check_features,

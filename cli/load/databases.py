@@ -56,27 +56,27 @@ def _written(secret: str | None) -> set[str]:
     return {secret, quote(secret, safe=""), quote_plus(secret)} if secret else set()
 
 
-def find_database(given: str) -> Database:
+def find_database(given: str, option: str = "--from") -> Database:
     """The database of a URL, or of an environment variable that holds one; raises UsageError."""
     try:
         from sqlalchemy import make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError:
-        raise CvaError(f"--from needs SQLAlchemy and a driver; install them: {INSTALL}") from None
+        raise CvaError(f"{option} needs SQLAlchemy and a driver; install them: {INSTALL}") from None
     text = given if "://" in given else os.environ.get(given, "")
     if "://" not in text:
         # What is no name may hold a password, and is not repeated.
         what = f"{given}: no such environment variable" if given.isidentifier() else "is no URL"
-        raise UsageError(f"--from {what}; expected a URL, e.g. {EXAMPLE}")
+        raise UsageError(f"{option} {what}; expected a URL, e.g. {EXAMPLE}")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise UsageError(
-            f"--from is a URL that cannot be read; expected one like {EXAMPLE}, with @, / and : of"
-            " a password written %40, %2F and %3A"
+            f"{option} is a URL that cannot be read; expected one like {EXAMPLE}, with @, / and :"
+            " of a password written %40, %2F and %3A"
         ) from None
     if "@" in (url.host or ""):
-        raise UsageError("--from has an @ in its user or password; write it as %40")
+        raise UsageError(f"{option} has an @ in its user or password; write it as %40")
     backend, _, driver = url.drivername.partition("+")
     if not driver and backend in DRIVERS:
         dialect = "postgresql" if backend == "postgres" else backend

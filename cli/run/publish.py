@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.run.comments import copy_comments
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
 from cva_sql.cli.shop.files import room_in, size_of, written_to
@@ -119,6 +120,7 @@ def _copy_into(
         for mart in marts:
             name = quoted(mart.name)
             con.execute(f"create table published.{name} as from {mart.sql}").fetchall()
+            copy_comments(con, mart, f"published.{name}")
             con.execute(
                 f"copy published.{name} to {literal(f'{folder / mart.name}.parquet')}"
                 " (format parquet)"

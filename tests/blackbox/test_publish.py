@@ -292,3 +292,16 @@ def test_a_model_of_another_shop_does_not_score(sample_shop: Any, cva: Any, tmp_
     assert result.returncode == 1
     assert "belongs to shop.duckdb, not to other.duckdb" in result.stderr
     assert cva("run", "--db", other, "--adopt").returncode == 0
+
+
+def test_what_is_published_says_what_it_is(sample_shop: Any, rows: Any) -> None:
+    query = (
+        "select table_name, column_name, comment from duckdb_columns() where not internal"
+        " and table_name = 'customer_value' and schema_name = 'main' order by column_index"
+    )
+    published = rows(Path(sample_shop.run.published), query)
+    assert published == rows(sample_shop.db, query)
+    assert len(published) > 20
+    assert all(comment for *_, comment in published)
+    said = "select comment from duckdb_tables() where comment is null"
+    assert rows(Path(sample_shop.run.published), said) == []

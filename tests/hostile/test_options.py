@@ -49,6 +49,7 @@ CALLS = {
     "kind": ("models", "rollback", "--db=shop.duckdb", "--", "{}"),
     "alert": ("alerts", "ack", "--db=shop.duckdb", "--note={}", "--", "{}"),
     "sent to": ("alerts", "send", "--db=shop.duckdb", "--to={}"),
+    "published to": ("publish", "--db=shop.duckdb", "--to={}"),
     "exported": ("export-model", "--db=shop.duckdb", "--out=out", "--", "{}"),
     "project": ("doctor", "--project={}"),
 }  # fmt: skip

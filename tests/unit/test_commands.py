@@ -71,7 +71,9 @@ ROWS = {
 }
 # The others: what they do is done by those above, or they write nothing that is a shop's.
 BY_OTHERS = {"start", "demo"}
-HARMLESS = {"audience", "check-features", "init", "doctor", "report", "sql", "export-model"}
+HARMLESS = {
+    "audience", "check-features", "init", "doctor", "report", "sql", "export-model", "publish",
+}  # fmt: skip
 READING = {"models list", "models info", "alerts list"}
 
 

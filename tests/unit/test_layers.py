@@ -36,6 +36,7 @@ ROOMS = (
     "check_features",
     "backfill",
     "audience",
+    "publish",
     "models",
     "alerts",
     "doctor",

@@ -85,6 +85,15 @@ CALLS = {
             "audience.writing.write_sheet",
         ),
     ),
+    "publish": Call(
+        "publish --to u",
+        (
+            "publish.command.open_shop",
+            "publish.target.parse_target",
+            "publish.tables.opened",
+            "publish.postgresql.copy_to_postgresql",
+        ),
+    ),
     "models list": Call("models list", ("models.command.open_shop",)),
     "models info": Call("models info", ("models.command.open_shop",)),
     "models add": Call(
@@ -192,6 +201,7 @@ ARRIVES_IN = {
     ("check-features", "as_of"): "day",
     ("init", "scan"): "db",
     ("alerts send", "to"): "text",
+    ("publish", "to"): "given",
 }
 # What is switched on by these arrives as switched off.
 NEGATIVE = {"is_to_keep", "is_without_consent"}

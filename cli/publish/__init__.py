@@ -1,0 +1,1 @@
+"""`cva publish`: what was published, for tools that open neither DuckDB nor Parquet."""
