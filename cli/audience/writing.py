@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.audience.formats import Sheet
+from cva_sql.cli.audience.workbook import FORMULA, Page, make_workbook
 from cva_sql.cli.shop.files import unfinished, written_to
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
-
 
 def refuse_existing(out: Path, shop: ResolvedShop, *, is_to_replace: bool) -> None:
     """Raises UsageError for a place where the file would harm something, or be published."""
-    if out.is_dir():
-        raise UsageError(f"--out {out} is a folder; expected a file, e.g. --out {out / 'vip.csv'}")
+    refuse_place(out, shop, "--out", "vip.csv")
     if out.is_symlink() or (out.exists() and not is_to_replace):
         raise UsageError(f"--out {out} exists; name another file, or say --replace")
+
+
+def refuse_place(out: Path, shop: ResolvedShop, option: str, example: str) -> None:
+    """Raises UsageError for a folder, and for a place among the shop's own files."""
+    if out.is_dir():
+        raise UsageError(
+            f"{option} {out} is a folder; expected a file, e.g. {option} {out / example}"
+        )
     place = out.resolve()
     if place == shop.db.resolve() or shop.published.resolve() in place.parents:
-        raise UsageError(f"--out {out} is where the shop's own files are; name another file")
+        raise UsageError(f"{option} {out} is where the shop's own files are; name another file")
 
 
 def write_sheet(sheet: Sheet, out: Path, to: str) -> None:
     """Writes the rows; only the owner may read the file."""
-    data = _workbook(sheet) if to == "xlsx" else _csv(sheet)
+    rows = [[_cell(value) for value in row] for row in sheet.rows]
+    page = Page("customers", sheet.header, rows)
+    data = make_workbook([page]) if to == "xlsx" else _csv(sheet.header, rows)
     with written_to(out.parent):
         temporary = unfinished(out)
         temporary.touch(mode=0o600, exist_ok=False)
@@ -41,24 +50,12 @@ def write_sheet(sheet: Sheet, out: Path, to: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _csv(sheet: Sheet) -> bytes:
+def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(sheet.header)
-    writer.writerows([[_cell(value) for value in row] for row in sheet.rows])
+    writer.writerow(header)
+    writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _workbook(sheet: Sheet) -> bytes:
-    from openpyxl import Workbook
-
-    book, data = Workbook(write_only=True), io.BytesIO()
-    page = book.create_sheet("customers")
-    page.append(list(sheet.header))
-    for row in sheet.rows:
-        page.append([_cell(value) for value in row])
-    book.save(data)
-    return data.getvalue()
 
 
 def _cell(value: Any) -> Any:

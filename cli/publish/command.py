@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from cva_sql.cli.shop.options import Json, ProjectDir, PublishedDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
 
 if TYPE_CHECKING:
+    from cva_sql.cli.publish.book import Book
     from cva_sql.cli.publish.postgresql import Copied
 
 
@@ -20,8 +22,8 @@ def publish(
         str,
         typer.Option(
             "--to",
-            help="postgresql://user@host/database (tables into ?schema=cva), or the name of an"
-            " environment variable with such a URL.",
+            help="postgresql://user@host/database (tables into ?schema=cva), the name of an"
+            " environment variable with such a URL, or a file like customer_value.xlsx.",
         ),
     ],
     is_to_adopt: Annotated[
@@ -35,11 +37,12 @@ def publish(
     published: PublishedDir = None,
     as_json: Json = False,
 ) -> None:
-    """Copy what was published last into PostgreSQL, for tools that do not open it.
+    """Copy what was published last into PostgreSQL or a workbook, for tools that do not open it.
 
-    All tables in one transaction: readers never wait and see the former run or this one. Needs
-    `cva run`.
+    All tables in one transaction: readers never wait and see the former run or this one. A file
+    that somebody changed is not replaced. Needs `cva run`.
     """
+    from cva_sql.cli.publish.book import write_book
     from cva_sql.cli.publish.postgresql import copy_to_postgresql
     from cva_sql.cli.publish.tables import identity, opened
     from cva_sql.cli.publish.target import parse_target
@@ -47,12 +50,22 @@ def publish(
     target = parse_target(to)
     shop = open_shop(db, project=project, published=published, need=Need.DATABASE)
     with opened(shop) as source:
-        done = copy_to_postgresql(source, target, identity(shop), is_to_adopt=is_to_adopt)
+        owner = identity(shop)
+        done: Book | Copied
+        if isinstance(target, Path):
+            done = write_book(source, shop, target, owner, is_to_adopt=is_to_adopt)
+        else:
+            done = copy_to_postgresql(source, target, owner, is_to_adopt=is_to_adopt)
     print(json.dumps(asdict(done), indent=2) if as_json else describe(done))
 
 
-def describe(done: Copied) -> str:
+def describe(done: Book | Copied) -> str:
     """The result for a person."""
+    from cva_sql.cli.publish.book import Book
+
+    if isinstance(done, Book):
+        sheets = ", ".join(f"{name} ({rows:,} rows)" for name, rows in done.rows.items())
+        return f"{done.to}: {sheets}; sheet columns says what each column is"
     lines = [
         f"{done.to}, schema {done.schema}: {len(done.rows)} tables, {sum(done.rows.values()):,}"
         " rows"

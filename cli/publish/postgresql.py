@@ -51,7 +51,8 @@ def split_schema(database: Database) -> tuple[Database, str]:
 
     if database.url.get_backend_name() != "postgresql":
         raise UsageError(
-            f"--to {database.shown} is no PostgreSQL; expected postgresql://user@host/database"
+            f"--to {database.shown} is no PostgreSQL; expected postgresql://user@host/database, or"
+            " a file like customer_value.xlsx"
         )
     schema = database.url.query.get("schema", DEFAULT_SCHEMA)
     if not isinstance(schema, str) or not schema.strip():

@@ -47,12 +47,17 @@ def type_of(column: Column, table: Table) -> str:
         return column.kind.replace("DECIMAL", "numeric").replace(" ", "")
     if column.kind.startswith("ENUM("):
         return "text"
-    if NESTED.search(column.kind):
+    if is_nested(column):
         return "jsonb"
     raise CvaError(
         f"{table.name}.{column.name} is {column.kind}, which PostgreSQL has no type for; cast it in"
         " the model to one that it has, e.g. varchar"
     )
+
+
+def is_nested(column: Column) -> bool:
+    """Whether it holds lists, arrays, maps or structs."""
+    return NESTED.search(column.kind) is not None
 
 
 def copied_rows(table: Table) -> str:
@@ -67,7 +72,7 @@ def _written(column: Column) -> str:
     value = f"cast({name} as varchar)"
     if column.kind == "BLOB":
         value = f"'\\x' || hex({name})"
-    elif NESTED.search(column.kind):
+    elif is_nested(column):
         value = f"cast(to_json({name}) as varchar)"
     for character, escaped in ESCAPED:
         value = f"replace({value}, {_literal(character)}, {_literal(escaped)})"

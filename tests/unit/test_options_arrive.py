@@ -163,6 +163,14 @@ OTHERWISE = [
         Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
         {"out", "as_json"},
     ),
+    (
+        "publish",
+        Call(
+            "publish --to f.xlsx",
+            ("publish.command.open_shop", "publish.tables.opened", "publish.book.write_book"),
+        ),
+        {"is_to_adopt", "db", "project", "published", "as_json"},
+    ),
 ]
 # What an option is given, where not any text will do; by the name it has in Python.
 VALUES = {
