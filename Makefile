@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENCODER_VENV := .venv-encoder
 READER_VENV := .venv-reader
+SUPERSET_VENV := .venv-superset
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder setup-reader demo test test-all lint types unit fuzz faults faults-short encoder reader database bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder setup-reader setup-superset demo test test-all test-bi lint types unit fuzz faults faults-short encoder reader database bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -41,6 +42,14 @@ setup-reader: $(READER_VENV)/.installed
 $(READER_VENV)/.installed:
 	$(PYTHON) -m venv $(READER_VENV)
 	$(READER_VENV)/bin/pip install --quiet --disable-pip-version-check 'duckdb<2'
+	touch $@
+
+# Without a lock file Superset takes parts that it does not work with, so uv reads one.
+setup-superset: $(SUPERSET_VENV)/.installed
+
+$(SUPERSET_VENV)/.installed: tests/bi/requirements.txt | $(VENV)/.installed
+	$(PYTHON) -m venv --clear --without-pip $(SUPERSET_VENV)
+	$(BIN)/uv pip install --quiet --python $(SUPERSET_VENV)/bin/python --requirement tests/bi/requirements.txt
 	touch $@
 
 demo: setup
@@ -99,6 +108,11 @@ reader: setup-dev setup-reader
 # A PostgreSQL of the tests' own; Debian's package has the server.
 database: setup-dev
 	$(BIN)/pytest tests/database
+
+# The dashboard for Superset is imported, asked and drawn; the picture is build/superset.png. Debian's
+# package chromium draws it.
+test-bi: setup-dev setup-superset
+	SUPERSET=$(CURDIR)/$(SUPERSET_VENV)/bin/python $(BIN)/pytest tests/bi
 
 bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_load.py

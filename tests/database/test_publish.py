@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+import yaml
 
 from cva_sql.cli.load.databases import find_database
 from cva_sql.cli.publish.postgresql import Copied, copy_to_postgresql
@@ -458,3 +459,15 @@ def test_a_sample_shop_is_published_whole(sample_shop: Any, url: str, cva: Any) 
         " and col_description(attrelid, attnum) is null",
     )
     assert undescribed == []
+
+
+def test_the_datasets_of_the_dashboard_run_there_too(sample_shop: Any, url: str, cva: Any) -> None:
+    assert cva("publish", "--db", sample_shop.db, "--to", url).returncode == 0
+    for file in (Path(__file__).parents[2] / "examples/superset/datasets").rglob("*.yaml"):
+        dataset = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with psycopg.connect(url, options="-c search_path=cva") as con:
+            found = con.execute(dataset["sql"])
+            assert [column.name for column in found.description or ()] == [
+                column["column_name"] for column in dataset["columns"]
+            ]
+            assert found.fetchone() is not None
