@@ -63,17 +63,20 @@ class Noted:
     already: tuple[str, ...]
 
 
-def list_alerts(shop: ResolvedShop, states: Sequence[State] = LIVE) -> list[dict[str, Any]]:
+def list_alerts(shop: ResolvedShop, states: Sequence[str] = LIVE) -> list[dict[str, Any]]:
     """The alerts in these states, those with most at stake first; notes since the last run count.
 
-    Raises CvaError where no run has made the table yet.
+    Raises UsageError for another state, and CvaError where no run has made the table yet.
     """
+    for state in states:
+        if state not in tuple(State):
+            raise UsageError(f"--state is {state!r}; expected {' or '.join(State)}")
     with opened(shop, read_only=True) as con:
         return read_alerts(shop, con, states)
 
 
 def read_alerts(
-    shop: ResolvedShop, con: DuckDBPyConnection, states: Sequence[State]
+    shop: ResolvedShop, con: DuckDBPyConnection, states: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The same from an open connection."""
     notes = _relation(shop, NOTES)

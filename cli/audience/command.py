@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -59,8 +60,7 @@ def audience(
     Of what was published last. Only who consented, unless told otherwise. Google and Meta get
     hashes. Nothing is sent anywhere.
     """
-    from cva_sql.cli.audience.selection import make_audience
-    from cva_sql.cli.audience.writing import refuse_existing, write_sheet
+    from cva_sql.cli.audience.writing import write_audience
     from cva_sql.cli.shop.lock import exclusive
 
     shop = open_shop(
@@ -71,20 +71,19 @@ def audience(
         work_dir=work_dir,
         project=project,
     )
-    refuse_existing(out, shop, is_to_replace=is_to_replace)
     with exclusive(shop):
-        sheet = make_audience(
+        done = write_audience(
             shop,
             condition,
+            out,
             to.value,
             value=value,
             needs_consent=not is_without_consent,
             suppressed=suppress or [],
+            is_to_replace=is_to_replace,
         )
-    write_sheet(sheet, out, to.value)
     if as_json:
-        result = {"file": str(out), "rows": len(sheet.rows), "left_out": dict(sheet.left_out)}
-        print(json.dumps(result, indent=2))
+        print(json.dumps(asdict(done), indent=2))
         return
-    left = ", ".join(f"{count:,} {reason}" for reason, count in sheet.left_out.items())
-    print(f"{out}: {len(sheet.rows):,} customers" + (f"; left out: {left}" if left else ""))
+    left = ", ".join(f"{count:,} {reason}" for reason, count in done.left_out.items())
+    print(f"{out}: {done.rows:,} customers" + (f"; left out: {left}" if left else ""))

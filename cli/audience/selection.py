@@ -38,6 +38,8 @@ def make_audience(
     from cva_sql.cli.shop.expressions import check_expression
 
     check_expression(condition, "The condition")
+    if to not in FORMATS:
+        raise UsageError(f"--to is {to!r}; expected {' or '.join(FORMATS)}")
     if value not in VALUES:
         raise UsageError(f"--value is {value!r}; expected {' or '.join(VALUES)}")
     barred = _read_suppressed(suppressed)

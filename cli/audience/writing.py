@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,40 @@ from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The file that was written, how many customers are in it, and how many not, by reason."""
+
+    file: str
+    rows: int
+    left_out: dict[str, int]
+
+
+def write_audience(
+    shop: ResolvedShop,
+    condition: str,
+    out: Path,
+    to: str,
+    *,
+    value: str = "predicted_value",
+    needs_consent: bool = True,
+    suppressed: Iterable[Path] = (),
+    is_to_replace: bool = False,
+) -> Audience:
+    """Writes the customers for whom `condition` holds, for the importer `to`.
+
+    Raises UsageError for what cannot be taken, before anything is read.
+    """
+    from cva_sql.cli.audience.selection import make_audience
+
+    refuse_existing(out, shop, is_to_replace=is_to_replace)
+    sheet = make_audience(
+        shop, condition, to, value=value, needs_consent=needs_consent, suppressed=suppressed
+    )
+    write_sheet(sheet, out, to)
+    return Audience(str(out), len(sheet.rows), dict(sheet.left_out))
 
 
 def refuse_existing(out: Path, shop: ResolvedShop, *, is_to_replace: bool) -> None:

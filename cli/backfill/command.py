@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from cva_sql.cli.backfill.filling import Backfilled, backfill_shop
+from cva_sql.cli.backfill.filling import Backfilled, Step, backfill_shop
 from cva_sql.cli.shop.options import (
     HorizonDays,
     Json,
@@ -20,14 +19,6 @@ from cva_sql.cli.shop.options import (
     WorkDir,
 )
 from cva_sql.cli.shop.resolver import open_shop, parse_date
-
-
-class Step(StrEnum):
-    """How far apart two dates are."""
-
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
 
 
 def backfill(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, run_id_of
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 TABLE = "int_cva__value_history"
 ENDING = "-backfill"  # of the run_id: counts at once, and gives way to what a run says
 MONTHS = {"month": 1, "quarter": 3}
+
+
+class Step(StrEnum):
+    """How far apart two dates are."""
+
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ def backfill_shop(
     """Fills the dates from `first` on, a step apart, before the one that a run looks from.
 
     The newest first, since each takes more away from the copy. A date is there wholly or not at
-    all, so that after a kill the same command goes on. Raises UsageError for a wrong date.
+    all, so that after a kill the same command goes on. Raises UsageError for a wrong date or step.
     """
     from cva_sql.cli.check_features.check import copied
     from cva_sql.cli.shop.progress import step as said_step
 
+    if step not in tuple(Step):
+        raise UsageError(f"--step is {step!r}; expected {' or '.join(Step)}")
     with copied(shop) as copy:
         days = _dates(copy, first, step)
         there = _days_there(shop, is_backfill_kept=not is_to_replace)

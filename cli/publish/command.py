@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,20 +41,10 @@ def publish(
     All tables in one transaction: readers never wait and see the former run or this one. A file
     that somebody changed is not replaced. Needs `cva run`.
     """
-    from cva_sql.cli.publish.book import write_book
-    from cva_sql.cli.publish.postgresql import copy_to_postgresql
-    from cva_sql.cli.publish.tables import identity, opened
-    from cva_sql.cli.publish.target import parse_target
+    from cva_sql.cli.publish.publishing import publish_shop
 
-    target = parse_target(to)
     shop = open_shop(db, project=project, published=published, need=Need.DATABASE)
-    with opened(shop) as source:
-        owner = identity(shop)
-        done: Book | Copied
-        if isinstance(target, Path):
-            done = write_book(source, shop, target, owner, is_to_adopt=is_to_adopt)
-        else:
-            done = copy_to_postgresql(source, target, owner, is_to_adopt=is_to_adopt)
+    done = publish_shop(shop, to, is_to_adopt=is_to_adopt)
     print(json.dumps(asdict(done), indent=2) if as_json else describe(done))
 
 
