@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from os import PathLike
+from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.access import AnyPath, paths_of, reading, writing
+from cva_sql.raw_shop import RawShop
 
 if TYPE_CHECKING:
+    from cva_sql.alerts import Alerts
+    from cva_sql.cli.audience.writing import Audience
+    from cva_sql.cli.backfill.filling import Backfilled
     from cva_sql.cli.doctor.examination import Report
     from cva_sql.cli.evaluate.evaluation import Evaluation
     from cva_sql.cli.explain.explanation import Explained
-    from cva_sql.cli.load.by_preset import PresetReport
-    from cva_sql.cli.load.report import LoadReport
     from cva_sql.cli.models.inventory import Model
+    from cva_sql.cli.publish.book import Book
+    from cva_sql.cli.publish.postgresql import Copied
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.training import Trained
-
-AnyPath = str | PathLike[str]
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Models:
     encoder: dict[str, Any]
 
 
-class Shop:
+class Shop(RawShop):
     """A shop's database, the models beside it, and the dbt project that builds its tables.
 
     `db` is the DuckDB file; without it, that of the dbt project in `project`, or in this folder.
@@ -46,135 +49,6 @@ class Shop:
     CvaError, and what cannot be taken its subclass UsageError, with a message of one line.
     """
 
-    def __init__(
-        self,
-        db: AnyPath | None = None,
-        *,
-        project: AnyPath | None = None,
-        models_dir: AnyPath | None = None,
-        published: AnyPath | None = None,
-        work_dir: AnyPath | None = None,
-        vars: Mapping[str, Any] | None = None,
-        as_of: date | str | None = None,
-        horizon_days: int | None = None,
-    ) -> None:
-        from cva_sql.cli.shop.resolver import Need, open_shop
-
-        self._shop = open_shop(
-            _path(db),
-            project=_path(project),
-            variables=vars,
-            models_dir=_path(models_dir),
-            published=_path(published),
-            work_dir=_path(work_dir),
-            as_of=None if as_of is None else str(as_of),
-            horizon_days=horizon_days,
-            need=Need.NOTHING,
-        )
-
-    def __repr__(self) -> str:
-        return f"Shop({str(self.db)!r})"
-
-    @property
-    def db(self) -> Path:
-        """The database file."""
-        return self._shop.db
-
-    @property
-    def models_dir(self) -> Path:
-        """The folder of the trained models."""
-        return self._shop.models_dir
-
-    def load(
-        self,
-        table: str,
-        files: AnyPath | Iterable[AnyPath] = (),
-        *,
-        query: str | None = None,
-        url: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        where: str | None = None,
-        lines: bool = False,
-        amount_per: str | None = None,
-        replace: bool = False,
-        append: bool = False,
-        decimal: str | None = None,
-        dates: str | None = None,
-        status_counts: Sequence[str] = (),
-        status_cancelled: Sequence[str] = (),
-        encoding: str | None = None,
-        delimiter: str | None = None,
-        sheet: str | None = None,
-    ) -> LoadReport:
-        """Loads files, or a query over the database, into a raw table with canonical columns.
-
-        `url` is that of another database that the query is over, e.g. postgresql://user@host/shop.
-        `columns` maps canonical names to SQL over the file's columns, `where` chooses rows.
-        `lines`: a row is an order line, to be summed into orders; `amount_per` ("order", "line")
-        says whose the amount is where the rows do not. `append` brings in what is new or changed.
-        `decimal` (point, comma) and `dates` (dmy, mdy, ymd) say how the file is written, where it
-        does not tell. `status_counts` and `status_cancelled` add to the statuses that are a sale
-        and none. `encoding`, `delimiter`, `sheet` (of a workbook, archive, JSON object) are found
-        out where not given. The database is made where there is none; the table changes in one
-        transaction, or not at all.
-        """
-        from cva_sql.cli.load.formats.source import ReadOptions
-        from cva_sql.cli.load.table import load_table
-
-        paths = [files] if isinstance(files, (str, PathLike)) else list(files)
-
-        shop = self._shop
-        return load_table(
-            table,
-            [Path(path) for path in paths],
-            db=shop.db,
-            query=query,
-            url=url,
-            columns=columns,
-            where=where,
-            lines=lines,
-            amount_per=amount_per,
-            replace=replace,
-            append=append,
-            schema=str(shop.var("cva_raw_schema")),
-            timezone=str(shop.var("cva_timezone")),
-            decimal=decimal,
-            dates=dates,
-            status_counts=[*status_counts, *shop.var("cva_status_counts")],
-            status_cancelled=[*status_cancelled, *shop.var("cva_status_cancelled")],
-            options=ReadOptions(encoding, delimiter, sheet),
-        )
-
-    def load_export(
-        self,
-        files: AnyPath | Iterable[AnyPath] = (),
-        preset: str | None = None,
-        *,
-        replace: bool = False,
-        append: bool = False,
-        decimal: str | None = None,
-        dates: str | None = None,
-        source_schema: str | None = None,
-    ) -> PresetReport:
-        """Loads a vendor's export into every raw table that it holds; all change, or none does.
-
-        `preset` is the name of a preset or a yml file of your own; without one the header of the
-        files tells. Folders are taken as the files in them. Without `files` the tables of the
-        database are the export, those of `source_schema` where several schemas have them.
-        """
-        from cva_sql.cli.load.by_preset import Overrides, find_named, load_by_preset
-        from cva_sql.cli.load.rows import asked_for
-        from cva_sql.cli.load.table import Into, Wanted
-
-        paths = [files] if isinstance(files, (str, PathLike)) else list(files)
-        found = None if preset is None else find_named(preset)
-        wanted = Wanted({}, asked=asked_for(decimal, dates))
-        overrides = Overrides(wanted, source_schema=source_schema)
-
-        var, db = self._shop.var, self._shop.db
-        into = Into(str(var("cva_raw_schema")), replace, append, str(var("cva_timezone")))
-        return load_by_preset(found, [Path(path) for path in paths], overrides, into, db=db)
-
     def train(self, *, deploy: bool | str = True, withdraw: bool = False) -> Trained:
         """Trains on past dates and deploys what won; `deploy`: false for nothing, or a candidate.
 
@@ -184,7 +58,7 @@ class Shop:
         from cva_sql.cli.train.training import train_shop
 
         wish = Wish(bool(deploy), withdraw, deploy if isinstance(deploy, str) else None)
-        return self._write(lambda shop: train_shop(shop, wish))
+        return writing(self._shop, lambda shop: train_shop(shop, wish))
 
     def run(self, *, allow_empty: bool = False, adopt: bool = False) -> Run:
         """Builds, tests and publishes the tables, or changes nothing.
@@ -196,8 +70,8 @@ class Shop:
         from cva_sql.cli.shop.owner import adopt as take_over
 
         if adopt:
-            take_over(self._reading())
-        return self._write(lambda shop: run_shop(shop, allow_empty=allow_empty))
+            take_over(reading(self._shop))
+        return writing(self._shop, lambda shop: run_shop(shop, allow_empty=allow_empty))
 
     def evaluate(
         self,
@@ -220,7 +94,25 @@ class Shop:
             found = evaluate_shop(shop, days, replicates, is_ablated=ablation)
             return write_evaluation(shop, found)
 
-        return self._write(evaluate)
+        return writing(self._shop, evaluate)
+
+    def backfill(
+        self, first: date | str, *, step: str = "month", replace: bool = False
+    ) -> Backfilled:
+        """Fills customer_value_history with past dates, each by a model trained as of it.
+
+        From `first` on, a `step` (week, month, quarter) apart, before the date that `run` looks
+        from. `replace`: also dates that an earlier backfill did. `dates` are those that were
+        filled, the first first, `kept` those left as they are. Each date is trained for; the next
+        `run` publishes them. Raises UsageError for a date that cannot be looked from.
+        """
+        from cva_sql.cli.backfill.filling import backfill_shop
+        from cva_sql.cli.shop.resolver import parse_date
+
+        start = parse_date(str(first), "first")
+        return writing(
+            self._shop, lambda shop: backfill_shop(shop, start, step, is_to_replace=replace)
+        )
 
     def explain(
         self, customer_id: str, *, changes: Mapping[str, str | float | None] | None = None
@@ -233,7 +125,7 @@ class Shop:
         from cva_sql.cli.explain.explanation import explain_customer
 
         told = {name: _change(change) for name, change in (changes or {}).items()}
-        return explain_customer(self._reading(), str(customer_id), told)
+        return explain_customer(reading(self._shop), str(customer_id), told)
 
     def scores(self, *, columns: Sequence[str] | None = None, published: bool = False) -> Any:
         """customer_value as a pyarrow Table, in order of customer_id.
@@ -243,19 +135,75 @@ class Shop:
         """
         from cva_sql.cli.run.scores import read_scores
 
-        return read_scores(self._shop if published else self._reading(), columns, published)
+        return read_scores(self._shop if published else reading(self._shop), columns, published)
+
+    @property
+    def alerts(self) -> Alerts:
+        """Who is leaving: `list`, `ack`, `resolve` and `send` their alerts."""
+        from cva_sql.alerts import Alerts
+
+        return Alerts(self._shop)
+
+    def audience(
+        self,
+        condition: str,
+        out: AnyPath,
+        *,
+        to: str = "csv",
+        value: str = "predicted_value",
+        without_consent: bool = False,
+        suppress: AnyPath | Iterable[AnyPath] = (),
+        replace: bool = False,
+    ) -> Audience:
+        """Writes customers with e-mail, phone and value into a file that a marketing tool imports.
+
+        `condition` is SQL over customer_value and customer_segments as published last. `to` is the
+        importer: csv, xlsx, klaviyo, hubspot, mailchimp, or with hashes google-customer-match and
+        meta-value. `value` is predicted_value, clv, historic_value (money in the shop's currency)
+        or score (0 to 100); an empty cell where it is null. Only who is known to consent, unless
+        `without_consent`; nobody of the files in `suppress`, an id or e-mail a line. `left_out`
+        counts customers by reason. Raises UsageError where `out` exists, unless `replace`. Only
+        its owner may read the file; nothing is sent.
+        """
+        from cva_sql.cli.audience.writing import write_audience
+
+        return writing(
+            self._shop,
+            lambda shop: write_audience(
+                shop,
+                condition,
+                Path(out),
+                to,
+                value=value,
+                needs_consent=not without_consent,
+                suppressed=paths_of(suppress),
+                is_to_replace=replace,
+            ),
+        )
+
+    def publish(self, to: AnyPath, *, adopt: bool = False) -> Book | Copied:
+        """Copies what was published last into PostgreSQL or a workbook; all of it, or nothing.
+
+        `to` is postgresql://user@host/database (tables into ?schema=cva), the environment variable
+        that holds it, or a file.xlsx. `adopt`: the database was renamed or moved, and takes over
+        what it made. `rows` are counts by table or sheet; of PostgreSQL also what was `dropped` or
+        `emptied` as no longer published. Raises CvaError for what cva did not make.
+        """
+        from cva_sql.cli.publish.publishing import publish_shop
+
+        return publish_shop(reading(self._shop), fspath(to), is_to_adopt=adopt)
 
     def report(self, path: AnyPath = "report.html") -> Written:
         """Writes what the tables say into one HTML file that opens offline."""
         from cva_sql.cli.report.writing import write_report
 
-        return write_report(self._reading(), Path(path))
+        return write_report(reading(self._shop), Path(path))
 
     def doctor(self) -> Report:
         """What is there, what is wrong with it and what to do next; nothing is written."""
         from cva_sql.cli.doctor.examination import examine
 
-        return examine(self._reading())
+        return examine(reading(self._shop))
 
     def models(self) -> Models:
         """The trained models, the packaged rule and the encoder; which of them scores."""
@@ -270,23 +218,7 @@ class Shop:
         """
         from cva_sql.cli.sql.session import query_shop
 
-        return query_shop(self._reading(), query)
-
-    def _reading(self) -> ResolvedShop:
-        """The shop, whose database has to be there."""
-        from cva_sql.cli.shop.resolver import Need, require
-
-        require(self._shop, Need.DATABASE)
-        return self._shop
-
-    def _write(self, call: Callable[[ResolvedShop], Made]) -> Made:
-        """What `call` gives, other commands kept off the shop meanwhile."""
-        from cva_sql.cli.shop.lock import exclusive
-        from cva_sql.cli.shop.resolver import Need, require
-
-        require(self._shop, Need.ORDERS)
-        with exclusive(self._shop):
-            return call(self._shop)
+        return query_shop(reading(self._shop), query)
 
 
 def _change(change: str | float | None) -> str:
@@ -294,7 +226,3 @@ def _change(change: str | float | None) -> str:
     if change is None:
         return "null"
     return change if isinstance(change, str) else f"={change}"
-
-
-def _path(path: AnyPath | None) -> Path | None:
-    return None if path is None else Path(path)

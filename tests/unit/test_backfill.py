@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from cva_sql.cli.backfill.filling import _later
+from cva_sql import Shop
+from cva_sql.cli.backfill.filling import Backfilled, _later
 from cva_sql.cli.check_features.check import copied
 from cva_sql.cli.shop.resolver import Need, open_shop
 
@@ -60,6 +61,7 @@ def test_a_backfill_fills_dates_by_models_of_then(
     again = cva("backfill", "--from", "2025-11-01", "--step", "quarter", "--db", db)
     assert again.returncode == 0, again.stderr
     assert again.stdout == "left as they are: 2025-11-01\nnothing to fill\n"
+    assert Shop(db).backfill("2025-11-01", step="quarter") == Backfilled((), ("2025-11-01",))
 
 
 @pytest.mark.parametrize("work", [None, "work"])

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,64 @@ def test_what_comes_back_is_what_the_commands_print(shop: Shop, cva: Any) -> Non
     assert shop.sql(query).to_pylist() == printed("sql", query)
 
 
+def test_alerts_are_listed_and_noted_as_by_the_command(shop: Shop, cva: Any) -> None:
+    listed = shop.alerts.list()
+    done = cva("alerts", "list", "--db", shop.db, "--json")
+    assert json.loads(json.dumps(listed, default=str)) == json.loads(done.stdout)
+    first, second = listed[:2]
+    acted = shop.alerts.ack(first["customer_id"], by="Ann", note="called")
+    assert (acted.event, acted.alert_ids, acted.already) == ("acted", (first["alert_id"],), ())
+    both = [first["alert_id"], second["alert_id"]]
+    again = shop.alerts.ack(both)
+    assert (again.alert_ids, again.already) == ((second["alert_id"],), (first["alert_id"],))
+    assert [alert["alert_id"] for alert in shop.alerts.list("acted")] == both
+    assert shop.alerts.resolve(both[:1]).event == "resolved"
+    assert len(shop.alerts.list()) == len(listed) - 1
+    assert shop.alerts.list([]) == []
+    noted = shop.sql("select event, noted_by, note from cva_alert_acks order by noted_at limit 1")
+    assert noted.to_pylist() == [{"event": "acted", "noted_by": "Ann", "note": "called"}]
+
+
+def test_alerts_are_sent_once_and_counted(shop: Shop, tmp_path: Path) -> None:
+    waiting = shop.alerts.list(["new", "open"])
+    sent = shop.alerts.send(tmp_path / "alerts.jsonl")
+    lines = (tmp_path / "alerts.jsonl").read_text().splitlines()
+    assert (sent.sent, sent.before) == (len(lines), 0)
+    assert sent.sent + sent.withheld == len(waiting)
+    again = shop.alerts.send(str(tmp_path / "alerts.jsonl"))
+    assert again == replace(sent, sent=0, before=sent.sent)
+
+
+def test_an_audience_is_that_of_the_command(shop: Shop, cva: Any, tmp_path: Path) -> None:
+    shop.sql("alter table raw.customers add column email varchar")
+    shop.sql("update raw.customers set email = customer_id || '@x.de'")
+    ours, theirs, no = (tmp_path / name for name in ("a.csv", "b.csv", "no.csv"))
+    condition = "value_tier = 'high'"
+    out_of = shop.scores(columns=["customer_id", "value_tier"]).to_pylist()
+    no.write_text("\n".join(row["customer_id"] for row in out_of[::2]))
+    done = shop.audience(condition, ours, to="klaviyo", value="clv", suppress=no)
+    options = ["--to", "klaviyo", "--value", "clv", "--suppress", no, "--db", shop.db, "--json"]
+    printed = cva("audience", condition, "--out", theirs, *options)
+    assert {**asdict(done), "file": str(theirs)} == json.loads(printed.stdout)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert done.rows > 0
+    assert done.left_out["suppressed"] > 0
+    with pytest.raises(UsageError, match="exists; name another file"):
+        shop.audience(condition, ours)
+    more = shop.audience(condition, ours, without_consent=True, suppress=[no], replace=True)
+    assert more.rows > done.rows
+    assert more.left_out.keys() == {"suppressed"}
+
+
+def test_publishing_is_that_of_the_command(shop: Shop, cva: Any, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "a.xlsx", tmp_path / "b.xlsx"
+    done = shop.publish(ours)
+    printed = json.loads(cva("publish", "--to", theirs, "--db", shop.db, "--json").stdout)
+    assert {**asdict(done), "to": str(theirs)} == printed
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert done.rows["customer_value"] == shop.scores(columns=["customer_id"]).num_rows
+
+
 def test_a_number_sets_a_feature_and_a_text_changes_it(shop: Shop) -> None:
     customer = shop.sql("select min(customer_id) as c from customer_value").column("c")[0].as_py()
     (before,) = shop.sql(
@@ -137,9 +195,14 @@ def test_a_connection_of_the_notebooks_own_is_one_clear_line(
         shop.run,
         shop.train,
         lambda: shop.load("orders", orders, columns={"customer_id": "customer"}, append=True),
+        lambda: shop.backfill("2025-11-01"),
+        lambda: shop.audience("true", orders.with_name("a.csv")),
+        lambda: shop.alerts.ack("C00001"),
+        lambda: shop.alerts.send(orders.with_name("a.jsonl")),
     ]
     if not read_only:
         calls += [shop.scores, lambda: shop.sql("select 1"), lambda: shop.explain("C00001")]
+        calls.append(shop.alerts.list)
     with duckdb.connect(str(shop.db), read_only=read_only):
         for call in calls:
             with pytest.raises(CvaError, match=r"is open in this very process; close that") as no:
@@ -156,4 +219,35 @@ def test_what_cannot_be_taken_is_said_at_once(tmp_path: Path) -> None:
         Shop(tmp_path / "x.duckdb", horizon_days=0)
     with pytest.raises(UsageError, match=r"has no dbt_project\.yml with cva_package"):
         Shop(project=tmp_path)
+    for call in (
+        lambda shop: shop.alerts.list(),
+        lambda shop: shop.alerts.resolve("a"),
+        lambda shop: shop.audience("true", tmp_path / "a.csv"),
+        lambda shop: shop.backfill("2025-11-01"),
+        lambda shop: shop.publish("x.xlsx"),
+    ):
+        with pytest.raises(UsageError, match="does not exist; load orders into it with: cva load"):
+            call(Shop(tmp_path / "x.duckdb"))
     assert repr(Shop(tmp_path / "x.duckdb")) == f"Shop({str(tmp_path / 'x.duckdb')!r})"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda shop: shop.alerts.list("over"), "state is 'over'; expected new or open or acted"),
+        (lambda shop: shop.alerts.ack("nobody"), "there is no alert 'nobody'; expected an alert"),
+        (lambda shop: shop.alerts.send("no/a.jsonl"), "--to no/a.jsonl: expected https://"),
+        (lambda shop: shop.backfill("soon"), "first is 'soon'; expected a date"),
+        (lambda shop: shop.backfill("2025-11-01", step="day"), "step is 'day'; expected week or"),
+        (lambda shop: shop.backfill(date(2031, 1, 1)), "from is 2031-01-01; expected a date after"),
+        (lambda shop: shop.audience("true", "a.csv", to="x"), "to is 'x'; expected csv or xlsx"),
+        (lambda shop: shop.audience("true", "a.csv", value="x"), "value is 'x'; expected predict"),
+        (lambda shop: shop.publish("shop.duckdb"), "--to is no URL; expected postgresql://"),
+    ],
+)
+def test_an_option_that_cannot_be_taken_is_a_usage_error(
+    shop: Shop, call: Callable[[Shop], object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as no:
+        call(shop)
+    assert "\n" not in str(no.value)
