@@ -110,6 +110,16 @@ group by lifecycle_stage
 order by predicted_value desc;
 
 
+-- # segment_value_path: what segments are expected to bring, month by month
+
+-- What does the shop expect of its customers in each month of the year ahead?
+select month_ahead, until_date, round(predicted_value, 2) as predicted_value,
+    round(cumulative_value_p10, 2) as at_least, round(cumulative_value_p90, 2) as at_most
+from segment_value_path
+where segment_kind = 'all'
+order by month_ahead;
+
+
 -- # churn_alerts: who is leaving against their own rhythm
 
 -- Which alerts are open, and what is at stake?

@@ -74,8 +74,11 @@ def fill_table(
 
 def _fill_growth(con: DuckDBPyConnection, shop: ResolvedShop) -> None:
     """Writes what a value within the horizon becomes over other days."""
+    from cva_sql.cli.shop.package import macro_value
+
     clv_days = int(shop.var("cva_clv_days"))
-    days = [*shop.var("cva_path_days"), shop.horizon_days, clv_days]
+    months = macro_value("value_path.sql", "month_days")
+    days = [*shop.var("cva_path_days"), *months, shop.horizon_days, clv_days]
     con.execute(
         f"create or replace table {shop.schema}_cva.{GROWTH} as "
         "select unnest(cva_value_growth(?, ?, ?), recursive := true)",

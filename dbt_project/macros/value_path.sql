@@ -9,6 +9,18 @@
 {% endmacro %}
 
 
+{#- The days to the end of each month of a year ahead: a twelfth of a year, in whole days. -#}
+{% macro month_days() %}
+{{ return([30, 61, 91, 122, 152, 183, 213, 243, 274, 304, 335, 365]) }}
+{% endmacro %}
+
+
+{#- The days that the model is asked for. -#}
+{% macro growth_days() %}
+{{ return((cva.path_days() + cva.month_days()) | unique | sort) }}
+{% endmacro %}
+
+
 {#- The rows of int_cva__value_growth that are a customer's, `features` with frequency and t_days. -#}
 {% macro is_growth_of(growth, features) -%}
 {{ features }}.frequency >= {{ growth }}.frequency_from

@@ -18,7 +18,8 @@ from cva_sql.cli.shop.shop import ResolvedShop
 # without customers; half of revenue has a known cost.
 RAW = """
 create schema raw;
-create table raw.orders as from (values
+create table raw.orders as select *, case when order_id in ('o1', 'o4') then 'north'
+    when order_id in ('o2', 'o3') then 'south' end as store from (values
     ('o1', 'a', date '2024-01-31', 100.0), ('o2', 'a', date '2024-03-01', 50.0),
     ('o3', 'b', date '2024-01-02', 40.0), ('o4', 'c', date '2024-01-03', 60.0),
     ('o5', 'd', date '2024-02-29', 30.0), ('o6', 'e', date '2024-02-10', 20.0)
@@ -107,6 +108,12 @@ def test_what_marketing_and_service_cost_is_taken_off_the_contribution(
         ("d", 0, 0, 0, 18, 18),
         ("e", 0, 0, 0, 12, 12),
     ]
+
+
+def test_a_customer_is_of_the_store_of_their_first_order(con: duckdb.DuckDBPyConnection) -> None:
+    assert asked(con, "select customer_id, first_store from customer_economics order by 1") == [
+        ("a", "north"), ("b", "south"), ("c", "north"), ("d", None), ("e", None),
+    ]  # fmt: skip
 
 
 def test_what_the_shop_does_not_know_it_cost_is_null(sample_shop: Any, rows: Any) -> None:

@@ -27,6 +27,40 @@ def test_the_path_passes_through_the_horizon_and_never_falls(sample_shop: Any, r
     ) == [(0,)]
 
 
+def test_segments_add_up_to_their_customers_month_by_month(sample_shop: Any, rows: Any) -> None:
+    published = Path(sample_shop.run.published)
+    kinds = rows(
+        published,
+        "select segment_kind, sum(customers_count)::int, round(sum(cumulative_value), 2),"
+        " round(sum(predicted_value), 4) <= round(sum(cumulative_value), 4)"
+        " from segment_value_path where month_ahead = 12 group by 1 order by 1",
+    )
+    ((count, year),) = rows(
+        published,
+        "select count(*), round(sum(predicted_value), 2) from customer_value_path where days = 365",
+    )
+    assert kinds == [
+        (kind, count, pytest.approx(year, abs=0.05), True)
+        for kind in ("all", "lifecycle_stage", "rfm_segment", "value_tier")
+    ]
+    assert rows(
+        published,
+        "select count(*), count(distinct month_ahead), count(*) filter (cumulative_value <"
+        " lag_value or not cumulative_value_p10 < cumulative_value_p90 or"
+        " not predicted_value_p10 <= predicted_value_p90) from (select *, lag(cumulative_value)"
+        " over (order by month_ahead) as lag_value from segment_value_path"
+        " where segment_kind = 'all')",
+    ) == [(12, 12, 0)]
+    # Of a month that ends with a path's days the interval is that of cva_totals.
+    assert rows(
+        published,
+        "select abs(path.cumulative_value / totals.predicted_value - 1) < 0.15 and"
+        " path.cumulative_value_p10 / path.cumulative_value"
+        " between 0.7 and 1 from segment_value_path as path,"
+        " cva_totals(value_tier = 'high') as totals where segment = 'high' and month_ahead = 3",
+    ) == [(True,)]
+
+
 def test_clv_is_the_path_discounted_and_the_model_says_it(sample_shop: Any, rows: Any) -> None:
     (low, high, growing, quantiles) = rows(
         Path(sample_shop.run.published),

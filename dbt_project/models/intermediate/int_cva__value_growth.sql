@@ -7,7 +7,7 @@
 with growth as (
     select
         cva_value_growth(
-            {{ dbt.array_construct(cva.path_days()) }},
+            {{ dbt.array_construct(cva.growth_days()) }},
             {{ cva.setting('cva_clv_days') }},
             cast({{ cva.setting('cva_discount_rate') }} as double)
         ) as found

@@ -1,6 +1,7 @@
 -- One row per customer of customer_value: margin and refunds so far, what winning them cost, when that was paid
 -- back, and clv. Acquisition costs are parted so that the customers' shares add up to the cost.
 {%- set has_costs = cva.has_acquisition_costs() %}
+{%- set has_stores = cva.has_source_column('orders', 'store') %}
 {%- set has_touch_costs = cva.has_source_column('marketing_touches', 'cost') %}
 {%- set has_tickets = cva.has_source_column('tickets', 'ticket_id') %}
 {%- set ticket_cost = cva.setting('cva_ticket_cost') %}
@@ -78,6 +79,25 @@ categories as (
 ),
 {%- endif %}
 
+{%- if has_stores %}
+
+stores as (
+    select
+        customer_id,
+        store as first_store,
+        row_number() over (partition by customer_id order by ordered_at, order_id, store) as place
+    from orders
+    where order_date = first_order_date
+),
+{%- else %}
+
+stores as (
+    select cast(null as string) as customer_id, cast(null as string) as first_store, 1 as place
+    from (select 1) as nothing
+    where 1 = 0
+),
+{%- endif %}
+
 -- What marketing and service cost before as_of_date. A control was left alone.
 touched as (
     select
@@ -120,6 +140,7 @@ customers as (
         {{ cva.month_of('sums.first_order_date') }} as first_month,
         attributes.acquisition_channel,
         categories.first_category,
+        stores.first_store,
         coalesce(sums.orders_count, 0) as orders_count,
         coalesce(sums.revenue, 0) as revenue,
         coalesce(sums.margin, 0) as margin,
@@ -135,6 +156,10 @@ customers as (
         on
             value.customer_id = categories.customer_id
             and categories.place = 1
+    left join stores
+        on
+            value.customer_id = stores.customer_id
+            and stores.place = 1
 ),
 
 {%- if has_costs %}
@@ -237,6 +262,7 @@ final as (
         customers.clv,
         customers.clv_p10,
         customers.clv_p90,
+        customers.first_store,
         cast(spent.touch_cost as decimal(28, 4)) as touch_cost,
         cast(spent.tickets_count as bigint) as tickets_count,
         cast(spent.cost_to_serve as decimal(28, 4)) as cost_to_serve,
