@@ -130,6 +130,15 @@ order by money_at_stake desc, alert_id
 limit 20;
 
 
+-- # service_priority: whom to answer first
+
+-- Which tickets and reviews come first, and what do they complain of?
+select priority_rank, source, id, round(value_at_risk, 2) as value_at_risk, round(severity, 2) as severity, sentence, reason
+from service_priority
+order by priority_rank
+limit 20;
+
+
 -- # customer_value_explain: why
 
 -- What adds to, and takes from, the prediction of the best customer, in money?
