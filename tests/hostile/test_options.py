@@ -200,7 +200,7 @@ def test_a_place_to_write_is_the_only_one(
     """On a shop that was run. dbt is not started: what needs what it builds stops there."""
 
     def no_dbt(*_: object) -> tuple[str, ...]:
-        if name in ("demo", "start"):
+        if name in ("demo", "start", "work"):
             raise CvaError("dbt is not started")
         return ()
 
