@@ -73,8 +73,14 @@ def upsert(
     if STATUS in brought and SINCE in table.columns:
         _keep_status_times(con, target, brought, timezone)
     _judge(con, brought)
+    # Of whole rows, those that are there already are none that was changed.
     states = dict(
-        con.execute(f"select state, sum(new_rows)::bigint from {JUDGED} group by 1").fetchall()
+        con.execute(
+            "select state, sum(row_count)::bigint from ("
+            f"select 'unchanged' as state, known_rows as row_count from {JUDGED} where is_more"
+            f" union all select if(is_more, 'inserted', state), new_rows - if(is_more, known_rows,"
+            f" 0) from {JUDGED}) group by 1"
+        ).fetchall()
     )
     moved = _moved(con) if {"order_id", "customer_id"} <= set(brought) else 0
     _replace(con, target, brought)
@@ -134,7 +140,10 @@ def _keep_status_times(
 
 
 def _judge(con: DuckDBPyConnection, brought: list[str]) -> None:
-    """Makes JUDGED: per key its rows in the load, and whether they are new, changed or known."""
+    """Makes JUDGED: per key its rows in the load, and whether they are new, changed or known.
+
+    `is_more`: whole rows of which the load has more than the table.
+    """
     version = f"max({VERSION})" if VERSION in brought else "null::timestamp"
     grouped = (
         f"select cva_key, count(*) as n, sum(hash({', '.join(brought)})::hugeint) as rows_hash,"
@@ -147,7 +156,8 @@ def _judge(con: DuckDBPyConnection, brought: list[str]) -> None:
         " case when known.cva_key is null then 'inserted'"
         " when new.n = known.n and new.rows_hash = known.rows_hash"
         " or starts_with(new.cva_key, '=') and new.n <= known.n then 'unchanged'"
-        " when new.newest < known.newest then 'older' else 'updated' end as state"
+        " when new.newest < known.newest then 'older' else 'updated' end as state,"
+        " known.n as known_rows, state = 'updated' and starts_with(new.cva_key, '=') as is_more"
         " from new left join known using (cva_key)"
     )
 

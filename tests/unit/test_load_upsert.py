@@ -109,6 +109,16 @@ def test_rows_without_an_id_go_by_all_they_hold(tmp_path: Path) -> None:
     assert report.table_now.rows == 4
 
 
+def test_of_rows_without_an_id_those_beyond_what_is_there_are_new(tmp_path: Path) -> None:
+    line = ",a,2024-01-02,10\n"
+    for count, inserted, unchanged in ((1, 1, 0), (3, 2, 1), (2, 0, 2)):
+        report = load(tmp_path, f"{HEAD}\n{line * count}")
+        assert (report.changes or Changes(1, 0, 0, 0, 0)) == Changes(
+            inserted=inserted, updated=0, unchanged=unchanged, older=0, moved=0
+        )
+    assert len(loaded(tmp_path, "*")) == 3
+
+
 def test_a_column_that_the_load_does_not_bring_keeps_its_values(tmp_path: Path) -> None:
     load(tmp_path, f"{HEAD},channel\n1,a,2024-01-02,10,web\n2,b,2024-01-02,20,shop\n")
     load(tmp_path, f"{HEAD},status\n1,a,2024-01-02,11,paid\n")
