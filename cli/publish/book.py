@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.audience.workbook import MAX_ROWS, WRAPPED, Page, make_workbook
 from cva_sql.cli.publish.tables import Column, Table, read_tables
 from cva_sql.cli.publish.types import is_nested
+from cva_sql.cli.shop.shop import CURRENT
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -73,7 +74,7 @@ def write_book(
     rows = {table.name: _count(source, table) for table in tables}
     for name, count in rows.items():
         if count >= MAX_ROWS:
-            file = shop.published / "current" / f"{name}.parquet"
+            file = shop.published / CURRENT / f"{name}.parquet"
             raise UsageError(
                 f"{name} has {count:,} rows, and a sheet holds {MAX_ROWS:,} with its header; read"
                 f" {file}, or publish to PostgreSQL"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cva_sql.cli.publish.tables import Column, Table
-from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import CvaError
 
 # As PostgreSQL's format_type() writes them.
@@ -75,10 +75,5 @@ def _written(column: Column) -> str:
     elif is_nested(column):
         value = f"cast(to_json({name}) as varchar)"
     for character, escaped in ESCAPED:
-        value = f"replace({value}, {_literal(character)}, {_literal(escaped)})"
+        value = f"replace({value}, {literal(character)}, {literal(escaped)})"
     return f"coalesce({value}, '\\N')"
-
-
-def _literal(text: str) -> str:
-    codes = [f"chr({ord(character)})" for character in text]
-    return f"concat({', '.join(codes)})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import literal
+from cva_sql.cli.shop.tables import comment_on
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,15 +24,13 @@ def copy_comments(con: DuckDBPyConnection, mart: Mart, target: str) -> None:
         place * 2,
     ).fetchall()
     columns = con.execute(
-        f"select column_name, comment from duckdb_columns() {OF.format('table_name')} "
+        f"select column_name, data_type, comment from duckdb_columns() {OF.format('table_name')} "
         "and comment is not null order by column_index",
         place,
     ).fetchall()
-    statements = [f"comment on table {target} is {literal(text)}" for (text,) in said if text]
-    statements += [
-        f"comment on column {target}.{quoted(name)} is {literal(text)}" for name, text in columns
-    ]
     con.begin()  # a commit for each would take as long as the tables
-    for statement in statements:
-        con.execute(statement).fetchall()
+    for (text,) in said:
+        if text:
+            con.execute(f"comment on table {target} is {literal(text)}").fetchall()
+    comment_on(con, target, {name: (kind, text) for name, kind, text in columns})
     con.commit()

@@ -63,7 +63,7 @@ def _came(past: int, bought: int, spent: float | None) -> tuple[str, str, str]:
 def _waiting_table(source: Source, name: str) -> Table:
     rows = source.rows(
         "select customer_id, raised_on, money_at_stake, usual_value, predicted_value, reason, "
-        f"action, owner from {name} where state in ('new', 'open') "
+        f"action, owner from {name} where state in {WAITING} "
         f"order by money_at_stake desc, customer_id limit {SHOWN}"
     )
     cells: list[list[str | Cell]] = [

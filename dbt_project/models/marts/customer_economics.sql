@@ -101,23 +101,18 @@ stores as (
 -- What marketing and service cost before as_of_date. A control was left alone.
 touched as (
     select
-        touches.customer_id,
-        sum(cast(coalesce(touches.cost, 0) as decimal(28, 4))) as touch_cost
-    from {{ ref('cva', 'stg_cva__marketing_touches') }} as touches
-    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-    where
-        touches.reject_reason is null
-        and touches.touched_date < dates.as_of_date
-        and not coalesce(touches.is_control, false)
-    group by touches.customer_id
+        customer_id,
+        sum(cast(coalesce(cost, 0) as decimal(28, 4))) as touch_cost
+    from ({{ cva.at_each_date(ref('cva', 'stg_cva__marketing_touches'), 'touched_date') }})
+    where reject_reason is null and not coalesce(is_control, false)
+    group by customer_id
 ),
 
 served as (
-    select tickets.customer_id, count(*) as tickets_count
-    from {{ ref('cva', 'stg_cva__tickets') }} as tickets
-    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
-    where tickets.reject_reason is null and tickets.opened_date < dates.as_of_date
-    group by tickets.customer_id
+    select customer_id, count(*) as tickets_count
+    from ({{ cva.at_each_date(ref('cva', 'stg_cva__tickets'), 'opened_date') }})
+    where reject_reason is null
+    group by customer_id
 ),
 
 spent as (

@@ -51,14 +51,7 @@ alike as (
     {%- if cva.setting('cva_target') == 'labels' %}
         and 1 = 0
     {%- endif %}
-    group by
-        segments.as_of_date,
-        segments.value_tier,
-        segments.lifecycle_stage,
-        segments.rfm_segment,
-        growth_groups.frequency_from,
-        growth_groups.age_from,
-        case when growth_groups.age_from is null then scores.horizon_retention_rate end
+    group by all
 ),
 
 ahead as (
@@ -96,18 +89,20 @@ steps as (
 
 parts as (
     {%- for kind, segment in kinds.items() %}
+    {%- for share in ('step', 'factor') %}
     select
         '{{ kind }}' as segment_kind,
         {{ segment }} as segment,
         as_of_date,
         month_ahead,
         days,
+        {{ 'true' if share == 'factor' else 'false' }} as is_whole,
         customers_count,
-        predicted_value * step as month_value,
-        spread * power(step, 1.5) as month_spread,
-        predicted_value * factor as whole_value,
-        spread * power(factor, 1.5) as whole_spread
+        predicted_value * {{ share }} as predicted_value,
+        spread * power({{ share }}, 1.5) as spread
     from steps
+    {{- '\n    union all' if not loop.last }}
+    {%- endfor %}
     {{- '\n    union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -119,43 +114,21 @@ sums as (
         as_of_date,
         month_ahead,
         days,
+        is_whole,
         sum(customers_count) as customers_count,
-        cast(sum(cast(month_value as decimal(28, 6))) as double) as month_value,
-        cast(sum(cast(month_spread as decimal(28, 6))) as double) as month_spread,
-        cast(sum(cast(whole_value as decimal(28, 6))) as double) as whole_value,
-        cast(sum(cast(whole_spread as decimal(28, 6))) as double) as whole_spread
+        cast(sum(cast(predicted_value as decimal(28, 6))) as double) as predicted_value,
+        cast(sum(cast(spread as decimal(28, 6))) as double) as spread
     from parts
-    group by segment_kind, segment, as_of_date, month_ahead, days
-),
-
-both_sums as (
-    select
-        sums.*,
-        false as is_whole,
-        month_value as predicted_value,
-        month_spread as spread,
-        errors.dispersion,
-        errors.deviation
-    from sums
-    cross join errors
-    union all
-    select
-        sums.*,
-        true as is_whole,
-        whole_value as predicted_value,
-        whole_spread as spread,
-        errors.dispersion,
-        errors.deviation
-    from sums
-    cross join errors
+    group by all
 ),
 
 quantiles as (
     select
-        *,
+        sums.*,
         {{ cva.total_quantile(-1.281552) }} as p10,
         {{ cva.total_quantile(1.281552) }} as p90
-    from both_sums
+    from sums
+    cross join errors
 ),
 
 final as (
