@@ -1,19 +1,15 @@
-"""`cva_explain` over a whole table: attributions as SQL structs, NULL where there can be none."""
+"""`cva_explain` over a whole table: attributions as SQL structs."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cva_sql.udfs.coalitions import Explainer, load_explainer
+from cva_sql.udfs.coalitions import Explainer
 from cva_sql.udfs.explain import Attributions, explain
 from cva_sql.udfs.predict import struct_columns
-from cva_sql.udfs.progress import Progress
-from cva_sql.udfs.sessions import deployed_folder, load_model
 
 EXPLANATION_TYPE = (
     "STRUCT(baseline_prediction_value DOUBLE, predicted_value DOUBLE, feature_attributions "
@@ -21,38 +17,6 @@ EXPLANATION_TYPE = (
     "reference_value VARCHAR, attribution DOUBLE, standard_error DOUBLE, "
     "family_attribution DOUBLE)[], model_version VARCHAR, model_hash VARCHAR)"
 )
-
-
-class ShopExplainer:
-    """Explains rows by whatever model is deployed when they come."""
-
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = models_dir
-        self._progress = Progress("customers explained")
-        self._warned: str | None = None
-
-    def explain(self, rows: Any) -> Any:
-        """The Arrow struct of EXPLANATION_TYPE for one of features.
-
-        NULL, and a line on stderr, by a model from before explanations: scoring goes on without.
-        """
-        import pyarrow as pa
-
-        folder = deployed_folder(self._models_dir)
-        manifest = load_model(folder).manifest
-        if manifest.explanation is None:
-            rows, _ = struct_columns(rows)
-            if self._warned != manifest.version:
-                self._warned = manifest.version
-                sys.stderr.write(
-                    f"cva: no reasons: model {manifest.version} has no typical customer to "
-                    "explain against; retrain with: cva train\n"
-                )
-            return pa.nulls(len(rows))
-        self._progress.start()
-        explained = explain_struct(load_explainer(folder), rows)
-        self._progress.add(len(explained))
-        return explained
 
 
 def explain_struct(explainer: Explainer, rows: Any) -> Any:
@@ -92,11 +56,11 @@ def _items(explainer: Explainer, columns: Mapping[str, Any], found: Attributions
     at = (np.repeat(np.arange(count), width), flat)
     names = pa.array(explainer.players, type=pa.string())
     families = pa.array([explainer.families[i] for i in explainer.family_of], type=pa.string())
-    values = pa.concat_arrays([_texts(columns[name]) for name in explainer.players])
+    values = pa.concat_arrays([texts_of(columns[name]) for name in explainer.players])
     # In single precision, as the customer's value is: 64.7 and not 64.69999694824219.
     typical = [explainer.reference[name] for name in explainer.players]
     typical_texts = pa.concat_arrays(
-        [_texts(pa.array(value, from_pandas=True)) for value in typical]
+        [texts_of(pa.array(value, from_pandas=True)) for value in typical]
     )
     return pa.StructArray.from_arrays(
         [
@@ -114,7 +78,7 @@ def _items(explainer: Explainer, columns: Mapping[str, Any], found: Attributions
     )  # fmt: skip
 
 
-def _texts(column: Any) -> Any:
+def texts_of(column: Any) -> Any:
     """Values as people write them: 9, 812.4, DE; NULL stays, and stands for '' as well."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs import text
+from cva_sql.udfs.aged_rows import AGED_TYPE
 from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.encoder import ShopEncoder
-from cva_sql.udfs.explained_rows import EXPLANATION_TYPE, ShopExplainer
+from cva_sql.udfs.explained_rows import EXPLANATION_TYPE
 from cva_sql.udfs.growth import GROWTH_TYPE, value_growth
 from cva_sql.udfs.kinds import kind_functions
 from cva_sql.udfs.memory import KEPT
@@ -19,6 +20,7 @@ from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import deployed_folder, deployed_horizon, load_model
+from cva_sql.udfs.shop_explainer import ShopExplainer
 from cva_sql.udfs.target import target_problem
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ FUNCTIONS = (
     "cva_predict",
     "cva_predict_changed",
     "cva_explain",
+    "cva_explain_aged",
     "cva_embed",
     "cva_sentiment",
     "cva_text_status",
@@ -92,7 +95,9 @@ def register(
         None,
         RETURN_TYPE,
     )
-    create("cva_explain", ShopExplainer(models).explain, None, EXPLANATION_TYPE)
+    explainer = ShopExplainer(models)
+    create("cva_explain", explainer.explain, None, EXPLANATION_TYPE)
+    create("cva_explain_aged", explainer.explain_aged, None, AGED_TYPE)
     for function in kind_functions(models, FUNCTIONS):
         create(function.name, function.score, None, function.return_type)
         _kind_names.add(function.name)

@@ -1,17 +1,29 @@
 -- One row per explained customer: why the deployed model predicts what it predicts, features in order of
 -- rank, all NULL by a model from before explanations: to leave such rows out here would call the function
--- once more for the filter. It holds the only call of the explanation; with `cva_udfs: false` it keeps of
--- what `cva explain` wrote before what still fits the scores.
+-- once more for the filter. Whose inputs and prediction are those of the last build keeps its row; within
+-- `cva_explanations_kept_days` also who has only aged, with attributions that add up to today's prediction.
+-- It holds the only calls of the explanation; with `cva_udfs: false` it keeps of what `cva explain` wrote
+-- before what still fits the scores.
 {{ config(materialized='table') }}
 
+{%- set before = cva.explained_before(this) %}
 {%- if cva.setting('cva_udfs') %}
 with cva_rows as (select * from {{ ref('cva', 'customer_features') }}),
 
-explained as (
+scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
+
+{%- if before.has_keys %}
+
+stored as (select * from {{ this }}),
+{%- endif %}
+
+chosen as (
     select
         customer_id,
         as_of_date,
-        cva_explain(cva_rows) as explanation
+        {{ cva.inputs_key() }} as own_key,
+        {{ cva.shop_key() }} as shop_key,
+        {{ cva.lasting_key() }} as lasting_key
     from cva_rows
     where
         coalesce(
@@ -20,7 +32,94 @@ explained as (
         )
 ),
 
+inputs as (
+    select
+        chosen.customer_id,
+        chosen.as_of_date,
+        -- The packaged rule also goes by what it knows of the shop.
+        case
+            when scores.is_baseline then concat(chosen.own_key, ' ', chosen.shop_key)
+            else chosen.own_key
+        end as inputs_key,
+        chosen.lasting_key,
+        scores.predicted_value,
+        scores.model_hash
+    from chosen
+    inner join scores
+        on
+            chosen.customer_id = scores.customer_id
+            and chosen.as_of_date = scores.as_of_date
+),
+{%- if before.has_keys %}
+
+kept as (
+    select stored.*
+    from stored
+    inner join inputs
+        on
+            stored.customer_id = inputs.customer_id
+            and stored.as_of_date = inputs.as_of_date
+            and stored.model_hash = inputs.model_hash
+            and stored.predicted_value = inputs.predicted_value
+            and stored.inputs_key = inputs.inputs_key
+),
+{%- endif %}
+
+explained as (
+    select
+        inputs.customer_id,
+        inputs.as_of_date,
+        inputs.inputs_key,
+        inputs.lasting_key,
+        {%- if before.is_aged %}
+        cva_explain_aged(
+            cva_rows,
+            inputs.predicted_value,
+            stored.baseline_prediction_value,
+            stored.predicted_value,
+            stored.feature_attributions
+        ) as explanation,
+        stored.explained_as_of
+        {%- else %}
+        cva_explain(cva_rows) as explanation,
+        cast(null as date) as explained_as_of
+        {%- endif %}
+    from cva_rows
+    inner join inputs
+        on
+            cva_rows.customer_id = inputs.customer_id
+            and cva_rows.as_of_date = inputs.as_of_date
+    {%- if before.has_keys %}
+    left join kept on cva_rows.customer_id = kept.customer_id
+    {%- if before.is_aged %}
+    left join stored
+        on
+            cva_rows.customer_id = stored.customer_id
+            and inputs.model_hash = stored.model_hash
+            and inputs.lasting_key = stored.lasting_key
+            and {{ cva.days_between('stored.explained_as_of', 'inputs.as_of_date') }}
+            between 0 and {{ before.kept_days }}
+    {%- endif %}
+    where kept.customer_id is null
+    {%- endif %}
+),
+
 final as (
+    {%- if before.has_keys %}
+    select
+        customer_id,
+        as_of_date,
+        baseline_prediction_value,
+        predicted_value,
+        feature_attributions,
+        model_version,
+        model_hash,
+        explained_as_of,
+        inputs_key,
+        lasting_key
+    from kept
+    union all
+    {%- endif %}
     select
         customer_id,
         as_of_date,
@@ -28,12 +127,19 @@ final as (
         explanation.predicted_value as predicted_value,
         explanation.feature_attributions as feature_attributions,
         explanation.model_version as model_version,
-        explanation.model_hash as model_hash
+        explanation.model_hash as model_hash,
+        {%- if before.is_aged %}
+        case when explanation.is_kept then explained_as_of else as_of_date end as explained_as_of,
+        {%- else %}
+        as_of_date as explained_as_of,
+        {%- endif %}
+        inputs_key,
+        lasting_key
     from explained
 )
 
 select * from final
-{%- elif load_relation(this) is none %}
+{%- elif not before.is_there %}
 select
     customer_id,
     as_of_date,
@@ -41,7 +147,10 @@ select
     predicted_value,
     {{ cva.no_attributions() }} as feature_attributions,
     model_version,
-    model_hash
+    model_hash,
+    as_of_date as explained_as_of,
+    cast(null as string) as inputs_key,
+    cast(null as string) as lasting_key
 from {{ ref('cva', 'int_cva__customer_scores') }}
 where 1 = 0
 {%- else %}
@@ -50,7 +159,17 @@ with explained as (select * from {{ this }}),
 scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
 final as (
-    select explained.*
+    select
+        explained.customer_id,
+        explained.as_of_date,
+        explained.baseline_prediction_value,
+        explained.predicted_value,
+        explained.feature_attributions,
+        explained.model_version,
+        explained.model_hash,
+        {{ 'explained.explained_as_of' if before.has_keys else 'explained.as_of_date' }} as explained_as_of,
+        {{ 'explained.inputs_key' if before.has_keys else 'cast(null as string)' }} as inputs_key,
+        {{ 'explained.lasting_key' if before.has_keys else 'cast(null as string)' }} as lasting_key
     from explained
     inner join scores
         on

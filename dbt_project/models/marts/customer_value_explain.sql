@@ -8,6 +8,7 @@ items as (
         as_of_date,
         baseline_prediction_value,
         predicted_value,
+        explained_as_of,
         {{ cva.exploded('feature_attributions') }} as item
     from explanations
 ),
@@ -25,7 +26,8 @@ final as (
         item.family_attribution as family_attribution,
         item.rank as rank,
         baseline_prediction_value,
-        predicted_value
+        predicted_value,
+        explained_as_of
     from items
 )
 
