@@ -79,7 +79,8 @@ def test_who_has_only_aged_keeps_attributions_that_add_up(
     # dbt's own test has seen that they add up; the values are today's.
     assert rows(
         shop,
-        f"select count(*) {aged} and feature = 'days_since_last_order' and try_cast(value as double)"
+        f"select count(*) {aged} and feature = 'days_since_last_order'"
+        " and try_cast(value as double)"
         " is distinct from (select days_since_last_order from customer_features as f"
         " where f.customer_id = customer_value_explain.customer_id)",
     ) == [(0,)]
