@@ -32,6 +32,7 @@ from cva_sql.cli.shop.unforeseen import too_long, unforeseen
 from cva_sql.cli.sql.command import sql
 from cva_sql.cli.start.command import start
 from cva_sql.cli.train.command import train
+from cva_sql.cli.watch.command import watch
 from cva_sql.udfs.errors import CvaError, UsageError
 
 GROUPS: dict[str, dict[str, Any]] = {
@@ -39,6 +40,7 @@ GROUPS: dict[str, dict[str, Any]] = {
     "Every day": {
         "train": train,
         "run": run,
+        "watch": watch,
         "report": report,
         "explain": explain,
         "sql": sql,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.load.checks import check
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.databases import copy_tables
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
@@ -20,7 +21,6 @@ from cva_sql.cli.load.table import (
     Into,
     Ready,
     Wanted,
-    check,
     load_wanted,
     prepare,
     refuse_existing,

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.arrivals import Arrival, note_statuses, receive
+from cva_sql.cli.load.checks import check, check_table
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
 from cva_sql.cli.load.databases import read_query
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
-from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows, refuse_amount_per
+from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows
 from cva_sql.cli.load.preset_source import preset_of
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.statuses import settle_statuses
-from cva_sql.cli.load.upsert import newest_versions, upsert
+from cva_sql.cli.load.upsert import key_of, newest_versions, upsert
 from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
-from cva_sql.cli.shop.expressions import check_expression, shortened
 from cva_sql.cli.shop.files import size_of
 from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables
@@ -53,12 +54,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Into:
-    """Where rows go, what becomes of those that are there, and the zone of their times."""
+    """Where rows go, what becomes of those that are there, and the zone of their times.
+
+    `arrival` is the file of rows that may come in any order.
+    """
 
     schema: str = "raw"
     replace: bool = False
     append: bool = False
     timezone: str = "UTC"
+    arrival: Arrival | None = None
 
 
 @dataclass(frozen=True)
@@ -125,37 +130,50 @@ def load_wanted(
     options: ReadOptions = FOUND_OUT,
 ) -> LoadReport:
     """The same as `load_table`, with what is wanted put together."""
-    _check_table(table, wanted, bool(files), query is not None)
+    check_table(table, wanted, bool(files), query is not None)
     if url is not None and query is None:
         raise UsageError(f"--from needs --query, e.g. --query 'select * from {table}'")
     check(table, wanted, into)
-    source = "the query" if query is not None else str(files[0])
     with (
         connected(db, into.timezone, size_of(files)) as con,
         recorded_in(con, f"load {table}") as entry,
     ):
         refuse_existing(con, table, into)
-        if query is not None and url is not None:
-            read_query(con, url, query)
-        elif query is not None:
-            rows.run_query(con, query)
+        if query is None:
+            ready = prepare_files(con, table, files, wanted, into, options)
         else:
-            read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
-            is_plain = not (wanted.columns or wanted.lines)
-            made = preset_of(con, table, source, wanted.asked) if is_plain else None
-            if made:
-                wanted = dataclasses.replace(
-                    wanted,
-                    columns=made.columns,
-                    amount_per=wanted.amount_per or made.amount_per,
-                    asked=made.asked,
-                )
-            wanted = dataclasses.replace(wanted, said=(*read_as, *(made.said if made else ())))
-        ready = prepare(con, table, source, wanted, into)
+            if url is not None:
+                read_query(con, url, query)
+            else:
+                rows.run_query(con, query)
+            ready = prepare(con, table, "the query", wanted, into)
         with transaction(con):
             report = write(con, ready, into)
         entry.rows = report.loaded.rows
         return report
+
+
+def prepare_files(
+    con: DuckDBPyConnection,
+    table: str,
+    files: Sequence[Path],
+    wanted: Wanted,
+    into: Into,
+    options: ReadOptions,
+) -> Ready:
+    """The rows of files as the raw table has them; by a preset where their header is of one."""
+    read_as = tuple(f"read from {line}" for line in read_files(con, files, options))
+    source, is_plain = str(files[0]), not (wanted.columns or wanted.lines)
+    made = preset_of(con, table, source, wanted.asked) if is_plain else None
+    if made:
+        wanted = dataclasses.replace(
+            wanted,
+            columns=made.columns,
+            amount_per=wanted.amount_per or made.amount_per,
+            asked=made.asked,
+        )
+    wanted = dataclasses.replace(wanted, said=(*read_as, *(made.said if made else ())))
+    return prepare(con, table, source, wanted, into)
 
 
 def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, into: Into) -> Ready:
@@ -170,7 +188,10 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     given = (wanted.status_counts, wanted.status_cancelled)
     statuses = settle_statuses(con, table, noun, *given)
     rows_kept = rows.count_rows(con, rows.READ)
-    superseded = newest_versions(con, line)
+    if into.arrival and "status_changed_at" in line.columns:
+        names = column_names(con, f"from {rows.READ}")
+        note_statuses(con, key_of(names, line), into.arrival)
+    superseded = newest_versions(con, line, dates=into.arrival is None)
     summed = None
     if table == "orders":
         taken = LoadedFrom(picked.sources, wanted.where)
@@ -213,13 +234,18 @@ def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
     """The report of rows that are written, in the caller's transaction."""
     table, relation = ready.report.table, ready.relation
     line, target = raw_tables()[table], f"{quoted(into.schema)}.{quoted(table)}"
-    changes = None
-    if into.append and _is_there(con, into.schema, table):
-        _add_columns(con, target, relation, line.columns)
-        changes = upsert(con, target, relation, line, into.timezone)
-    else:
+    changes, is_there = None, bool(into.append and _is_there(con, into.schema, table))
+    if not is_there:
+        rows_of = " limit 0" if into.arrival else ""
         con.execute(f"create schema if not exists {quoted(into.schema)}")
-        con.execute(f"create or replace table {target} as from {relation}")
+        con.execute(f"create or replace table {target} as from {relation}{rows_of}")
+    if is_there or into.arrival:
+        _add_columns(con, target, relation, line.columns)
+        if into.arrival:
+            receive(con, target, relation, line, into.arrival)
+        changes = upsert(
+            con, target, relation, line, into.timezone, is_arrival=into.arrival is not None
+        )
     currencies = said_of_currencies(con, target, into.schema) if table == "orders" else ()
     return dataclasses.replace(
         ready.report,
@@ -229,39 +255,6 @@ def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
         repeated_keys=rows.repeated_keys(con, target, line.key),
         doubts=(*ready.report.doubts, *currencies, *doubts_about_customers(con, target, table)),
     )
-
-
-def check(table: str, wanted: Wanted, into: Into) -> None:
-    """Raises UsageError where what is wanted cannot be of this table, or excludes itself."""
-    if into.replace and into.append:
-        raise UsageError("--replace and --append exclude each other; give one of them")
-    _check_expressions(wanted.columns, wanted.where)
-    refuse_amount_per(table, wanted.amount_per)
-
-
-def _check_table(table: str, wanted: Wanted, files: bool, query: bool) -> None:
-    tables = raw_tables()
-    if table not in tables:
-        raise UsageError(
-            f"'{shortened(table)}' is not a table; expected one of {', '.join(tables)}"
-        )
-    if files == query:
-        raise UsageError("expected either files or --query, e.g. cva load orders orders.csv")
-    if wanted.lines and table != "orders":
-        raise UsageError(f"--lines sums order lines into orders, not {table}; leave it out")
-    known = tables[table].columns
-    for name in wanted.columns.keys() - known.keys():
-        expected = ", ".join(known)
-        raise UsageError(
-            f"--column {shortened(name)}: {table} has no such column; expected {expected}"
-        )
-
-
-def _check_expressions(columns: Mapping[str, str], where: str | None) -> None:
-    for name, expression in columns.items():
-        check_expression(expression, f"--column {name}")
-    if where is not None:
-        check_expression(where, "--where")
 
 
 def refuse_existing(con: DuckDBPyConnection, table: str, into: Into) -> None:

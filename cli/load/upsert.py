@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.arrivals import FILE, date_statuses, keep_first_statuses, version
 from cva_sql.cli.load.report import Changes
 from cva_sql.cli.shop.package import RawTable
 from cva_sql.cli.shop.sql_text import column_names, literal, quoted
@@ -17,18 +18,19 @@ STATUS, SINCE, VERSION = "status", "status_changed_at", "updated_at"
 NEW, KNOWN, JUDGED = "temp.cva_new", "temp.cva_known", "temp.cva_judged"
 
 
-def newest_versions(con: DuckDBPyConnection, table: RawTable) -> int:
+def newest_versions(con: DuckDBPyConnection, table: RawTable, *, dates: bool = True) -> int:
     """Leaves in READ the rows with the newest updated_at of each key; how many older ones go.
 
     An order whose status changed with a version gets that version's updated_at as its
-    status_changed_at, where it has none, so that earlier dates see the order as it was.
+    status_changed_at, where it has none, so that earlier dates see the order as it was; unless
+    `dates` is false.
     """
     names = column_names(con, f"from {rows.READ}")
     key = _key(names, table)
     if VERSION not in names or not rows.repeated_keys(con, rows.READ, key):
         return 0
     by = ", ".join(key)
-    if STATUS in names and SINCE in table.columns:
+    if dates and STATUS in names and SINCE in table.columns:
         _date_statuses(con, names, by)
     before = rows.count_rows(con, rows.READ)
     con.execute(
@@ -54,25 +56,35 @@ def _date_statuses(con: DuckDBPyConnection, names: list[str], by: str) -> None:
 
 
 def upsert(
-    con: DuckDBPyConnection, target: str, relation: str, table: RawTable, timezone: str
+    con: DuckDBPyConnection,
+    target: str,
+    relation: str,
+    table: RawTable,
+    timezone: str,
+    *,
+    is_arrival: bool = False,
 ) -> Changes:
     """Brings the rows of `relation` into `target`, in the caller's transaction.
 
     Rows go by `table.replaces`: those of one value together take the place of those that are there,
     unless these have a later updated_at; without a value, by the whole row. Columns of the table
-    that the load does not bring keep their values. The table has every column of the load.
+    that the load does not bring keep their values. The table has every column of the load. Those of
+    an arrival are also no older where the file's name comes later.
     """
     brought = column_names(con, f"from {relation}")
-    key = _key(brought, table)
-    keyed = f"{_cva_key(key, brought)} as cva_key"
+    by = key_of(brought, table)
+    keyed = f"{by} as cva_key"
+    has_statuses = STATUS in brought and SINCE in table.columns
     con.execute(f"create temp table cva_new as select *, {keyed} from {relation}")
     con.execute(
         f"create temp table cva_known as select *, {keyed},"
         f" rowid as cva_row from {target} where cva_key in (select cva_key from {NEW})"
     )
-    if STATUS in brought and SINCE in table.columns:
+    if has_statuses and is_arrival:
+        keep_first_statuses(con, target, by)
+    elif has_statuses:
         _keep_status_times(con, target, brought, timezone)
-    _judge(con, brought)
+    _judge(con, brought, is_arrival=is_arrival)
     # Of whole rows, those that are there already are none that was changed.
     states = dict(
         con.execute(
@@ -84,6 +96,15 @@ def upsert(
     )
     moved = _moved(con) if {"order_id", "customer_id"} <= set(brought) else 0
     _replace(con, target, brought)
+    if is_arrival:
+        con.execute(
+            f"update {target} as t set {FILE} = was.newest.file from (select cva_row,"
+            f" j.newest from {KNOWN} join {JUDGED} as j using (cva_key)"
+            " where j.state = 'unchanged' and j.newest > j.known_newest) as was"
+            " where t.rowid = was.cva_row"
+        )
+        if has_statuses:
+            date_statuses(con, target, by)
     return Changes(
         inserted=int(states.get("inserted", 0)),
         updated=int(states.get("updated", 0)),
@@ -91,6 +112,11 @@ def upsert(
         older=int(states.get("older", 0)),
         moved=moved,
     )
+
+
+def key_of(brought: list[str], table: RawTable) -> str:
+    """SQL: a row's key as one text, of a load with these columns."""
+    return _cva_key(_key(brought, table), [name for name in brought if name != FILE])
 
 
 def _key(names: list[str], table: RawTable) -> list[str]:
@@ -139,15 +165,18 @@ def _keep_status_times(
     )
 
 
-def _judge(con: DuckDBPyConnection, brought: list[str]) -> None:
+def _judge(con: DuckDBPyConnection, brought: list[str], *, is_arrival: bool) -> None:
     """Makes JUDGED: per key its rows in the load, and whether they are new, changed or known.
 
     `is_more`: whole rows of which the load has more than the table.
     """
-    version = f"max({VERSION})" if VERSION in brought else "null::timestamp"
+    newest = f"max({VERSION})" if VERSION in brought else "null::timestamp"
+    if is_arrival:
+        newest = f"max({version(brought)})"
+    facts = ", ".join(name for name in brought if name != FILE)
     grouped = (
-        f"select cva_key, count(*) as n, sum(hash({', '.join(brought)})::hugeint) as rows_hash,"
-        f" {version} as newest"
+        f"select cva_key, count(*) as n, sum(hash({facts})::hugeint) as rows_hash,"
+        f" {newest} as newest"
     )
     con.execute(
         f"create temp table cva_judged as with new as ({grouped} from {NEW} group by cva_key),"
@@ -157,7 +186,8 @@ def _judge(con: DuckDBPyConnection, brought: list[str]) -> None:
         " when new.n = known.n and new.rows_hash = known.rows_hash"
         " or starts_with(new.cva_key, '=') and new.n <= known.n then 'unchanged'"
         " when new.newest < known.newest then 'older' else 'updated' end as state,"
-        " known.n as known_rows, state = 'updated' and starts_with(new.cva_key, '=') as is_more"
+        " known.n as known_rows, new.newest, known.newest as known_newest,"
+        " state = 'updated' and starts_with(new.cva_key, '=') as is_more"
         " from new left join known using (cva_key)"
     )
 

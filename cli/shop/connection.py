@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+IN_USE = "is in use by another process"
 MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
 UNNAMEABLE = ("{{", "{%", "{#")
@@ -48,6 +49,11 @@ def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
         con.close()
         raise
     return con
+
+
+def is_in_use(error: CvaError) -> bool:
+    """Whether it says that another process has the database: later it may not."""
+    return IN_USE in str(error) or "Could not set lock on file" in str(error)
 
 
 def check_name(db: Path) -> None:
@@ -114,9 +120,7 @@ def unopened(db: Path, error: Exception) -> CvaError:
     if "Could not set lock on file" in text:
         holder = re.search(r"PID \d+", str(error))
         by = f" ({holder[0]})" if holder else ""
-        return CvaError(
-            f"{db} is in use by another process{by}; close it there, or read published/current"
-        )
+        return CvaError(f"{db} {IN_USE}{by}; close it there, or read published/current")
     if "different configuration" in text:
         return CvaError(
             f"{db} is open in this very process; close that connection first, e.g. con.close()"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cva_sql.cli.shop.connection import check_not_open_here
+from cva_sql.cli.shop.connection import IN_USE, check_not_open_here
 from cva_sql.cli.shop.files import usable_folder
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -45,9 +45,7 @@ def locked(db: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CvaError(
-                f"{db} is in use by another process; wait for it, or read published/current"
-            ) from None
+            raise CvaError(f"{db} {IN_USE}; wait for it, or read published/current") from None
         yield
     finally:
         os.close(handle)

@@ -18,12 +18,13 @@ from cva_sql.cli.load.by_preset import (
     said_recognised,
     write_all,
 )
+from cva_sql.cli.load.checks import check
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.formats.source import ReadOptions
 from cva_sql.cli.load.inputs import Input, read_inputs
 from cva_sql.cli.load.report import LoadReport
 from cva_sql.cli.load.rows import first_row
-from cva_sql.cli.load.table import Into, Wanted, check
+from cva_sql.cli.load.table import Into, Wanted
 from cva_sql.cli.presets.preset import Preset
 from cva_sql.cli.presets.recognition import plain_name, recognise
 from cva_sql.cli.shop.connection import connect, find_relation

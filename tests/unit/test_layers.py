@@ -42,6 +42,7 @@ ROOMS = (
     "doctor",
     "demo",
     "start",
+    "watch",
     "export_model",
     "app",
 )

@@ -1,0 +1,1 @@
+"""`cva watch`: what arrives is loaded, scored and published, by and by."""

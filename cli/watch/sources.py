@@ -1,0 +1,183 @@
+"""What is watched: a folder that files arrive in, or a table that somebody else fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cva_sql.cli.shop.connection import connect, find_relation
+from cva_sql.cli.shop.history import OK
+from cva_sql.cli.shop.history import TABLE as RUNS
+from cva_sql.cli.shop.shop import CURRENT
+from cva_sql.cli.shop.tables import make_table
+from cva_sql.cli.watch.arriving import (
+    COLUMNS,
+    TABLE,
+    WHERE,
+    Reading,
+    Taken,
+    load_arrivals,
+    loaded_before,
+)
+from cva_sql.cli.watch.folder import State, new_files
+from cva_sql.udfs.sessions import DEPLOYED_FILE
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.shop.shop import ResolvedShop
+
+NOTHING = Taken(0, 0, ())
+AT_MOST = 100  # files of a round, so that a backlog is published by and by
+Data = tuple[object, ...]  # what changes when there is something to run for
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    def take(self) -> Taken:
+        """Loads what arrived since."""
+
+    def has_more(self) -> bool:
+        """Whether there is more to take at once."""
+
+    def state(self, shop: ResolvedShop) -> Data | None:
+        """What is to be run for; None where the published tables are of it."""
+
+    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
+        """Notes that a run published `state`."""
+
+
+@dataclass
+class Folder:
+    """Files in a folder; those that were written within `settle` seconds may not be whole."""
+
+    path: Path
+    db: Path
+    how: Reading
+    settle: float
+    known: dict[str, State] = field(default_factory=dict)
+    _is_full: bool = False
+
+    def take(self) -> Taken:
+        if not self.known:
+            self.known = loaded_before(self.db)
+        files = new_files(self.path, self.known, self.settle)
+        self._is_full = len(files) > AT_MOST
+        if not files:
+            return NOTHING
+        files = files[:AT_MOST]
+        taken = load_arrivals(self.db, self.path, files, self.how)
+        self.known |= {file.name: file.state for file in files}
+        return taken
+
+    def has_more(self) -> bool:
+        return self._is_full
+
+    def state(self, shop: ResolvedShop) -> Data | None:
+        """The last load; None where a run began after it, with the model that is deployed."""
+        if not self.db.is_file():
+            return None
+        con = connect(self.db, read_only=True)
+        try:
+            if find_relation(con, *shop.raw_table("orders")) is None:
+                return None
+            loaded = None
+            if find_relation(con, "main", TABLE) is not None:
+                ((loaded,),) = con.execute(f"select max(loaded_at) from {WHERE}").fetchall()
+            return None if _ran_since(con, shop, loaded) else (loaded, _deployed_at(shop))
+        finally:
+            con.close()
+
+    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
+        """The run's own row says it."""
+
+
+@dataclass
+class Table:
+    """A table of the shop's database, of which the count and a hash of its rows are kept."""
+
+    schema: str
+    name: str
+    _seen_at: Data | None = None
+
+    def take(self) -> Taken:
+        return NOTHING
+
+    def has_more(self) -> bool:
+        return False
+
+    def state(self, shop: ResolvedShop) -> Data | None:
+        """The table's rows; None where those are what was published last."""
+        seen = (_modified(shop.db), _modified(shop.db.with_name(f"{shop.db.name}.wal")))
+        seen = (*seen, _deployed_at(shop))
+        if seen == self._seen_at:
+            return None  # nobody wrote the database
+        con = connect(shop.db, read_only=True)
+        try:
+            relation = find_relation(con, self.schema, self.name)
+            ((count, rows_hash),) = con.execute(
+                f"select count(*), coalesce(sum(hash(t)::hugeint), 0) % 9007199254740993"
+                f" from {relation} as t"
+            ).fetchall()
+            now = (int(count), int(rows_hash))
+            is_known = _ran_since(con, shop, None) and self._published(con) == now
+        finally:
+            con.close()
+        if is_known:
+            self._seen_at = seen
+            return None
+        return (*now, _deployed_at(shop))
+
+    def _published(self, con: DuckDBPyConnection) -> State | None:
+        if find_relation(con, "main", TABLE) is None:
+            return None
+        rows = con.execute(
+            f"select bytes, modified_ns from {WHERE} where name = ?", [self._key]
+        ).fetchall()
+        return rows[0] if rows else None
+
+    @property
+    def _key(self) -> str:
+        return f"table {self.schema}.{self.name}"
+
+    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
+        if state is None:
+            return
+        con = connect(shop.db)
+        try:
+            if find_relation(con, "main", TABLE) is None:
+                make_table(con, WHERE, COLUMNS)
+            con.execute(f"delete from {WHERE} where name = ?", [self._key])
+            con.execute(
+                f"insert into {WHERE} values (?, ?, ?, ?, ?, now() at time zone 'UTC')",
+                [self._key, state[0], state[1], self.name, state[0]],
+            )
+        finally:
+            con.close()
+
+
+def _ran_since(con: DuckDBPyConnection, shop: ResolvedShop, loaded: object) -> bool:
+    """Whether a run that was published began after the load and the deployment."""
+    if find_relation(con, "main", RUNS) is None or not (shop.published / CURRENT).exists():
+        return False
+    ((count,),) = con.execute(
+        f"select count(*) from main.{RUNS} where command = 'run' and outcome = '{OK}'"
+        " and started_at > coalesce(?, '-infinity'::timestamp)"
+        " and started_at > coalesce(to_timestamp(?) at time zone 'UTC', '-infinity'::timestamp)",
+        [loaded, _deployed_at(shop)],
+    ).fetchall()
+    return bool(count)
+
+
+def _deployed_at(shop: ResolvedShop) -> float | None:
+    """When another model began to score, in seconds since 1970."""
+    return _modified(shop.models_dir / DEPLOYED_FILE)
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
