@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,14 +122,10 @@ def watch(
         ),
         timezone,
     )
-
-    def tell(done: Watched) -> None:
-        if not is_once:
-            _print(done, as_json=as_json)
-
+    tell = partial(_print, as_json=as_json)
     done = watch_shop(shop, source, Pace(every, is_once), page, tell)
-    if is_once:
-        _print(done, as_json=as_json)
+    if is_once and not done.runs:
+        tell(done)
 
 
 def _source(

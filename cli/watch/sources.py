@@ -110,8 +110,8 @@ class Table:
 
     def state(self, shop: ResolvedShop) -> Data | None:
         """The table's rows; None where those are what was published last."""
-        seen = (_modified(shop.db), _modified(shop.db.with_name(f"{shop.db.name}.wal")))
-        seen = (*seen, _deployed_at(shop))
+        log = shop.db.with_name(f"{shop.db.name}.wal")
+        seen = (_modified(shop.db), _modified(log), _deployed_at(shop))
         if seen == self._seen_at:
             return None  # nobody wrote the database
         con = connect(shop.db, read_only=True)

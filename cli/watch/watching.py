@@ -123,11 +123,10 @@ def _stopping() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, stop.ask)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, stop.ask) for number in numbers]
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -35,6 +35,7 @@ ADD = "models add absent.onnx --name mine --trained-until 2024-01-01"
 CLAIMED: dict[str, tuple[Owned, ...]] = {
     "train": (WORK, MODELS),
     "run": (WORK, PUBLISHED),
+    "watch --once --raw raw.orders": (WORK, PUBLISHED),
     "evaluate": (WORK,),
     "check-features": (WORK,),
     "backfill --from 2023-12-01": (WORK,),
@@ -56,6 +57,7 @@ NO_FEATURES = "{db} has no main.customer_features; build it with: dbt run --sele
 ROWS = {
     "train": ("train", NO_DBT),
     "run": ("run", NO_DBT),
+    "watch --once --raw raw.orders": ("run", NO_DBT),
     "evaluate": ("evaluate", NO_DBT),
     "backfill --from 2023-12-01": ("backfill", NO_DBT),
     "embed": ("embed", NO_DBT),

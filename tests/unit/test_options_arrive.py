@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from cva_sql.cli.app import app
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.watch.watching import Watched
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ CALLS = {
         ("train.command.open_shop", "train.command.train_shop", "train.command.train_table"),
     ),
     "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
+    "watch": Call(
+        "watch --raw raw.orders",
+        (
+            "shop.resolver.open_shop",
+            "report.writing.refuse_page",
+            "watch.command._source",
+            "watch.watching.watch_shop",
+            "watch.command._print",
+        ),
+        {"watch_shop": lambda *_: Watched()},
+    ),
     "report": Call("report", ("report.command.open_shop", "report.command.write_report")),
     "explain": Call("explain c", ("explain.command.open_shop", "explain.command.explain_customer")),
     "sql": Call(
@@ -190,12 +202,14 @@ VALUES = {
     "changes": "a=3",
     "delimiter": ";",
     "states": "expired",
+    "every": "7.5",
+    "settle": "2.5",
 }
 TABLE = ("--table=t", "--predicted=p", "--actual=y")
 BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
 LEARNED = ("--table=t", "--key=k", "--target=y")
 BESIDE |= {("train", name): LEARNED for name in ("table", "key", "target", "time", "name")}
-BESIDE |= {("score", "name"): ("--table=t",)}
+BESIDE |= {("score", "name"): ("--table=t",), ("watch", "as_json"): ("--once",)}
 # Under which name an option arrives, where it is not its own.
 ARRIVES = {
     "is_to_keep": "deploy",
@@ -214,7 +228,16 @@ ARRIVES_IN = {
 # What is switched on by these arrives as switched off.
 NEGATIVE = {"is_to_keep", "is_without_consent"}
 # What these do is seen in what is called or printed alone.
-SEEN = {"as_json", "as_csv", "is_opened", "yes", "is_to_adopt", "column", "changes"}
+SEEN = {
+    "has_no_report",
+    "as_json",
+    "as_csv",
+    "is_opened",
+    "yes",
+    "is_to_adopt",
+    "column",
+    "changes",
+}
 
 
 def leaves(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
