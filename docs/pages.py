@@ -12,7 +12,7 @@ import yaml
 
 from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
-from cva_sql.cli.shop import history, package
+from cva_sql.cli.shop import audit, history, package
 from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.models_onnx.value.training import runs as training_runs
 
@@ -38,6 +38,11 @@ WRITTEN_BY_COMMANDS = (
         history.TABLE,
         "what each command did, when, how long it took, and why it failed",
         history.COLUMNS,
+    ),
+    (
+        audit.TABLE,
+        "what became of each model: trained, added, deployed, rolled back, withdrawn, removed",
+        audit.COLUMNS,
     ),
 )
 

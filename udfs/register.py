@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.udfs import text
 from cva_sql.udfs.aged_rows import AGED_TYPE
 from cva_sql.udfs.changes import SCENARIO, predict_changed
+from cva_sql.udfs.distributions import DISTRIBUTIONS_TYPE, distributions
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE
 from cva_sql.udfs.growth import GROWTH_TYPE, value_growth
@@ -42,6 +43,7 @@ FUNCTIONS = (
     "cva_horizon_days",
     "cva_target",
     "cva_value_growth",
+    "cva_distributions",
     "cva_keep_memory_limit",
     "cva_kept_memory_limit",
 )
@@ -129,6 +131,12 @@ def register(
         ),
         ["BIGINT[]", "BIGINT", "DOUBLE"],
         GROWTH_TYPE,
+    )
+    con.create_function(
+        "cva_distributions",
+        lambda: distributions(load_model(deployed_folder(models)).manifest),
+        [],
+        DISTRIBUTIONS_TYPE,
     )
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function(

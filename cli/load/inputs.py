@@ -68,7 +68,7 @@ def tables_of(con: DuckDBPyConnection, database: str, schema: str | None) -> lis
     """The tables of a database that is attached, of one schema or of all."""
     names = con.execute(
         "select table_schema, table_name from information_schema.tables"
-        " where table_catalog = $1 and table_name <> 'cva_runs'"
+        " where table_catalog = $1 and table_name not in ('cva_runs', 'cva_model_audit')"
         " and ($2 is null or table_schema = $2) order by all",
         [database, schema],
     ).fetchall()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cva_sql.cli.models.choosing import Strategy, choose_version
+from cva_sql.cli.models.deploying import deploy_version, sound_model
 from cva_sql.cli.models.inventory import (
     ENCODER,
     RULE,
-    Model,
     chosen_model,
     encoder_details,
     encoder_summary,
@@ -33,6 +33,7 @@ from cva_sql.cli.shop.options import (
 )
 from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.errors import UsageError
 
 models = typer.Typer(
     name="models",
@@ -155,24 +156,92 @@ def add(
     print(describe_added(found, name, shop))
 
 
+@models.command("compare")
+def compare(
+    version: Annotated[
+        str, typer.Argument(help="A version that `cva models list` shows, or rule.")
+    ],
+    other: Annotated[
+        str | None,
+        typer.Argument(help="What to hold it against. Default: what scores.", show_default=False),
+    ] = None,
+    db: ShopDb = None,
+    project: ProjectDir = None,
+    variables: Vars = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show two models side by side, and what changes for today's customers if the first scores.
+
+    Today's customers are those of customer_features, as the last run built it.
+    """
+    shop = open_shop(
+        db, project=project, variables=variables, models_dir=models_dir, need=Need.NOTHING
+    )
+    print(_compared(shop, version, other, as_json=as_json))
+
+
+def _compared(
+    shop: ResolvedShop, version: str, other: str | None = None, *, as_json: bool = False
+) -> str:
+    from cva_sql.cli.models.comparison import compare_models
+    from cva_sql.cli.models.report import describe_comparison
+
+    found = compare_models(shop, version, other)
+    return json.dumps(asdict(found), indent=2) if as_json else describe_comparison(found)
+
+
 @models.command("deploy")
 def deploy_model(
     version: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A version that `cva models list` shows, the name of an added one, or rule."
+            help="A version that `cva models list` shows, the name of an added one, or rule.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(
+            "--strategy",
+            help="In place of VERSION: the one that was judged best, on the same dates as the "
+            "newest, or the newest.",
+            show_default=False,
+        ),
+    ] = None,
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and deploy nothing.")
+    ] = False,
     db: ShopDb = None,
     project: ProjectDir = None,
+    variables: Vars = None,
     models_dir: ModelsDir = None,
     work_dir: WorkDir = None,
 ) -> None:
     """Let this model score from the next run on."""
     shop = open_shop(
-        db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
+        db,
+        project=project,
+        variables=variables,
+        models_dir=models_dir,
+        work_dir=work_dir,
+        need=Need.NOTHING,
     )
-    _deploy(shop, version)
+    if (version is None) == (strategy is None):
+        raise UsageError(
+            f"VERSION is {version} and --strategy {strategy}; give one of them, e.g. "
+            f"{shop.command('models deploy --strategy most_recent')}"
+        )
+    if version is None:
+        assert strategy is not None
+        version, why = choose_version(shop.models_dir, strategy)
+        print(f"{version}: {why}")
+    if is_dry:
+        sound_model(shop, version)
+        print(_compared(shop, version))
+        print("nothing was deployed")
+        return
+    deploy_version(shop, version, strategy=strategy)
 
 
 @models.command("rollback")
@@ -189,62 +258,5 @@ def rollback(
     shop = open_shop(
         db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
     )
-    _deploy(shop, version_before(shop.models_dir, kind) or RULE, kind)
-
-
-def _deploy(shop: ResolvedShop, version: str, kind: str = "value") -> None:
-    """Deploys a version whose file is sound, or the rule of a kind."""
-    from cva_sql.cli.shop.history import Entry, recorded
-    from cva_sql.cli.shop.lock import exclusive
-    from cva_sql.cli.shop.model_store import deploy, note_deployed, withdraw
-    from cva_sql.cli.shop.owner import Owned, claim
-
-    is_there = shop.db.is_file()
-    with (
-        exclusive(shop) if is_there else nullcontext(),
-        recorded(shop.db, "models deploy") if is_there else nullcontext(Entry()) as entry,
-    ):
-        entry.model_version = version
-        model = _sound(shop, version)
-        claim(shop, Owned.MODELS)
-        if model is None:
-            withdraw(shop.models_dir, kind)
-        else:
-            deploy(shop.models_dir, model.version, Path(model.folder).parent.name)
-        if is_there:
-            note_deployed(shop)
-    scoring = chosen_model(shop.models_dir, None) if kind == "value" else None
-    print(
-        f"deployed {version}"
-        + (f"; {scoring.version} scores" if scoring else "")
-        + f"\nnext: {shop.command('run')}"
-    )
-
-
-def _sound(shop: ResolvedShop, version: str) -> Model | None:
-    """The trained model of a version, whose file can run; None for a rule. Nothing is written."""
-    from cva_sql.udfs.sessions import load_model
-
-    if version == RULE:
-        return None
-    model = chosen_model(shop.models_dir, version)
-    if model.kind == RULE:
-        return None
-    _, problem = model_details(model)
-    if problem is not None:
-        raise problem
-    load_model(Path(model.folder))  # one that cannot run would stop the next run
-    _check_directions(shop, model)
-    return model
-
-
-def _check_directions(shop: ResolvedShop, model: Model) -> None:
-    """Raises UsageError where an added model reads a feature of the project's cva_monotone."""
-    from cva_sql.cli.train.added import check_added
-    from cva_sql.cli.train.terms import read_terms
-    from cva_sql.udfs.manifest import read_manifest
-
-    added = read_manifest(Path(model.folder)).training.get("added")
-    if added:
-        read = {name for names in added["inputs"].values() for name in names}
-        check_added(model.kind, read, read_terms(shop))
+    version = version_before(shop.models_dir, kind) or RULE
+    deploy_version(shop, version, kind, command="models rollback")

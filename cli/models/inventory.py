@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cva_sql.udfs.manifest import Manifest
 
 FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")
+UNREAD = {"score_reference", "distributions"}  # of a manifest: too long to be read
 RULE, ENCODER = "rule", "encoder"
 
 
@@ -152,7 +153,7 @@ def _newest(models_dir: Path, name: str) -> str:
 def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
     """What the manifest says and whether the file is its file; what is wrong with it, if anything.
 
-    The training reference is left out, and of a text projection the numbers.
+    The training reference and distributions are left out, and of a text projection the numbers.
     """
     from cva_sql.udfs.manifest import OUTPUTS, read_manifest, read_model
 
@@ -162,7 +163,7 @@ def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
         read_model(Path(model.folder), manifest)
     except ModelError as error:
         problem = error
-    training = {k: v for k, v in manifest.training.items() if k != "score_reference"}
+    training = {k: v for k, v in manifest.training.items() if k not in UNREAD}
     named = {"outputs": list(manifest.outputs)} if manifest.outputs != OUTPUTS else {}
     return {
         "version": model.version,

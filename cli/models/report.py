@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.models.inventory import FIGURES, Model
 
 if TYPE_CHECKING:
+    from cva_sql.cli.models.comparison import Changes, Comparison
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.adding import Found
 
@@ -64,6 +65,56 @@ def describe_added(found: Found, name: str, shop: ResolvedShop) -> str:
     if not found.is_deployed:
         lines.append(f"to let it score: {shop.command(f'models deploy {name}')}")
     return "\n".join(lines)
+
+
+def describe_comparison(found: Comparison) -> str:
+    """Two models side by side, and what the first would change, for a person."""
+    first, second = found.first, found.second
+    names = list(dict.fromkeys([*first.figures, *second.figures]))
+    rows = [
+        ("as of", first.as_of or "", second.as_of or ""),
+        ("days", str(first.horizon_days or "any"), str(second.horizon_days or "any")),
+        *((n, _figure(first.figures.get(n)), _figure(second.figures.get(n))) for n in names),
+        ("judged on", *(", ".join(side.dates) or "no date" for side in (first, second))),
+    ]
+    width = max(len(cell) for cell in [first.version, *(row[1] for row in rows)]) + 2
+    lines = [f"{'':<12}{first.version:<{width}}{second.version}"]
+    lines += [f"{name:<12}{one:<{width}}{other}".rstrip() for name, one, other in rows]
+    if not found.is_comparable:
+        lines.append("judged on other dates or for something else: their figures do not compare")
+    if found.why_not:
+        lines.append(f"what changes for customers is not known: {found.why_not}")
+    elif found.changes is None:
+        lines.append("what changes for customers is known after a first cva run")
+    else:
+        lines += _describe_changes(found.changes)
+    return "\n".join(lines)
+
+
+def _describe_changes(changes: Changes) -> list[str]:
+    lines = [
+        f"as of {changes.as_of}, {_from_to(changes.before, changes.after)} predicted in all",
+        f"{changes.tier_changes:,} of {changes.customers:,} customers would change their tier",
+    ]
+    for flow in changes.flows:
+        tiers = f"{flow.tier_before} to {flow.tier_after}"
+        money = _from_to(flow.before, flow.after)
+        lines.append(f"  {tiers:<16}{flow.customers:>9,}   {money}")
+    if changes.moves:
+        lines.append("largest changes:")
+    for move in changes.moves:
+        tiers = f"{move.tier_before} to {move.tier_after}"
+        lines.append(
+            f"  {move.customer_id:<16}{_from_to(move.before, move.after)}, "
+            + (tiers if move.tier_before != move.tier_after else f"stays {move.tier_after}")
+        )
+    return lines
+
+
+def _from_to(before: float, after: float) -> str:
+    """Two amounts of money, and the difference."""
+    share = f" ({after / before - 1:+.1%})" if before else ""
+    return f"{before:,.2f} to {after:,.2f}{share}"
 
 
 def _figure(value: float | None) -> str:

@@ -173,6 +173,11 @@ def _remove_old(root: Path) -> None:
                 _remove(path)
 
 
+def published_runs(root: Path) -> set[str]:
+    """The names of the runs that are kept in a folder of published runs."""
+    return {path.name for path in root.iterdir() if _is_run(path)} if root.is_dir() else set()
+
+
 def _unfinished(root: Path) -> list[Path]:
     """What a run that was killed or failed left."""
     name = re.compile(rf"{re.escape(UNFINISHED)}(link-)?{RUN_ID.pattern}")

@@ -54,7 +54,7 @@ def score(
     require_target(shop)
     model = load_model(deployed_folder(shop.models_dir))
     target, rows = fill_table(shop, TABLE, "cva_predict", before=check_projection)
-    note_deployed(shop)
+    note_deployed(shop, "score")
     result = {"rows": rows, "model_version": model.manifest.version, "table": target}
     print(
         json.dumps(result, indent=2)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TABLE = "int_cva__customer_scores"
 GROWTH = "int_cva__value_growth"
+DISTRIBUTIONS = "int_cva__distributions"
 
 
 def fill_table(
@@ -58,6 +59,10 @@ def fill_table(
             found = con.execute(f"select count(model_version) from {target}").fetchall()
             if table == TABLE:
                 _fill_growth(con, shop)
+                con.execute(
+                    f"create or replace table {shop.schema}_cva.{DISTRIBUTIONS} as "
+                    "select unnest(cva_distributions(), recursive := true)"
+                ).fetchall()
             entry.rows = found[0][0]
             return target, found[0][0]
         except duckdb.CatalogException:

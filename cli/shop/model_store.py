@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,28 +36,47 @@ def store_model(
 
     `beside` are further files for the folder.
 
-    The version has the model's hash in it, so a folder of that name has the same model; what else
-    is known of it now takes the place of what was.
+    What was stored never changes: scores depend on the manifest too. The version has the model's
+    hash in it; the same model with another manifest becomes `<version>-2` and so on. The manifest
+    in the folder says which. A folder whose files are broken is mended.
     """
     root = models_dir / manifest.name
-    final = root / manifest.version
-    check_inside(final)
+    for number in count(1):
+        version = manifest.version if number == 1 else f"{manifest.version}-{number}"
+        kept = replace(manifest, version=version)
+        final = root / version
+        check_inside(final)
+        former = _sound_manifest(final)
+        if former is None or former.to_json() == kept.to_json():
+            break
     with written_to(root):
         if final.is_dir():
-            write_atomic(final / MANIFEST_FILE, manifest.to_json().encode())
+            if former is None:
+                write_atomic(final / MODEL_FILE, data)
+            write_atomic(final / MANIFEST_FILE, kept.to_json().encode())
             return final
         root.mkdir(parents=True, exist_ok=True)
         work = unfinished(final)
         try:
             work.mkdir()
             write_atomic(work / MODEL_FILE, data)
-            write_atomic(work / MANIFEST_FILE, manifest.to_json().encode())
+            write_atomic(work / MANIFEST_FILE, kept.to_json().encode())
             for name, content in (beside or {}).items():
                 write_atomic(work / name, content)
             work.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return final
+
+
+def _sound_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a folder whose model file is the manifest's; None for another or none."""
+    try:
+        manifest = read_manifest(folder)
+        read_model(folder, manifest)
+    except ModelError:
+        return None
+    return manifest
 
 
 def deploy(models_dir: Path, version: str, kind: str = VALUE) -> None:
@@ -144,11 +165,15 @@ def _written(file: Path) -> bytes:
     return file.read_bytes() if file.is_file() and not file.is_symlink() else b""
 
 
-def note_deployed(shop: ResolvedShop) -> None:
+def note_deployed(shop: ResolvedShop, command: str, strategy: str | None = None) -> None:
     """Writes table cva_deployed_models: kind, version and horizon_days of what scores.
 
-    For dbt without our functions, which has no other way to know the horizon.
+    For dbt without our functions, which has no other way to know the horizon. What changed in the
+    folder since it was last looked at gets its rows in cva_model_audit, as done by `command`.
     """
+    from cva_sql.cli.shop.audit import note_changes
+
+    note_changes(shop, command, strategy)
     rows = []
     for kind, version in _deployed(shop.models_dir).items():
         try:

@@ -118,12 +118,12 @@ def keep_added(
     from cva_sql.cli.shop.model_store import deploy, note_deployed, store_model
 
     data, manifest, judged, parity = _written(shop, found, name, given, trained_until)
-    store_model(shop.models_dir, data, manifest, {GIVEN_FILE: given.onnx})
+    stored = store_model(shop.models_dir, data, manifest, {GIVEN_FILE: given.onnx})
     if is_to_score:
-        deploy(shop.models_dir, manifest.version)
-        note_deployed(shop)
+        deploy(shop.models_dir, stored.name)
+    note_deployed(shop, "models add")
     return Found(
-        manifest.version,
+        stored.name,
         is_to_score,
         judged.verdict,
         judged.scores,
@@ -145,6 +145,7 @@ def _written(
     from cva_sql.models_onnx.value.added.manifest import build_added_manifest
     from cva_sql.models_onnx.value.added.model import fit_added
     from cva_sql.models_onnx.value.model.parity import check_parity
+    from cva_sql.models_onnx.value.training.distributions import with_distributions
 
     plan, now = found.plan, found.data.seen_from(found.plan.as_of)
     with step(f"judging {name}"):
@@ -161,7 +162,8 @@ def _written(
             first_order=found.first_order,
             database=shop.db.name,
         )
-        return data, manifest, judged, check_parity(model, data, manifest, now, ROUNDING)
+        parity = check_parity(model, data, manifest, now, ROUNDING)
+        return data, with_distributions(manifest, data, found.data, plan), judged, parity
 
 
 def _former(shop: ResolvedShop, request: Request) -> Added | None:

@@ -82,6 +82,7 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind, wish: Wish) -> Tr
     from cva_sql.cli.shop.model_store import store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.models_onnx.kinds.contract import check_file
+    from cva_sql.udfs.manifest import read_manifest
 
     try:
         with step(f"training {kind.name}"):
@@ -92,8 +93,7 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind, wish: Wish) -> Tr
                 settled = settling(None, is_better=False, reason="too little to learn from")
                 return TrainedOther(kind.name, None, False, settled.reason)
             check_file(kind, trained)
-            manifest = trained.manifest
-            store_model(shop.models_dir, trained.onnx, manifest)
+            manifest = read_manifest(store_model(shop.models_dir, trained.onnx, trained.manifest))
             settled = settling(manifest, is_better=trained.is_better, reason=trained.verdict)
         return TrainedOther(kind.name, manifest.version, settled.is_deployed, settled.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the value model is deployed

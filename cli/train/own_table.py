@@ -70,6 +70,7 @@ def train_table(shop: ResolvedShop, wanted: Wanted) -> TrainedTable:
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.deployment import settle
     from cva_sql.models_onnx.own_table.model import export, learn, make_manifest
+    from cva_sql.udfs.manifest import read_manifest
 
     name = name_of(wanted.table, wanted.name)
     kind = f"{PREFIX}{name}"
@@ -83,7 +84,7 @@ def train_table(shop: ResolvedShop, wanted: Wanted) -> TrainedTable:
         "time": wanted.time, "rows": len(table),
     }  # fmt: skip
     manifest = make_manifest(kind, onnx, preprocessing, judged, training, dates)
-    store_model(shop.models_dir, onnx, manifest)
+    manifest = read_manifest(store_model(shop.models_dir, onnx, manifest))
     is_better = judged.best != "mean"
     settled = settle(
         shop.models_dir, manifest, is_better=is_better, reason=judged.reason, kind=kind

@@ -37,6 +37,11 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     for other in trained.others:
         word = f"deployed {other.version}" if other.is_deployed else "not deployed"
         lines.append(f"{other.kind}: {word}: {other.reason}")
+    if trained.removed:
+        lines.append(
+            f"removed, as cva_models_kept is {shop.var('cva_models_kept')}: "
+            f"{', '.join(trained.removed)}"
+        )
     lines.append(f"next: {shop.command('run')}")
     return "\n".join(lines)
 

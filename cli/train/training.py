@@ -33,7 +33,7 @@ class Trained:
     learning, `others` how the kinds of models beside the value model did. `notes` are what is
     unclear in the data, and the option that settles it, `asked` what the shop asks of its models.
     `target` is what it predicts, `floored` how many labels below 0 count as 0 and by what share
-    that raises their sum.
+    that raises their sum. `removed` are models that were too many: see `cva_models_kept`.
     """
 
     version: str | None
@@ -52,10 +52,11 @@ class Trained:
     asked: tuple[str, ...] = ()
     target: str = "spend"
     floored: dict[str, float] | None = None
+    removed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As it is printed for programs; what is not asked for is left out."""
-        left_out = {name for name in ("others", "asked") if not getattr(self, name)}
+        left_out = {name for name in ("others", "asked", "removed") if not getattr(self, name)}
         left_out |= {"target", "floored"} if self.target == "spend" else set()
         return {k: v for k, v in asdict(self).items() if k not in left_out}
 
@@ -74,8 +75,10 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     from cva_sql.cli.train.added import added_to_score
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import train_others
+    from cva_sql.cli.train.retention import models_kept, prune_models
     from cva_sql.cli.train.terms import check_scoring_rule, describe_terms, read_terms
 
+    models_kept(shop)  # what is wrong with it is said before minutes were spent
     added = _added_candidate(shop, wish.candidate)
     terms = read_terms(shop)
     check_scoring_rule(wish.candidate, terms, shop.target)
@@ -91,11 +94,17 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
         trained, others = _train_value(shop, found, own), train_others(shop, found, wish)
         if added and given:
             trained = _let_added_score(shop, found, added, given, trained)
-    note_deployed(shop)
+    note_deployed(shop, "train")
+    removed = prune_models(shop) if trained.is_deployed else ()
+    for other in others:
+        removed += prune_models(shop, other.kind) if other.is_deployed else ()
+    if removed:
+        note_deployed(shop, "train")
     as_of = history.as_of.isoformat()
     return replace(
         trained,
         others=others,
+        removed=removed,
         notes=history.notes,
         as_of=as_of,
         asked=tuple(describe_terms(terms)),
@@ -159,6 +168,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.kinds import open_past
     from cva_sql.models_onnx.kinds.value import export_value, fit_value
+    from cva_sql.udfs.manifest import read_manifest
 
     with open_past(shop, found) as past:
         with step("fitting"):
@@ -176,8 +186,7 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
         _record(shop, found.plan, choice, None, settled)
         return _nothing_fitted(settled, examples)
     model, parity = exported
-    manifest = model.manifest
-    store_model(shop.models_dir, model.onnx, manifest)
+    manifest = read_manifest(store_model(shop.models_dir, model.onnx, model.manifest))
     settled = settling(manifest, is_better=model.is_better)
     _record(shop, found.plan, choice, manifest, settled, outliers)
     return Trained(

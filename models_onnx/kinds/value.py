@@ -55,6 +55,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
     """
     from cva_sql.models_onnx.value.model.graph import build_model
     from cva_sql.models_onnx.value.model.parity import check_parity
+    from cva_sql.models_onnx.value.training.distributions import with_distributions
     from cva_sql.models_onnx.value.training.manifest import build_manifest
     from cva_sql.models_onnx.value.training.typical_customer import build_explanation
 
@@ -78,6 +79,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         _target_facts(past.examples, fitted.fitting),
     )
     parity = check_parity(model, onnx, manifest, now)
+    manifest = with_distributions(manifest, onnx, past.examples, past.plan)
     return TrainedKind(onnx, manifest, choice.has_won), parity
 
 

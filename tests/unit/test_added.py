@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from cva_sql.cli.load.table import load_table
-from cva_sql.cli.models.command import _deploy
+from cva_sql.cli.models.deploying import deploy_version
 from cva_sql.cli.models.inventory import chosen_model, model_details
 from cva_sql.cli.models.report import describe_added
 from cva_sql.cli.shop.model_store import deploy, deployed_version, version_before
@@ -401,9 +401,9 @@ def test_what_is_not_held_or_not_there_does_not_score(shop: ResolvedShop) -> Non
         add_model(asked, request(asked, deploy=True))
     add_model(asked, request(asked))  # to be looked at
     with pytest.raises(UsageError, match="mine reads historic_value, and nothing says that it kee"):
-        _deploy(asked, "mine")
+        deploy_version(asked, "mine")
     assert deployed_version(shop.models_dir) is None
-    _deploy(shop, "mine")
+    deploy_version(shop, "mine")
     assert deployed_version(shop.models_dir) == added_models(shop.models_dir)["mine"].version
     added = added_models(shop.models_dir)["mine"]
     with pytest.raises(UsageError, match="nothing says that it keeps to cva_monotone"):

@@ -51,7 +51,11 @@ CALLS = {
     "doctor": Call("doctor", ("doctor.command.open_shop", "doctor.command.examine")),
     "train": Call(
         "train",
-        ("train.command.open_shop", "train.command.train_shop", "train.command.train_table"),
+        (
+            "train.command.open_shop",
+            "train.command.train_shop",
+            "train.command.train_table",
+        ),
     ),
     "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
     "watch": Call(
@@ -112,12 +116,27 @@ CALLS = {
         "models add f.onnx --name n --trained-until 2024-01-01",
         ("models.command.open_shop", "train.adding.add_model"),
     ),
+    "models compare": Call(
+        "models compare v w", ("models.command.open_shop", "models.comparison.compare_models")
+    ),
     "models deploy": Call(
-        "models deploy v", ("models.command.open_shop", "models.command._deploy")
+        "models deploy --strategy=most_recent",
+        (
+            "models.command.open_shop",
+            "models.command.deploy_version",
+            "models.command.choose_version",
+            "models.command.sound_model",
+            "models.comparison.compare_models",
+        ),
+        {"choose_version": lambda *_: ("v", "why")},
     ),
     "models rollback": Call(
         "models rollback",
-        ("models.command.open_shop", "models.command._deploy", "shop.model_store.version_before"),
+        (
+            "models.command.open_shop",
+            "models.command.deploy_version",
+            "shop.model_store.version_before",
+        ),
     ),
     "alerts list": Call("alerts list", ("alerts.command.open_shop", "alerts.api.list_alerts")),
     "alerts ack": Call("alerts ack a", ("alerts.command.open_shop", "alerts.api.ack_alerts")),
@@ -189,6 +208,7 @@ VALUES = {
     "as_of": "2024-05-06",
     "first": "2024-05-06",
     "step": "quarter",
+    "strategy": "best_score",
     "to": "klaviyo",
     "trained_until": "2024-05-06",
     "horizon_days": "77",
@@ -231,6 +251,7 @@ NEGATIVE = {"is_to_keep", "is_without_consent"}
 SEEN = {
     "has_no_report",
     "as_json",
+    "is_dry",
     "as_csv",
     "is_opened",
     "yes",
