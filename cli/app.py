@@ -15,6 +15,7 @@ from cva_sql.cli.backfill.command import backfill
 from cva_sql.cli.check_features.command import check_features
 from cva_sql.cli.demo.command import demo
 from cva_sql.cli.doctor.command import doctor
+from cva_sql.cli.drift.command import drift
 from cva_sql.cli.embed.command import embed
 from cva_sql.cli.evaluate.command import evaluate
 from cva_sql.cli.explain.command import explain
@@ -49,6 +50,7 @@ GROUPS: dict[str, dict[str, Any]] = {
     "Act on it": {"alerts": alerts, "audience": audience, "publish": publish},
     "How good is it": {
         "evaluate": evaluate,
+        "drift": drift,
         "check-features": check_features,
         "models": models,
         "export-model": export_model,

@@ -192,6 +192,49 @@ order by importance.rank
 limit 10;
 
 
+-- # cva_drift: whether customers are those that the model learned from
+
+-- Which inputs are furthest from the training, measured in thresholds?
+select
+    input,
+    metric,
+    round(value, 3) as value,
+    round(threshold, 3) as threshold,
+    round(importance, 3) as importance,
+    is_anomaly
+from cva_drift
+order by value / threshold desc, input, metric
+limit 20;
+
+
+-- # cva_live_performance: what was predicted against what came
+
+-- Did the totals come as they were forecast?
+select
+    as_of_date,
+    ends_on,
+    round(predicted_value, 2) as predicted_value,
+    round(predicted_value_p05, 2) as lower_bound,
+    round(predicted_value_p95, 2) as upper_bound,
+    round(realised_value, 2) as realised_value,
+    is_total_within
+from cva_live_performance
+order by as_of_date desc
+limit 20;
+
+-- How sure was each model of a customer, and was it right to be?
+select
+    model_version,
+    count(*) as horizons_count,
+    round(avg(interval_coverage), 3) as interval_coverage,
+    round(avg(ngini), 3) as ngini,
+    round(avg(mean_absolute_error / nullif(expected_absolute_error, 0)), 2) as error_over_expected
+from cva_live_performance
+where has_passed
+group by model_version
+order by model_version;
+
+
 -- # customer_features: what is known of each customer
 
 -- How do the tiers differ?

@@ -168,6 +168,11 @@ def _take_over(shop: ResolvedShop, copy: Path, run_id: str, day: date) -> Filled
         con.execute("begin").fetchall()
         con.execute(f"create schema if not exists {shop.schema}_cva").fetchall()
         con.execute(f"create table if not exists {table} as from filled.{table} limit 0").fetchall()
+        for name, kind in con.execute(  # of a history that an older version made
+            f"select column_name, column_type from (describe filled.{table}) where column_name "
+            f"not in (select column_name from (describe {table}))"
+        ).fetchall():
+            con.execute(f'alter table {table} add column "{name}" {kind}').fetchall()
         con.execute(
             f"delete from {table} where as_of_date = ? and ends_with(run_id, ?)", [day, ENDING]
         ).fetchall()

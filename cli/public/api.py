@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.publish.postgresql import Copied
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
+    from cva_sql.cli.run.drift import Drift
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.training import Trained
 
@@ -60,10 +61,13 @@ class Shop(RawShop):
         wish = Wish(bool(deploy), withdraw, deploy if isinstance(deploy, str) else None)
         return writing(self._shop, lambda shop: train_shop(shop, wish))
 
-    def run(self, *, allow_empty: bool = False, adopt: bool = False) -> Run:
+    def run(
+        self, *, allow_empty: bool = False, accept_drift: bool = False, adopt: bool = False
+    ) -> Run:
         """Builds, tests and publishes the tables, or changes nothing.
 
         `allow_empty`: also without customers, or with less than half of those published before.
+        `accept_drift`: also where customers are not those that the model learned from.
         `adopt`: the database was renamed or moved, and takes over the folders it had.
         """
         from cva_sql.cli.run.build import run_shop
@@ -71,7 +75,19 @@ class Shop(RawShop):
 
         if adopt:
             take_over(reading(self._shop))
-        return writing(self._shop, lambda shop: run_shop(shop, allow_empty=allow_empty))
+        return writing(
+            self._shop,
+            lambda shop: run_shop(shop, allow_empty=allow_empty, accept_drift=accept_drift),
+        )
+
+    def drift(self) -> Drift:
+        """How far customers are from those that the deployed model learned from, by input.
+
+        As the last `run` built it, published or not; the worst first.
+        """
+        from cva_sql.cli.run.drift import read_drift
+
+        return read_drift(reading(self._shop))
 
     def evaluate(
         self,

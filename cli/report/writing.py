@@ -97,6 +97,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
     from cva_sql.cli.report.sections.rejects import rejects
     from cva_sql.cli.report.sections.reviews import reviews
     from cva_sql.cli.report.sections.segments import segments
+    from cva_sql.cli.report.sections.watching import watching
     from cva_sql.cli.report.sections.waterfalls import waterfalls
 
     catalog = read_catalog(source)
@@ -112,6 +113,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         attributions(source, overview, catalog),
         waterfalls(source, overview),
         quality(source),
+        watching(source),
         reviews(source),
         rejects(source),
         Section("reading", "How to read this", reading),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.history import RUN_VARIABLE, Entry, recording, run_id_of, running_since
@@ -41,13 +43,23 @@ def _entry(run: Run) -> Entry:
 
 
 @recording("run", _entry, Owned.PUBLISHED)
-def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
+def run_shop(
+    shop: ResolvedShop,
+    *,
+    allow_empty: bool = False,
+    accept_drift: bool = False,
+    metrics: Path | None = None,
+) -> Run:
     """Builds, checks and publishes; raises CvaError with nothing published.
 
     `allow_empty`: also without customers, or with less than half of those published before.
+    `accept_drift`: also where customers are not those that the model learned from. `metrics` is a
+    file for Prometheus.
     """
     from cva_sql.cli.embed.texts import count_texts, status_counts
+    from cva_sql.cli.run.drift import check_drift
     from cva_sql.cli.run.gates import check_customers, check_scores
+    from cva_sql.cli.run.metrics import check_metrics_file, write_metrics
     from cva_sql.cli.run.publish import check_place, publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.model_store import require_target
@@ -56,6 +68,9 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
     from cva_sql.udfs.journal import clear_journals
     from cva_sql.udfs.sessions import deployed_folder, load_model
 
+    started = time.monotonic()
+    if metrics is not None:
+        check_metrics_file(metrics)
     check_place(shop)
     require_target(shop)
     folder = deployed_folder(shop.models_dir)
@@ -70,11 +85,12 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
         check_customers(shop)
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
+    drift = check_drift(shop, is_accepted=accept_drift)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, run_id)
     as_of, statuses, rejects = _summary(shop)
-    return Run(
+    run = Run(
         as_of,
         sum(statuses.values()),
         statuses,
@@ -86,6 +102,9 @@ def run_shop(shop: ResolvedShop, *, allow_empty: bool = False) -> Run:
         str(shop.published / CURRENT / PUBLISHED_FILE),
         notes,
     )
+    if metrics is not None:
+        write_metrics(shop, metrics, run, drift, time.monotonic() - started)
+    return run
 
 
 def _check_database(shop: ResolvedShop, manifest: Manifest) -> None:

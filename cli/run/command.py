@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,21 @@ AllowEmpty = Annotated[
     ),
 ]
 
+AcceptDrift = Annotated[
+    bool,
+    typer.Option(
+        "--accept-drift",
+        help="Publish even where customers are not those that the model learned from.",
+    ),
+]
+
+Metrics = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics", help="Also write what the run found into this file, for Prometheus to read."
+    ),
+]
+
 Adopt = Annotated[
     bool,
     typer.Option(
@@ -54,6 +70,8 @@ def run(
     published: PublishedDir = None,
     work_dir: WorkDir = None,
     allow_empty: AllowEmpty = False,
+    accept_drift: AcceptDrift = False,
+    metrics: Metrics = None,
     is_to_adopt: Adopt = False,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +97,7 @@ def run(
     if is_to_adopt:
         adopt(shop)
     with exclusive(shop):
-        result = run_shop(shop, allow_empty=allow_empty)
+        result = run_shop(shop, allow_empty=allow_empty, accept_drift=accept_drift, metrics=metrics)
     print(json.dumps(asdict(result), indent=2) if as_json else describe(result))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from cva_sql.cli.shop.options import (
     WorkDir,
 )
 from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.deployment import Wish
 from cva_sql.cli.train.own_table import Wanted, train_table
 from cva_sql.cli.train.own_table import describe as describe_table
@@ -39,6 +41,13 @@ NoDeploy = Annotated[bool, typer.Option("--no-deploy", help="Leave what is deplo
 Withdraw = Annotated[
     bool,
     typer.Option("--withdraw", help="Where nothing could be judged, let no trained model score."),
+]
+IfNeeded = Annotated[
+    bool,
+    typer.Option(
+        "--if-needed",
+        help="Only where drift or what came says so, or the model is older than cva_retrain_days.",
+    ),
 ]
 
 TableOf = Annotated[
@@ -71,6 +80,7 @@ def train(
     candidate: Candidate = None,
     is_to_keep: NoDeploy = False,
     is_to_withdraw: Withdraw = False,
+    is_if_needed: IfNeeded = False,
     table: TableOf = None,
     key: KeyOf = None,
     target: TargetOf = None,
@@ -116,6 +126,8 @@ def train(
         work_dir=work_dir,
         project=project,
     )
+    if is_if_needed and not _is_needed(shop, as_json=as_json):
+        return
     with exclusive(shop):
         trained = train_shop(shop, wish)
     if as_json:
@@ -124,3 +136,16 @@ def train(
         print(json.dumps(plain(trained.to_dict()), indent=2))
         return
     print(describe(trained, shop))
+
+
+def _is_needed(shop: ResolvedShop, *, as_json: bool) -> bool:
+    """Whether to train, which is said: to stdout where that is the result."""
+    from cva_sql.cli.shop.progress import say
+    from cva_sql.cli.train.needed import needs_training
+
+    need = needs_training(shop)
+    if need.is_needed:
+        say(f"training is needed: {need.reason}")
+    else:
+        print(json.dumps(asdict(need)) if as_json else f"training is not needed: {need.reason}")
+    return need.is_needed

@@ -183,7 +183,8 @@ def test_what_says_published_is_published_theirs_too(project: Project) -> None:
         "channel_economics", "churn_alerts", "cohort_economics", "cohort_retention",
         "customer_economics", "customer_features", "customer_segments", "customer_value",
         "customer_value_explain", "customer_value_history", "customer_value_path",
-        "cva_feature_catalog", "cva_feature_importance", "cva_rejects", "cva_text_statuses",
+        "cva_drift", "cva_feature_catalog", "cva_feature_importance", "cva_live_performance",
+        "cva_rejects", "cva_text_statuses",
         "next_actions", "segment_value_path", "weekends",
     }  # fmt: skip
 

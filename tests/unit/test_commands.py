@@ -76,7 +76,7 @@ BY_OTHERS = {"start", "demo"}
 HARMLESS = {
     "audience", "check-features", "init", "doctor", "report", "sql", "export-model", "publish",
 }  # fmt: skip
-READING = {"models list", "models info", "models compare", "alerts list"}
+READING = {"drift", "models list", "models info", "models compare", "alerts list"}
 
 
 def names(group: Any, before: str = "") -> Iterator[str]:

@@ -31,6 +31,7 @@ ROOMS = (
     "score",
     "explain",
     "run",
+    "drift",
     "train",
     "evaluate",
     "check_features",

@@ -55,6 +55,7 @@ CALLS = {
             "train.command.open_shop",
             "train.command.train_shop",
             "train.command.train_table",
+            "train.needed.needs_training",
         ),
     ),
     "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
@@ -69,6 +70,7 @@ CALLS = {
         ),
         {"watch_shop": lambda *_: Watched()},
     ),
+    "drift": Call("drift", ("drift.command.open_shop", "drift.command.read_drift")),
     "report": Call("report", ("report.command.open_shop", "report.command.write_report")),
     "explain": Call("explain c", ("explain.command.open_shop", "explain.command.explain_customer")),
     "sql": Call(
@@ -251,6 +253,7 @@ NEGATIVE = {"is_to_keep", "is_without_consent"}
 SEEN = {
     "has_no_report",
     "as_json",
+    "is_if_needed",
     "is_dry",
     "as_csv",
     "is_opened",

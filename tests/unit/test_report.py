@@ -128,13 +128,24 @@ select 'R' || i as review_id, (i % 5) + 1.0 as rating, (i % 21 - 10) / 10.0 as s
     '' as text_status from range(60) as t(i);
 create or replace table main_cva.cva_text_statuses as
 select * from (values ('', 60), ('empty', 3)) as s(status, review_count);
+create or replace table cva_drift as
+select * from (values ('spend_90d', 'psi', 0.5, 0.1, 0.2, true, 0.25),
+    ('spend_90d', 'jensen_shannon', 0.1, 0.05, 0.3, false, 0.25),
+    ('country', 'l_infinity', 0.01, null, 0.3, false, 0.1)
+) as d(input, metric, value, usual, threshold, is_anomaly, importance);
+create or replace table cva_live_performance as
+select date '2025-01-01' + i::integer as as_of_date, date '2025-04-01' + i::integer as ends_on,
+    i < 4 as has_passed, 1000.0 as predicted_value, 800.0 as predicted_value_p05,
+    1200.0 as predicted_value_p95, case when i < 4 then 900.0 + 200 * (i % 3) end as realised_value,
+    case when i < 4 then i % 3 < 2 end as is_total_within, 0.85 as interval_coverage, 0.7 as ngini
+from range(6) as t(i);
 create or replace table main_cva.cva_rejects as
 select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
 ) as r(table_name, reason, row_count, raw_row_count);
 """
 SECTIONS = (
     "overview", "distribution", "customers", "segments", "alerts", "cohorts", "drivers",
-    "attributions", "waterfalls", "quality", "reviews", "rejects", "reading",
+    "attributions", "waterfalls", "quality", "watching", "reviews", "rejects", "reading",
 )  # fmt: skip
 SCORES = {
     "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
@@ -280,6 +291,7 @@ def test_hostile_texts_are_escaped_and_long_ones_cut(build: Build) -> None:
         f"feature = {text} || feature || {long}",
         f"update churn_alerts set customer_id = {text} || {long}, reason = {text} || {long}, "
         f"action = {text} || {long}, owner = {text} || {long}",
+        f"update cva_drift set input = {text} || {long}, metric = {text} || {long}",
         f"update main_cva.cva_rejects set reason = {text} || {long}, table_name = {text}",
         f"update main_cva.cva_text_statuses set status = {text} || {long}",
     )
@@ -301,7 +313,7 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
             for table in (
                 "customer_value_explain", "cva_feature_importance", "cva_model_deciles",
                 "customer_segments", "main_cva.cva_rejects", "main_cva.int_cva__review_scores",
-                "main_cva.cva_text_statuses",
+                "main_cva.cva_text_statuses", "cva_drift", "cva_live_performance",
             )
         )
     )  # fmt: skip
@@ -310,7 +322,8 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
     assert {name: re.findall(r"cva [a-z]+", what) for name, what in left_out.items()} == {
         "segments": ["cva run"], "drivers": ["cva run"], "attributions": ["cva run"],
         "waterfalls": ["cva run"],
-        "quality": ["cva evaluate"], "reviews": ["cva load"], "rejects": ["cva run"],
+        "quality": ["cva evaluate"], "watching": ["cva train", "cva run"], "reviews": ["cva load"],
+        "rejects": ["cva run"],
     }  # fmt: skip
     assert all(f"--db {shop.db}" in what for what in left_out.values())
     assert page.count("<svg") == 4  # no empty plot: predictions and cohorts alone
@@ -326,6 +339,15 @@ def test_a_shop_without_alerts_or_cohorts_says_so(build: Build, name: str) -> No
         found[action] = sections[name].left_out
     assert found["delete from"] is None  # nothing is amiss
     assert "cva run" in str(found["drop table"])
+
+
+def test_drift_and_what_came_are_told(page: str) -> None:
+    assert Reader(page).sentences["watching"] == (
+        "Of the last 4 horizons that passed, 3 of 4 totals came out within their 90 % interval; "
+        "1 input is further from the training than usual."
+    )
+    assert "0.500" in page
+    assert "800.00 – 1,200.00" in page
 
 
 def test_alerts_and_cohorts_are_told_in_money(page: str) -> None:

@@ -15,6 +15,11 @@ segments as (select * from {{ ref('cva', 'customer_segments') }}),
 
 scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
+errors as (
+    select max(dispersion) as dispersion, max(total_deviation) as total_deviation
+    from {{ ref('cva', 'int_cva__value_growth') }}
+),
+
 explanations as (select * from {{ ref('cva', 'int_cva__customer_explanations') }}),
 
 final as (
@@ -37,8 +42,11 @@ final as (
         scores.trained_until,
         value.model_version,
         value.model_hash,
-        {{ cva.families_of('explanations.feature_attributions') }} as families
+        {{ cva.families_of('explanations.feature_attributions') }} as families,
+        errors.dispersion,
+        errors.total_deviation
     from value
+    cross join errors
     inner join segments on value.customer_id = segments.customer_id
     inner join scores
         on

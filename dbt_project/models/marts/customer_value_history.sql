@@ -28,7 +28,9 @@ final as (
         history.purchase_probability,
         history.trained_until,
         history.model_version,
-        history.model_hash
+        history.model_hash,
+        history.dispersion,
+        history.total_deviation
     from history
     inner join newest
         on

@@ -19,21 +19,7 @@ stated as (select * from {{ ref('cva', 'int_cva__labels_valid') }}),
 {%- endif %}
 
 entries as (
-    select
-        customer_id,
-        order_date as entry_date,
-        cancelled_at,
-        amount,
-        {%- if is_margin %}
-        margin,
-        {%- endif %}
-        1 as orders_count
-    from orders
-    {%- if cva.setting('cva_value') == 'net' %}
-    union all
-    select customer_id, return_date, null, -refund_amount{{ ', -refund_amount' if is_margin }}, 0
-    from {{ ref('cva', 'int_cva__refunds') }}
-    {%- endif %}
+    {{ cva.outcome_entries('orders') }}
 ),
 
 labels as (

@@ -1,0 +1,1 @@
+"""`cva drift`: whether customers are still those that the model learned from."""

@@ -1,0 +1,101 @@
+"""Whether customers are those that the model learned from, and whether what it said came."""
+
+from __future__ import annotations
+
+from cva_sql.cli.report.page import Card, Grid, Section, Table, missing
+from cva_sql.cli.report.source import Row, Source
+from cva_sql.cli.report.wording import counted, money, percent, plain
+
+NAME, TITLE = "watching", "Does the model still fit"
+DRIFT = ("input", "metric", "value", "usual", "threshold", "is_anomaly", "importance")
+LIVE = (
+    "as_of_date", "ends_on", "has_passed", "predicted_value", "predicted_value_p05",
+    "predicted_value_p95", "realised_value", "is_total_within", "interval_coverage", "ngini",
+)  # fmt: skip
+SHOWN = 12
+
+
+def watching(source: Source) -> Section:
+    """The section: what was predicted against what came, and the inputs that moved most."""
+    live, drift = _passed(source), _moved(source)
+    if not live and not drift:
+        what = f"It is not known yet: {source.command('train', 'run')}"
+        return missing(NAME, TITLE, what)
+    words = list[str]()
+    if live:
+        known = [row[6] for row in live if row[6] is not None]
+        within = sum(map(bool, known))
+        words.append(
+            f"Of the last {counted(len(live), 'horizon')} that passed, {within} of {len(known)} "
+            "totals came out within their 90 % interval"
+            if known
+            else f"{counted(len(live), 'horizon')} passed"
+        )
+    if drift:
+        moved = len({row[0] for row in drift if row[5]})
+        words.append(
+            f"{counted(moved, 'input')} {'is' if moved == 1 else 'are'} further from the training "
+            "than usual"
+            if moved
+            else "no input is further from the training than usual"
+        )
+    sentence = f"{'; '.join(words)}."
+    cards = [*([_live_card(live)] if live else []), *([_drift_card(drift)] if drift else [])]
+    return Section(NAME, TITLE, sentence[0].upper() + sentence[1:], (Grid(cards),))
+
+
+def _passed(source: Source) -> list[Row]:
+    """The newest horizons that have passed, the newest first."""
+    name = source.table("cva_live_performance", LIVE)
+    if name is None:
+        return []
+    return source.rows(
+        "select as_of_date, ends_on, predicted_value, predicted_value_p05, predicted_value_p95, "
+        "realised_value, is_total_within, interval_coverage, ngini "
+        f"from {name} where has_passed order by as_of_date desc limit {SHOWN}"
+    )
+
+
+def _moved(source: Source) -> list[Row]:
+    """Inputs by how many thresholds they are away, the furthest first."""
+    name = source.table("cva_drift", DRIFT)
+    if name is None:
+        return []
+    return source.rows(
+        f"select {', '.join(DRIFT)} from {name} "
+        f"order by value / threshold desc, input, metric limit {SHOWN}"
+    )
+
+
+def _live_card(rows: list[Row]) -> Card:
+    header = ("From", "Until", "Predicted", "90 % interval", "Came", "Within p10–p90", "nGini")
+    cells = [
+        [str(day), str(end), money(total), _interval(low, high), money(came), percent(coverage),
+         "–" if ngini is None else f"{ngini:.3f}"]
+        for day, end, total, low, high, came, _, coverage, ngini in rows
+    ]  # fmt: skip
+    sentence = (
+        "A row a date that was looked from. 80 % or more of the customers should lie within p10 to "
+        "p90 of their own prediction."
+    )
+    table = Table("Predicted against what came", header, cells, texts=2)
+    return Card("Predicted against what came", sentence, table, is_wide=True)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{money(low)} – {money(high)}"
+
+
+def _drift_card(rows: list[Row]) -> Card:
+    header = ("Input", "Metric", "Distance", "Usual", "Threshold", "Importance")
+    cells = [
+        [plain(name), plain(metric).replace("_", " "), f"{value:.3f}",
+         "–" if usual is None else f"{usual:.3f}", f"{threshold:.3f}", percent(importance)]
+        for name, metric, value, usual, threshold, _, importance in rows
+    ]  # fmt: skip
+    sentence = (
+        "Today's customers against those of the training, the furthest first. Usual is the largest "
+        "distance between the dates that the model learned from."
+    )
+    table = Table("Distance from the training", header, cells, texts=2)
+    return Card("Distance from the training", sentence, table, is_wide=True)

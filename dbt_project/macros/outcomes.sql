@@ -1,0 +1,52 @@
+{#- What customers turned out to be worth: entries of a customer and day that add up over a window, for training and
+    for looking back. `orders` is a CTE of what `outcome_orders` names. -#}
+{% macro outcome_entries(orders) -%}
+{%- set is_margin = cva.setting('cva_target') == 'margin' -%}
+select
+        customer_id,
+        order_date as entry_date,
+        cancelled_at,
+        amount,
+        {%- if is_margin %}
+        margin,
+        {%- endif %}
+        1 as orders_count
+    from {{ orders }}
+    {%- if cva.setting('cva_value') == 'net' %}
+    union all
+    select customer_id, return_date, null, -refund_amount{{ ', -refund_amount' if is_margin }}, 0
+    from {{ ref('cva', 'int_cva__refunds') }}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#- The model with the orders that outcomes are made of. -#}
+{% macro outcome_orders() %}
+{{ return('int_cva__order_margins' if cva.setting('cva_target') == 'margin' else 'int_cva__orders_valid') }}
+{% endmacro %}
+
+
+{#- What of an entry the target counts. -#}
+{% macro outcome_column(entry) %}
+{{ return(entry ~ '.' ~ {'margin': 'margin', 'orders': 'orders_count'}.get(cva.setting('cva_target'), 'amount')) }}
+{% endmacro %}
+
+
+{#- Takes away what a run computes anew: dates whose window has passed since, those that another run speaks for now,
+    and those that the history keeps no more. -#}
+{% macro prune_live_performance(live, history, dates) %}
+{{- return(adapter.dispatch('prune_live_performance', 'cva')(live, history, dates)) -}}
+{% endmacro %}
+
+{% macro default__prune_live_performance(live, history, dates) %}
+{% if execute and load_relation(live) is not none %}
+delete from {{ live }} where
+    not has_passed and ends_on <= (select max(as_of_date) from {{ dates }});
+delete from {{ live }} as old where not exists (
+    select 1 from (select as_of_date, max(run_id) as run_id from {{ history }} group by as_of_date) as newest
+    where newest.as_of_date = old.as_of_date and newest.run_id = old.run_id
+)
+{% endif %}
+{% endmacro %}
+
+{% macro spark__prune_live_performance(live, history, dates) %}{% endmacro %}
