@@ -81,11 +81,11 @@ def moved(
             bins = number_bins(values, one["edges"])
         expected = np.array(one["shares"])
         actual = shares_of(bins, len(expected) - 1)
-        chance = 1 / len(rows) + 1 / size
+        sampling = 1 / len(rows) + 1 / size
         k = len(expected) - 1
-        psi = k * (1 - 2 / (9 * k) + 3.09 * (2 / (9 * k)) ** 0.5) ** 3 * chance
+        psi = k * (1 - 2 / (9 * k) + 3.09 * (2 / (9 * k)) ** 0.5) ** 3 * sampling
         noise = {"psi": psi, "jensen_shannon": psi / (8 * np.log(2))}
-        noise["l_infinity"] = 3.09 * 0.5 * chance**0.5
+        noise["l_infinity"] = 3.09 * 0.5 * sampling**0.5
         for metric, usual in one["usual"].items():
             limit = max(float(shop.var(VARS[metric])), MULTIPLE * usual) + noise[metric]
             if METRICS[metric](expected, actual) > limit:

@@ -6,9 +6,9 @@
 {% macro usual_multiple() %}{{ return(1.5) }}{% endmacro %}
 
 
-{#- What a PSI of nothing but chance stays below in 999 of 1,000 cases: it is χ² with bins − 1 degrees of freedom
-    times 1/n + 1/m (Yurdakul and Naranjo 2020, "Statistical properties of the population stability index"), whose
-    quantile is Wilson and Hilferty's. -#}
+{#- What a PSI of two samples of one distribution stays below in 999 of 1,000 cases. It is χ² with bins − 1 degrees
+    of freedom times 1/n + 1/m (Yurdakul and Naranjo 2020, "Statistical properties of the population stability
+    index"); the quantile is Wilson and Hilferty's. -#}
 {% macro drift_noise(bins, rows, reference_rows) -%}
 (
             ({{ bins }} - 1)

@@ -43,6 +43,7 @@ inputs as (
         end as inputs_key,
         chosen.lasting_key,
         scores.predicted_value,
+        scores.model_version,
         scores.model_hash
     from chosen
     inner join scores
@@ -59,6 +60,8 @@ kept as (
         on
             stored.customer_id = inputs.customer_id
             and stored.as_of_date = inputs.as_of_date
+            -- Versions may share a file, and explain by manifests of their own.
+            and stored.model_version = inputs.model_version
             and stored.model_hash = inputs.model_hash
             and stored.predicted_value = inputs.predicted_value
             and stored.inputs_key = inputs.inputs_key
@@ -95,6 +98,7 @@ explained as (
     left join stored
         on
             cva_rows.customer_id = stored.customer_id
+            and inputs.model_version = stored.model_version
             and inputs.model_hash = stored.model_hash
             and inputs.lasting_key = stored.lasting_key
             and {{ cva.days_between('stored.explained_as_of', 'inputs.as_of_date') }}
