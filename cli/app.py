@@ -20,9 +20,11 @@ from cva_sql.cli.embed.command import embed
 from cva_sql.cli.evaluate.command import evaluate
 from cva_sql.cli.explain.command import explain
 from cva_sql.cli.export_model.command import export_model
+from cva_sql.cli.forget.command import forget
 from cva_sql.cli.init.command import init
 from cva_sql.cli.load.command import load
 from cva_sql.cli.models.command import models
+from cva_sql.cli.person.command import person
 from cva_sql.cli.publish.command import publish
 from cva_sql.cli.report.command import report
 from cva_sql.cli.run.command import run
@@ -48,6 +50,7 @@ GROUPS: dict[str, dict[str, Any]] = {
         "backfill": backfill,
     },
     "Act on it": {"alerts": alerts, "audience": audience, "publish": publish},
+    "People": {"person": person, "forget": forget},
     "How good is it": {
         "evaluate": evaluate,
         "drift": drift,

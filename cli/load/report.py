@@ -68,7 +68,8 @@ class LoadReport:
     """One load; `loaded` is what it brought, `table_now` the whole table after it.
 
     rows_read = rows_left_out_by_where + loaded.rows, or with --lines + lines taken + lines without
-    order_id, plus `superseded`, the rows of which another has a later updated_at. `changes` are
+    order_id, plus `superseded`, the rows of which another has a later updated_at, and `forgotten`,
+    those of people whom `cva forget` erased. `changes` are
     those of an --append. `missing` counts loaded rows with a NULL, by required column,
     `several_customers` the ids of orders that more than one customer has, `repeated_keys` the
     values of `key` that the table now holds more than once. `said` is what was decided from the
@@ -82,6 +83,7 @@ class LoadReport:
     appended: bool
     rows_read: int
     rows_left_out_by_where: int
+    forgotten: int
     lines: Lines | None
     superseded: int
     changes: Changes | None
@@ -108,6 +110,9 @@ class LoadReport:
         said = [took + self._details(self.loaded), *self.said]
         if self.rows_left_out_by_where:
             said.append(f"left out: {count_of(self.rows_left_out_by_where, 'row')} by --where")
+        if self.forgotten:
+            theirs = count_of(self.forgotten, "row")
+            said.append(f"left out: {theirs} of people who were forgotten")
         if self.superseded:
             older = count_of(self.superseded, "row")
             said.append(f"left out: {older} with an updated_at before that of another row")

@@ -16,6 +16,7 @@ from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
 from cva_sql.cli.load.databases import read_query
 from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
 from cva_sql.cli.load.files import read_files
+from cva_sql.cli.load.forgotten import LOADED, leave_out_forgotten
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
 from cva_sql.cli.load.lines import LoadedFrom, orders_from_rows
 from cva_sql.cli.load.preset_source import preset_of
@@ -26,7 +27,7 @@ from cva_sql.cli.readings.column import NOTHING_ASKED, Asked
 from cva_sql.cli.shop.files import size_of
 from cva_sql.cli.shop.history import recorded_in
 from cva_sql.cli.shop.package import raw_tables
-from cva_sql.cli.shop.sql_text import column_names, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -184,10 +185,11 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         con, kinds, wanted.columns, wanted.where, source, asked, line.aliases
     )
     read = rows.read_values(con, kinds, into.timezone, picked, asked)
+    rows_kept = rows.count_rows(con, rows.READ)
+    forgotten = leave_out_forgotten(con, line)
     noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
     given = (wanted.status_counts, wanted.status_cancelled)
     statuses = settle_statuses(con, table, noun, *given)
-    rows_kept = rows.count_rows(con, rows.READ)
     if into.arrival and "status_changed_at" in line.columns:
         names = column_names(con, f"from {rows.READ}")
         note_statuses(con, key_of(names, line), into.arrival)
@@ -199,7 +201,10 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     relation = rows.SUMMED if summed else rows.READ
     loaded = rows.totals(con, relation, line)
     if not loaded.rows and not into.append:
-        raise CvaError(f"{source}: none of {picked.rows:,} rows is left; check --where, order_id")
+        why = f" ({forgotten:,} of people who were forgotten)" if forgotten else ""
+        raise CvaError(
+            f"{source}: none of {picked.rows:,} rows is left{why}; check --where, order_id"
+        )
     several, doubts = 0, tuple[str, ...]()
     if table == "orders":
         several = rows.ids_of_several_customers(con, relation)
@@ -213,6 +218,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         appended=False,
         rows_read=picked.rows,
         rows_left_out_by_where=picked.rows - rows_kept,
+        forgotten=forgotten,
         lines=summed,
         superseded=superseded,
         changes=None,
@@ -239,6 +245,7 @@ def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:
         rows_of = " limit 0" if into.arrival else ""
         con.execute(f"create schema if not exists {quoted(into.schema)}")
         con.execute(f"create or replace table {target} as from {relation}{rows_of}")
+        con.execute(f"comment on table {target} is {literal(f'{LOADED}.')}")
     if is_there or into.arrival:
         _add_columns(con, target, relation, line.columns)
         if into.arrival:

@@ -9,7 +9,7 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.access import AnyPath, paths_of, reading, writing
+from cva_sql.access import AnyPath, paths_of, reading, texts_of, writing
 from cva_sql.raw_shop import RawShop
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from cva_sql.cli.doctor.examination import Report
     from cva_sql.cli.evaluate.evaluation import Evaluation
     from cva_sql.cli.explain.explanation import Explained
+    from cva_sql.cli.forget.erasing import Forgotten
     from cva_sql.cli.models.inventory import Model
+    from cva_sql.cli.person.reading import Person
     from cva_sql.cli.publish.book import Book
     from cva_sql.cli.publish.postgresql import Copied
     from cva_sql.cli.report.writing import Written
@@ -208,6 +210,35 @@ class Shop(RawShop):
         from cva_sql.cli.publish.publishing import publish_shop
 
         return publish_shop(reading(self._shop), fspath(to), is_to_adopt=adopt)
+
+    def person(self, customer_id: str) -> Person:
+        """Everything that is kept of one person, by any of their ids, table by table.
+
+        `tables` have the rows as dicts: raw ones, features, scores, alerts, what was read of their
+        texts, published ones. `reasons` are the sentences of customer_value. Raises UsageError
+        where nothing is kept.
+        """
+        from cva_sql.cli.person.reading import read_person
+
+        return read_person(reading(self._shop), str(customer_id))
+
+    def forget(
+        self, customer_ids: str | Iterable[str], *, even_if_unknown: bool = False
+    ) -> Forgotten:
+        """Erases customers from the database, published runs, caches and logs, for good.
+
+        All of them, or none: raises UsageError for one of whom nothing is kept, unless
+        `even_if_unknown`, which keeps a file from bringing them in later. `left` names tables of
+        your own that have them, which stay as they are. After a kill the same call goes on.
+        """
+        from cva_sql.cli.forget.erasing import forget_people
+
+        named = texts_of(customer_ids)
+        return writing(
+            self._shop,
+            lambda shop: forget_people(shop, named, even_if_unknown=even_if_unknown),
+            needs_orders=False,
+        )
 
     def report(self, path: AnyPath = "report.html") -> Written:
         """Writes what the tables say into one HTML file that opens offline."""

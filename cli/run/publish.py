@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,17 +41,22 @@ def publish(shop: ResolvedShop, run_id: str) -> Path:
     rename, so that a reader sees the former run or this one and a kill leaves the former. Raises
     CvaError, with nothing left behind, where the folder cannot be written.
     """
+    return publish_files(shop, run_id, lambda folder: _copy_tables(shop, folder))
+
+
+def publish_files(shop: ResolvedShop, run_id: str, fill: Callable[[Path], None]) -> Path:
+    """The same of what `fill` writes into a folder."""
     root = shop.published
     check_place(shop)
     try:
         with room_in(root, _needed(shop)), written_to(root):
             for stale in _unfinished(root):
-                _remove(stale)
-            return _publish(shop, root, run_id)
+                remove_run(stale)
+            return _publish(root, run_id, fill)
     finally:
         with suppress(OSError):
             for left in _unfinished(root):
-                _remove(left)
+                remove_run(left)
 
 
 def check_place(shop: ResolvedShop) -> None:
@@ -66,10 +71,10 @@ def check_place(shop: ResolvedShop) -> None:
         raise CvaError(f"{current} is no link of cva's; move it out of the way")
 
 
-def _publish(shop: ResolvedShop, root: Path, run_id: str) -> Path:
+def _publish(root: Path, run_id: str, fill: Callable[[Path], None]) -> Path:
     work = root / f"{UNFINISHED}{run_id}"
     work.mkdir()
-    _copy_tables(shop, work)
+    fill(work)
     (work / RUN_MARKER).write_text(f"{run_id}\n", encoding="utf-8")
     for path in [*work.iterdir(), work]:
         _sync(path)
@@ -95,14 +100,18 @@ def _needed(shop: ResolvedShop) -> int:
 def _copy_tables(shop: ResolvedShop, folder: Path) -> None:
     con = connect(shop.db)
     try:
-        marts = find_marts(shop, con)
-        for version in STORAGE_VERSIONS:
-            too_new = _copy_into(con, marts, folder, version, shop.schema)
-            if too_new is None:
-                return
-            say(f"  {PUBLISHED_FILE} needs a DuckDB later than {version}: {too_new}")
+        copy_marts(con, find_marts(shop, con), folder, shop.schema)
     finally:
         con.close()
+
+
+def copy_marts(con: DuckDBPyConnection, marts: Sequence[Mart], folder: Path, schema: str) -> None:
+    """Writes the tables, and the macros of the schema, into files that as many as can may read."""
+    for version in STORAGE_VERSIONS:
+        too_new = _copy_into(con, marts, folder, version, schema)
+        if too_new is None:
+            return
+        say(f"  {PUBLISHED_FILE} needs a DuckDB later than {version}: {too_new}")
 
 
 def _copy_into(
@@ -166,11 +175,15 @@ def _sync(path: Path) -> None:
 def _remove_old(root: Path) -> None:
     """Removes runs but the newest; nothing that a run of cva's did not make."""
     current = (root / CURRENT).readlink().name
-    runs = sorted(path for path in root.iterdir() if _is_run(path))  # by time: it is their name
-    for path in runs[:-KEPT_RUNS]:
+    for path in runs_in(root)[:-KEPT_RUNS]:
         if path.name != current:
             with suppress(OSError):  # the next run tries again
-                _remove(path)
+                remove_run(path)
+
+
+def runs_in(root: Path) -> list[Path]:
+    """The folders that runs of cva's made, the oldest first."""
+    return sorted(path for path in root.iterdir() if _is_run(path))  # by time: it is their name
 
 
 def published_runs(root: Path) -> set[str]:
@@ -194,7 +207,8 @@ def _is_run(path: Path) -> bool:
         return False
 
 
-def _remove(path: Path) -> None:
+def remove_run(path: Path) -> None:
+    """Removes a run's folder, or a link."""
     if path.is_symlink() or not path.is_dir():  # rmtree refuses a link to a folder
         path.unlink()
         return

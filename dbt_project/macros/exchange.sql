@@ -99,6 +99,7 @@ select
     known.{{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endfor %}
+    {{ 'known.is_forgotten,' if cva.has_forgotten(table) }}
     case when known.is_shops then 1.0 else rates.rate end as exchange_rate
 from (
     select

@@ -59,9 +59,17 @@ from ({{ cva.canonical_rows(table, also) }}) as given
 {%- else -%}
 {%- set given = cva.canonical_rows(table, cva.expression_columns(key) + also) -%}
 {%- set type = cva.query_columns('select (' ~ key ~ ') as value from (' ~ given ~ ') as given')['value'] -%}
+{%- set is_left_out = 'keyed.is_forgotten or keyed.customer_id is null and ' ~ cva.is_forgotten("'key-' || md5(customer_key)")
+    if cva.has_forgotten(table) -%}
 select *, coalesce(customer_id, key_id) as person_id
 from (
+    {%- if is_left_out %}
+    select
+        * replace ({{ is_left_out }} as is_forgotten),
+        case when not ({{ is_left_out }}) then 'key-' || md5(customer_key) end as key_id
+    {%- else %}
     select *, 'key-' || md5(customer_key) as key_id
+    {%- endif %}
     from (
         select *, {{ cva.cast_kind('(' ~ key ~ ')', 'person', type) }} as customer_key
         from ({{ given }}) as given
@@ -87,6 +95,7 @@ select
     {%- endif %}
     {%- endif %}
     {%- endfor %}
+    {{ 'given.is_forgotten,' if cva.has_forgotten(table) }}
     given.table_name
 from ({{ cva.rows_with_keys(table) }}) as given
 left join (

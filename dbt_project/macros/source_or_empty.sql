@@ -62,6 +62,7 @@ select
     {{ cva.flag_of(name, spec) }},
     {%- endif %}
     {%- endfor %}
+    {{ 'is_forgotten,' if cva.has_forgotten('orders') }}
     {{ 'exchange_rate,' if cva.is_exchanged('orders') }}
     cast((
         {{ spend }}
@@ -74,6 +75,7 @@ from (
         {{ cva.flag_of(name, spec) }},
         {%- endif %}
         {%- endfor %}
+        {{ 'is_forgotten,' if cva.has_forgotten('orders') }}
         {{ 'exchange_rate' if cva.is_exchanged('orders') else '1 as one' }}
     from ({{ cva.in_shop_currency('orders') }}) as given
 ) as counted
@@ -159,8 +161,15 @@ is_{{ name }}_{{ 'missing' if spec[0] in ('id', 'person') else 'unreadable' }}
 {% endmacro %}
 
 
-{#- The same with ids as they are in the table. Columns `also` are given too where the table has them. -#}
+{#- The same with ids as they are in the table, but for those of whoever is forgotten. Columns `also` are given too
+    where the table has them. -#}
 {% macro canonical_rows(table, also=()) %}
+{%- set rows = cva.rows_as_they_are(table, also) -%}
+{{- return(cva.without_forgotten(table, rows) if cva.has_forgotten(table) else rows) -}}
+{% endmacro %}
+
+
+{% macro rows_as_they_are(table, also=()) %}
 {% set line, columns = cva.raw_tables()[table], cva.staged_columns(table) %}
 {% for name, spec in line.columns.items() if name in also %}
     {% do columns.update({name: spec}) %}

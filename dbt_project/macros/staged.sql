@@ -57,7 +57,7 @@ select * from final
     date that cannot be or is still to come. Over what `source_or_empty` gives, in the columns' order. -#}
 {% macro reject_cases(table, oldest='1970-01-01') %}
 {%- set line = cva.raw_tables()[table] -%}
-{%- set cases = [] -%}
+{%- set cases = ["when is_forgotten then 'forgotten'"] if cva.has_forgotten(table) else [] -%}
 {%- for name, spec in line.columns.items() -%}
     {%- if spec[1] and spec[0] in ('id', 'person') -%}
         {%- set is_customer = name == 'customer_id' and line.role != 'people' -%}

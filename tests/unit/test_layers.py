@@ -40,6 +40,8 @@ ROOMS = (
     "publish",
     "models",
     "alerts",
+    "person",
+    "forget",
     "doctor",
     "demo",
     "start",

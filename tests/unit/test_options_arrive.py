@@ -153,6 +153,16 @@ CALLS = {
             "alerts.sending.send_alerts",
         ),
     ),
+    "person": Call(
+        "person a --to t",
+        (
+            "person.command.open_shop",
+            "person.reading.read_person",
+            "person.writing.write_person",
+        ),
+        {"write_person": lambda *_, **__: [Path("t")]},
+    ),
+    "forget": Call("forget a", ("forget.command.open_shop", "forget.erasing.forget_people")),
     "export-model": Call(
         "export-model rule --out o",
         ("export_model.command.open_shop", "export_model.writing.write_export"),

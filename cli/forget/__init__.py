@@ -1,0 +1,1 @@
+"""Erases a person wherever a shop keeps something of them."""

@@ -1,0 +1,41 @@
+"""Leaves out of a load whoever was forgotten: a file from before does not bring them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.load import rows as rows
+from cva_sql.cli.shop.forgotten import Tombstones, read_tombstones
+from cva_sql.cli.shop.package import RawTable
+from cva_sql.cli.shop.sql_text import column_names
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOADED = "Loaded by cva load"  # how the comment of a raw table begins that is cva's own
+
+
+def leave_out_forgotten(con: DuckDBPyConnection, line: RawTable) -> int:
+    """Takes rows of people who are forgotten out of READ; how many.
+
+    A row that names nobody is theirs where its order was.
+    """
+    known = read_tombstones(con)
+    condition = theirs(known, line, column_names(con, f"from {rows.READ}")) if known else None
+    if condition is None:
+        return 0
+    return int(con.execute(f"delete from {rows.READ} where {condition}").fetchall()[0][0])
+
+
+def theirs(known: Tombstones, line: RawTable, names: list[str]) -> str | None:
+    """SQL over canonical columns: whether a row is of somebody forgotten; None where none can be.
+
+    `names` are those columns that there are.
+    """
+    people = [n for n, (kind, _) in line.columns.items() if kind == "person" and n in names]
+    conditions = [known.is_customer(name) for name in people]
+    if "order_id" in names and line.role == "facts":
+        nobody = "".join(f"{name} is null and " for name in people)
+        is_order = known.is_order("order_id", "store" if "store" in names else None)
+        conditions.append(f"({nobody}{is_order})")
+    return " or ".join(conditions) or None

@@ -1,0 +1,1 @@
+"""Shows everything that a shop keeps of one person."""

@@ -1,0 +1,475 @@
+"""`cva forget` leaves nothing of a person, harms nobody else, and goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql import Shop, UsageError
+from cva_sql.cli.alerts.api import NOTE_COLUMNS
+from cva_sql.cli.forget.database import rewrite
+from cva_sql.cli.forget.erasing import STEPS, Forgotten, forget_people
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.publish.publishing import publish_shop
+from cva_sql.cli.run.marts import Mart
+from cva_sql.cli.run.publish import RUN_MARKER, copy_marts, publish_files
+from cva_sql.cli.shop.lock import exclusive
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.shop.tables import make_table
+from cva_sql.udfs.encoder import Reading
+from cva_sql.udfs.journal import Journal
+
+PERSON, OTHER = "zelda-7781", "yorick-0042"
+FIRST_RUN, LAST_RUN = "20240101T000000000000", "20240201T000000000000"
+ORDERS = f"""order_id,customer_id,ordered_at,amount
+o-1-zelda,{PERSON},2024-01-01,10
+o-2-zelda,{PERSON},2024-01-02,20
+shared,{PERSON},2024-01-03,30
+shared,{OTHER},2024-01-03,40
+o-3-yorick,{OTHER},2024-01-04,50
+"""
+ITEMS = """order_id,product_id,quantity
+o-1-zelda,p1,1
+o-2-zelda,p2,1
+shared,p1,2
+o-3-yorick,p1,1
+"""
+REVIEWS = f"""review_id,customer_id,order_id,reviewed_at,rating,body
+r1,{PERSON},o-1-zelda,2024-01-05,5,Only Zelda wrote this.
+r2,,o-2-zelda,2024-01-05,4,Zelda wrote it unnamed.
+r3,{PERSON},,2024-01-06,3,Both wrote this.
+r4,{OTHER},,2024-01-06,2,Both wrote this.
+"""
+CUSTOMERS = f"""customer_id,signed_up_at,email,name
+{PERSON},2024-01-01,zelda@example.org,Zelda Zed
+{OTHER},2024-01-01,yorick@example.org,Yorick
+"""
+FILES = {"orders": ORDERS, "order_items": ITEMS, "reviews": REVIEWS, "customers": CUSTOMERS}
+# What a run leaves, as far as it matters here.
+MADE = f"""
+create schema main_cva; create schema cva_train; create schema cva_train_cva;
+create table main.customer_value as select customer_id, '2024-02-01'::date as as_of_date,
+    10.0 as predicted_value, 'reason of ' || customer_id as reason_1,
+    timestamp '2024-02-01' as scored_at from (values ('{PERSON}'), ('{OTHER}')) as t(customer_id);
+comment on table main.customer_value is 'what they are worth';
+comment on column main.customer_value.reason_1 is 'why';
+create table main.customer_features as select customer_id, if(customer_id = '{PERSON}', 'LI', 'DE')
+    as country from main.customer_value;
+create table main_cva.int_cva__value_history as select customer_id, 1 as score
+    from main.customer_value;
+create table main.churn_alerts as select customer_id || '@2024-01-02' as alert_id, customer_id,
+    date '2024-01-02' as last_order_date, 'new' as state, null::boolean as has_bought
+    from main.customer_value;
+create table main_cva.int_cva__text_vectors as select sha256(body) as text_hash, [1.0] as embedding
+    from (select distinct body from raw.reviews);
+create table cva_train.cva_training_examples as select customer_id from main.customer_value;
+create table main.cva_training_runs as select 'setting' as kind, 'outlier' as name,
+    customer_id as text, 'fine' as reason from main.customer_value;
+create macro cva_totals() as table select count(*) as n from main.customer_value;
+"""
+
+
+def make_shop(folder: Path) -> ResolvedShop:
+    """A small shop with what cva keeps of two people, in every kind of place."""
+    folder.mkdir(exist_ok=True)
+    db = folder / "shop.duckdb"
+    for table, text in FILES.items():
+        file = folder.parent / f"{table}.csv"
+        file.write_text(text)
+        load_table(table, [file], db=db)
+    shop = open_shop(db)
+    with duckdb.connect(str(db)) as con:
+        con.execute(MADE)
+        make_table(con, "main.cva_alert_acks", NOTE_COLUMNS)
+        con.execute(
+            "insert into cva_alert_acks (alert_id, event) select alert_id, 'acted' from"
+            " churn_alerts"
+        )
+        con.execute(
+            "update cva_runs set reason = $1 where started_at = (select min(started_at) from"
+            " cva_runs)",
+            [f"there is no alert '{PERSON}'; expected one of 17"],
+        )
+    for run in (FIRST_RUN, LAST_RUN):
+        publish_files(shop, run, lambda out: copy(shop, out))
+    with exclusive(shop):
+        leave_files(shop)
+    return shop
+
+
+def copy(shop: ResolvedShop, out: Path) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        marts = [Mart("main", name) for name in ("customer_value", "churn_alerts")]
+        copy_marts(con, marts, out, "main")
+
+
+def leave_files(shop: ResolvedShop) -> None:
+    """What commands leave in the work folder."""
+    for name in ("logs", "target", "target-cva_train-training", "check", "audience"):
+        (shop.work_dir / name).mkdir()
+        (shop.work_dir / name / "dbt.log").write_text(f"of {PERSON}, zelda@example.org")
+    journal = Journal(shop.work_dir, shop.db.stem, "key")
+    journal.append([("digest", Reading(None, None, "empty", 0))])
+    journal.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> ResolvedShop:
+    return make_shop(tmp_path / "shop")
+
+
+def forget(shop: ResolvedShop, *customers: str, **options: Any) -> Forgotten:
+    with exclusive(shop):
+        return forget_people(shop, customers, **options)
+
+
+def texts_in(db: Path) -> Iterator[tuple[str, str]]:
+    """Every row of every table of a database, as text, with the table's name."""
+    with duckdb.connect(str(db), read_only=True) as con:
+        tables = con.execute(
+            "select schema_name, table_name from duckdb_tables() where not internal"
+        ).fetchall()
+        for schema, table in tables:
+            for (row,) in con.execute(
+                f'select cva_row::varchar from "{schema}"."{table}" as cva_row'
+            ).fetchall():
+                yield f"{schema}.{table}", row
+
+
+def found_of(folder: Path, *words: str) -> list[str]:
+    """Where a word is: tables, Parquet files, and the bytes of any file."""
+    found = []
+    for file in folder.rglob("*"):
+        if file.is_symlink() or not file.is_file():
+            continue
+        data = file.read_bytes()
+        found += [f"{file}: {word}" for word in words if word.encode() in data]
+        if file.suffix == ".duckdb":
+            found += [f"{file} {t}: {w}" for t, row in texts_in(file) for w in words if w in row]
+        if file.suffix == ".parquet":
+            rows = duckdb.sql(f"select r::varchar from '{file}' as r").fetchall()
+            found += [f"{file}: {w}" for (row,) in rows for w in words if w in row]
+    return found
+
+
+WORDS = (PERSON, "Zelda", "zelda@example.org", "o-1-zelda", "o-2-zelda")
+
+
+def test_nothing_is_found_in_any_table_file_or_byte(shop: ResolvedShop) -> None:
+    folder = shop.db.parent
+    before = found_of(folder, *WORDS)
+    assert {word for word in WORDS if any(line.endswith(word) for line in before)} == set(WORDS)
+    found = forget(shop, PERSON)
+    assert found_of(folder, *WORDS) == []
+    assert (found.people, found.new, found.left) == (1, 1, ())
+    assert found.rows == {
+        "cva_train.cva_training_examples": 1,
+        "main.churn_alerts": 1,
+        "main.customer_features": 1,
+        "main.customer_value": 1,
+        "main.cva_alert_acks": 1,
+        "main.cva_training_runs": 1,
+        "main_cva.int_cva__text_vectors": 2,
+        "main_cva.int_cva__value_history": 1,
+        "raw.customers": 1,
+        "raw.order_items": 2,
+        "raw.orders": 3,
+        "raw.reviews": 3,
+    }
+    assert (found.published_rows, found.removed_runs) == (2, 2)
+
+
+def test_others_keep_every_row_and_readers_what_they_read(shop: ResolvedShop) -> None:
+    def others(db: Path) -> list[tuple[str, str]]:
+        return sorted(
+            (table, row)
+            for table, row in texts_in(db)
+            if not table.endswith(("cva_runs", "cva_forgotten", "text_vectors"))
+            and not any(word in row for word in WORDS)
+            and row != "{'order_id': shared, 'customer_id': NULL}"
+        )
+
+    current = shop.published / "current" / "cva.duckdb"
+    before, read = others(shop.db), others(current)
+    forget(shop, PERSON)
+    assert others(shop.db) == before
+    assert others(current) == read
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        said = con.execute("select reason from cva_runs where reason is not null").fetchall()
+        assert said == [("there is no alert '[forgotten]'; expected one of 17",)]
+        assert con.execute("select count(*) from raw.order_items").fetchall() == [(2,)]
+        vectors = con.execute("select text_hash from main_cva.int_cva__text_vectors").fetchall()
+        assert vectors == con.execute("select sha256('Both wrote this.')").fetchall()
+        about = "select command, outcome, reason, row_count from cva_runs where command = 'forget'"
+        assert con.execute(about).fetchall() == [("forget", "ok", None, 1)]
+    with duckdb.connect(str(current), read_only=True) as con:
+        assert con.execute("from cva_totals()").fetchall() == [(1,)]
+        comments = "select comment from duckdb_columns() where column_name = 'reason_1'"
+        assert con.execute(comments).fetchall() == [("why",)]
+    assert (current.parent / RUN_MARKER).read_text().strip() == current.resolve().parent.name
+
+
+def test_a_file_that_is_loaded_again_does_not_bring_them_back(shop: ResolvedShop) -> None:
+    forget(shop, PERSON)
+    counts = {}
+    for table in FILES:
+        for option in ({"replace": True}, {"append": True}):
+            report = load_table(
+                table, [shop.db.parent.parent / f"{table}.csv"], db=shop.db, **option
+            )
+            counts[table] = (report.rows_read, report.forgotten, report.table_now.rows)
+    # A line of an order_id that somebody else has too may be theirs.
+    assert counts == {
+        "orders": (5, 3, 2),
+        "order_items": (4, 2, 2),
+        "reviews": (4, 3, 1),
+        "customers": (2, 1, 1),
+    }
+    assert "left out: 1 row of people who were forgotten" in report.as_text()
+    assert found_of(shop.db.parent, *WORDS) == []
+
+
+def test_a_file_of_them_alone_is_refused_and_says_why(shop: ResolvedShop, tmp_path: Path) -> None:
+    forget(shop, PERSON)
+    file = tmp_path / "theirs.csv"
+    file.write_text(CUSTOMERS.rsplit("\n", 2)[0])
+    with pytest.raises(Exception, match=r"none of 1 rows is left \(1 of people who were forgotten"):
+        load_table("customers", [file], db=shop.db, replace=True)
+
+
+def test_tombstones_hold_salted_hashes_that_differ_between_shops(
+    shop: ResolvedShop, tmp_path: Path
+) -> None:
+    other = make_shop(tmp_path / "other")
+    forget(shop, PERSON)
+    forget(other, PERSON)
+    hashes = []
+    for one in (shop, other):
+        with duckdb.connect(str(one.db), read_only=True) as con:
+            rows = con.execute("select kind, hash, salt from cva_forgotten").fetchall()
+        assert {(kind, len(hashed), len(salt)) for kind, hashed, salt in rows} == {
+            ("customer", 64, 32),
+            ("order", 64, 32),
+        }
+        hashes.append({hashed for _, hashed, _ in rows})
+    assert not hashes[0] & hashes[1]
+
+
+def test_an_unknown_customer_stops_it_before_anything_is_done(shop: ResolvedShop) -> None:
+    before = sorted(texts_in(shop.db))
+    with pytest.raises(UsageError, match="nothing is kept of customer 'nobody-1', so nobody was"):
+        forget(shop, PERSON, "nobody-1")
+    assert sorted(texts_in(shop.db)) == before
+    found = forget(shop, "nobody-1", even_if_unknown=True)
+    assert (found.people, found.new, found.rows) == (1, 1, {})
+    file = shop.db.parent.parent / "later.csv"
+    file.write_text("order_id,customer_id,ordered_at,amount\nx,nobody-1,2024-01-01,1\n")
+    report = load_table("orders", [file], db=shop.db, append=True)
+    assert report.forgotten == 1
+    assert found_of(shop.db.parent, "nobody-1") == []
+
+
+def test_who_was_forgotten_before_is_no_error(shop: ResolvedShop) -> None:
+    forget(shop, PERSON)
+    again = forget(shop, PERSON)
+    assert (again.people, again.new, again.rows, again.published_rows) == (1, 0, {}, 0)
+
+
+def test_every_id_of_a_person_goes(shop: ResolvedShop) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute(
+            "create table main_cva.int_cva__customer_ids as"
+            f" select unnest(['{PERSON}', 'old-zelda', 'older-zelda']) as raw_id,"
+            f" '{PERSON}' as customer_id"
+        )
+        con.execute("insert into raw.orders select * replace ('old-zelda' as customer_id,"
+                    " 'o-9' as order_id) from raw.orders where order_id = 'o-1-zelda'")  # fmt: skip
+    found = forget(shop, "older-zelda")
+    assert found.rows["raw.orders"] == 4
+    assert found_of(shop.db.parent, *WORDS, "old-zelda", "older-zelda") == []
+    assert forget(shop, "old-zelda").new == 0
+
+
+def test_a_guest_goes_by_the_customer_key(shop: ResolvedShop) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("alter table raw.orders add column email varchar")
+        con.execute("insert into raw.orders (order_id, ordered_at, amount, email) values"
+                    " ('guest-order', '2024-01-01', 5, 'Guest@Example.org')")  # fmt: skip
+        con.execute("create table main_cva.int_cva__customer_ids as select 'key-'"
+                    " || md5('guest@example.org') as raw_id, raw_id as customer_id")  # fmt: skip
+        (key,) = con.execute("select raw_id from main_cva.int_cva__customer_ids").fetchall()[0]
+    keyed = open_shop(shop.db, variables={"cva_customer_key": "lower(email)"})
+    assert forget(keyed, key).rows["raw.orders"] == 1
+    assert found_of(shop.db.parent, key, "guest-order", "Guest@Example.org") == []
+
+
+def test_a_table_of_the_users_own_is_named_and_left(shop: ResolvedShop) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("create table raw.sales as select customer_id as buyer, * exclude (customer_id)"
+                    " from raw.orders; drop table raw.orders")  # fmt: skip
+        con.execute("create schema mine; create table mine.calls as select customer_id"
+                    " from main.customer_value; create view mine.v as from mine.calls")  # fmt: skip
+    mapped = open_shop(
+        shop.db,
+        variables={
+            "cva_orders_identifier": "sales",
+            "cva_orders_columns": {"customer_id": "buyer"},
+        },
+    )
+    found = forget(mapped, PERSON)
+    assert found.left == (
+        "raw.sales, which cva load did not make; staging leaves them out",
+        "mine.calls, a table of your own",
+    )
+    assert "raw.sales" not in found.rows
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        assert con.execute("select count(*) from raw.sales").fetchall() == [(5,)]
+        assert con.execute("from mine.calls order by all").fetchall() == [(OTHER,), (PERSON,)]
+        # The lines of their orders are cva's own, and go by the orders in the user's table.
+        assert con.execute("select count(*) from raw.order_items").fetchall() == [(2,)]
+
+
+def test_reports_and_workbooks_go_where_cva_wrote_them(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shop.db.parent
+    monkeypatch.chdir(folder.parent)
+    publish_shop(shop, str(folder / "customer_value.xlsx"))
+    publish_shop(shop, str(folder.parent / "changed.xlsx"))
+    with zipfile.ZipFile(folder.parent / "changed.xlsx", "a") as book:
+        book.writestr("note.txt", "mine")
+    from cva_sql.cli.report.mark import marked
+
+    page = f'<html><meta charset="utf-8">\n<td>{PERSON}</td></html>'
+    (folder / "report.html").write_text(marked(page, shop.db))
+    (folder / "other.html").write_text(marked(page.replace(PERSON, "x"), shop.db))
+    (folder / "notes.html").write_text(page)
+    found = forget(shop, PERSON)
+    assert [Path(file).name for file in found.removed_files] == [
+        "report.html",
+        "customer_value.xlsx",
+    ]
+    assert sorted(line.split(",")[0].rsplit("/", 1)[1] for line in found.left) == [
+        "changed.xlsx",
+        "notes.html",
+    ]
+    assert (folder / "other.html").exists()
+
+
+def test_a_rare_category_of_a_model_is_said(shop: ResolvedShop) -> None:
+    folder = shop.models_dir / "value" / "v1"
+    folder.mkdir(parents=True)
+    feature = {"name": "country", "kind": "category", "values": ["DE", "LI"]}
+    (folder / "manifest.json").write_text(json.dumps({"version": "v1", "features": [feature]}))
+    assert forget(shop, PERSON).notes == (
+        "model v1 tells country 'LI' apart, which nobody else has now; it is gone with a training:"
+        " cva train",
+    )
+
+
+def test_the_file_keeps_what_else_is_in_it(tmp_path: Path) -> None:
+    db = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as con:
+        con.execute(f"attach '{db}' as shop (storage_version 'v1.2.0'); use shop")
+        con.execute("create sequence s start 5; select nextval('s'); create table t (id int primary"
+                    " key, n int default nextval('s')); create index i on t(n); create view a as"
+                    " from t; create macro f(x) as x + 1; comment on view a is 'kept'")  # fmt: skip
+        con.execute("insert into t values (1, 2)")
+    db.chmod(0o640)
+    rewrite(db)
+    assert db.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.duckdb", "x.duckdb"]
+    with duckdb.connect(str(db)) as con:
+        assert con.execute("select f(n), nextval('s') from a").fetchall() == [(3, 6)]
+        assert con.execute("select index_name from duckdb_indexes()").fetchall() == [("i",)]
+        kept = "select comment from duckdb_views() where not internal"
+        assert con.execute(kept).fetchall() == [("kept",)]
+        version = "select tags['storage_version'] from duckdb_databases() where not internal"
+        assert con.execute(version).fetchall()[0][0].startswith("v1.2.0")
+
+
+def test_a_link_to_a_database_stays_one(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "shop")
+    shop.db.rename(shop.db.with_name("real.duckdb"))
+    shop.db.symlink_to("real.duckdb")
+    rewrite(shop.db)
+    assert shop.db.is_symlink()
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        assert con.execute("select count(*) from raw.orders").fetchall() == [(5,)]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cva_sql.cli.forget import database, erasing, leftovers, published
+from cva_sql.cli.run import publish
+from cva_sql.cli.shop.lock import exclusive
+from cva_sql.cli.shop.resolver import open_shop
+
+db, place, customer = sys.argv[1:]
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if place in erasing.STEPS:
+    erasing.STEPS[place] = die
+else:
+    module, name = place.split(".")
+    setattr({"database": database, "publish": publish, "published": published,
+             "leftovers": leftovers}[module], name, die)
+shop = open_shop(Path(db))
+with exclusive(shop):
+    erasing.forget_people(shop, [customer])
+"""
+KILLS = [*STEPS, "database.sync", "database._redact", "publish._sync", "published.copy_marts",
+         "publish._remove_old", "leftovers.clear_pages"]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", KILLS)
+def test_after_a_kill_the_same_command_goes_on(shop: ResolvedShop, place: str) -> None:
+    current = shop.published / "current" / "cva.duckdb"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(shop.db), place, PERSON], check=False, timeout=120
+    )
+    assert done.returncode == -signal.SIGKILL
+    with duckdb.connect(str(current), read_only=True) as con:  # the former run, or the new one
+        assert con.execute("select count(*) from customer_value").fetchall()[0][0] in (1, 2)
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        assert con.execute("select count(*) from raw.orders").fetchall()[0][0] in (2, 5)
+    forget(shop, PERSON)
+    assert found_of(shop.db.parent, *WORDS) == []
+    assert [path for path in shop.db.parent.iterdir() if ".cva-" in path.name] == []
+
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_command_says_what_went_and_never_whom(shop: ResolvedShop, cva: Call) -> None:
+    done = cva("forget", PERSON, "--db", shop.db)
+    assert done.returncode == 0, done.stderr
+    assert PERSON not in done.stdout + done.stderr
+    assert done.stdout.startswith("forgotten: 1 customer\n")
+    assert "3 rows of raw.orders" in done.stdout
+    done = cva("forget", PERSON, "--db", shop.db, "--json")
+    assert json.loads(done.stdout)["new"] == 0
+    done = cva("forget", "nobody", "--db", shop.db)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_in_python_one_or_several(shop: ResolvedShop) -> None:
+    api = Shop(shop.db)
+    assert api.forget([PERSON, OTHER]).people == 2
+    assert api.forget(PERSON).new == 0
+    with pytest.raises(UsageError, match="nothing is kept of customer"):
+        api.person(PERSON)
