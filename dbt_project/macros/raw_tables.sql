@@ -103,7 +103,7 @@
         "key": ["customer_id", "valid_from"],
         "kept": [
             "signed_up_at nulls first", "age", "gender", "occupation", "country",
-            "acquisition_channel", "marketing_consent",
+            "acquisition_channel", "marketing_consent", "profiling_opt_out desc nulls last",
         ],
         "columns": {
             "customer_id": ["person", true, "customer id=1, customer=.75, id=.75"],
@@ -115,6 +115,7 @@
             "acquisition_channel": ["text", false, "acquisition channel=1, acquisition=.8, channel=.75"],
             "marketing_consent": ["flag", false, "marketing consent=1, consent=.85, marketing=.6"],
             "valid_from": ["time", false, "valid from=1, valid time=.75"],
+            "profiling_opt_out": ["flag", false, "profiling out=1, profiling=.8"],
             "email": ["text", false, ""],
             "phone": ["text", false, ""],
             "name": ["text", false, ""],
@@ -122,6 +123,7 @@
         "contact": ["email", "phone", "name"],
         "name": "customer",
         "words": {
+            "profiling": "profiling profilbildung profilage perfilado 画像", "out": "out objection widerspruch opposition",
             "customer": "customer cust client user buyer member account shopper kunde kund kd kaufer besteller nutzer mitglied acheteur utilisateur cliente comprador usuario kehu yonghu huiyuan guke 客户 用户 会员 顾客",
         },
     },

@@ -63,12 +63,18 @@ candidates as (
 
 size as (select count(*) as candidate_rows from candidates),
 
+opted_out as (
+    {{ cva.opted_out() }}
+),
+
 final as (
     select candidates.*
     from candidates
     cross join size
+    left join opted_out on candidates.customer_id = opted_out.customer_id
     where
-        {{ cva.hash_fraction('candidates.customer_id') }}
+        opted_out.customer_id is null
+        and {{ cva.hash_fraction('candidates.customer_id') }}
         < {{ cva.setting('cva_training_max_rows') }} / cast(size.candidate_rows as double)
 )
 {%- else %}

@@ -21,6 +21,10 @@ paid_otherwise as (
     {{ cva.paid_otherwise() }}
 ),
 
+opted_out as (
+    {{ cva.opted_out() }}
+),
+
 -- Apart from the join, so that the user's predicate may name any column of customer_features.
 judged as (
     select
@@ -49,7 +53,7 @@ customers as (
         judged.gap_mean_days,
         judged.days_since_last_order,
         judged.is_overdue,
-        judged.is_eligible,
+        judged.is_eligible and opted_out.customer_id is null as is_eligible,
         coalesce(paid_otherwise.first_order_date < judged.as_of_date, false) as has_paid_otherwise,
         scores.predicted_value,
         scores.predicted_value_p10,
@@ -79,6 +83,7 @@ customers as (
             judged.customer_id = reasons.customer_id
             and judged.as_of_date = reasons.as_of_date
     left join paid_otherwise on judged.customer_id = paid_otherwise.customer_id
+    left join opted_out on judged.customer_id = opted_out.customer_id
     left join growth
         on
             {{ cva.is_growth_of('growth', 'judged') }}

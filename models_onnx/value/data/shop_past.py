@@ -96,10 +96,16 @@ def outlier_times(customers: int) -> float:
     return OUTLIER_TIMES * min(max(rise, 1.0), HIGHEST_RISE)
 
 
-def read_shop_past(con: DuckDBPyConnection, schema: str, before: date) -> ShopPast | None:
-    """What the shop sold before a date; None where it sold nothing."""
+def read_shop_past(
+    con: DuckDBPyConnection, schema: str, before: date, opted_out: str | None = None
+) -> ShopPast | None:
+    """What the shop sold before a date; None where it sold nothing.
+
+    `opted_out` is a query of customers who count for nothing, as they are not predicted either.
+    """
+    others = f"customer_id not in ({opted_out}) and " if opted_out else ""
     orders = (
-        f'(select * from "{schema}_cva".int_cva__orders_valid where order_date < $day '
+        f'(select * from "{schema}_cva".int_cva__orders_valid where {others}order_date < $day '
         "and (cancelled_at is null or cancelled_at >= cast($day as timestamp)))"
     )
     spends = f"(select customer_id, sum(amount) as spend from {orders} group by customer_id)"

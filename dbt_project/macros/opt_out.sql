@@ -1,0 +1,35 @@
+{#- Customers who object to being profiled, by `profiling_opt_out` of customers: of a customer's rows the newest that
+    says anything counts, and of several a true one. Whatever date is looked from, the last word holds. They keep
+    their row without a score, and nothing is learned from them. -#}
+{% macro opted_out() %}
+{%- set customers = ref('cva', 'stg_cva__customers') -%}
+{%- if not cva.has_source_column('customers', 'profiling_opt_out') -%}
+select cast(null as string) as customer_id
+    from (select 1) as nothing
+    where 1 = 0
+{%- else -%}
+{{ cva.opted_out_of(customers) }}
+{%- endif -%}
+{% endmacro %}
+
+
+{#- The same of a relation; `cva train` asks it too. -#}
+{% macro opted_out_of(customers) -%}
+select said.customer_id
+    from (
+        select
+            customer_id,
+            profiling_opt_out,
+            rank() over (
+                partition by customer_id
+                order by coalesce(valid_from, timestamp '1900-01-01 00:00:00') desc
+            ) as place
+        from {{ customers }}
+        where
+            customer_id is not null
+            and profiling_opt_out is not null
+            and (reject_reason is null or reject_reason = 'duplicate_customer_id')
+    ) as said
+    where said.place = 1 and said.profiling_opt_out
+    group by said.customer_id
+{%- endmacro %}
