@@ -1,0 +1,86 @@
+"""Who objects to being profiled keeps the row without a score; nothing is learned from them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql.cli.load.table import load_table
+from cva_sql.cli.run.build import run_shop
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.package import macro_value, raw_tables
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.models_onnx.value.data.shop_past import read_shop_past
+
+# Everybody bought each ten days and then stopped, so that everybody is worth an alert.
+ORDERS = """
+create schema raw; create table raw.orders as
+select c || '-' || n as order_id, c as customer_id,
+    timestamp '2024-01-01' + to_days((10 * n)::int) as ordered_at, 50.0 as amount
+from (select unnest(['out', 'in', 'unsaid']) as c), range(20) as t(n)
+union all select 'last', 'newest', timestamp '2024-10-01', 50.0;
+"""
+CUSTOMERS = """customer_id,profiling_opt_out,valid_from
+out,no,2024-01-01
+out,yes,2024-06-01
+in,yes,2024-01-01
+in,no,2024-06-01
+unsaid,,
+"""
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("opt_out")
+    with duckdb.connect(str(folder / "shop.duckdb")) as con:
+        con.execute(ORDERS)
+    (folder / "customers.csv").write_text(CUSTOMERS)
+    load_table("customers", [folder / "customers.csv"], db=folder / "shop.duckdb")
+    run_shop(open_shop(folder / "shop.duckdb"))
+    return folder / "shop.duckdb"
+
+
+def test_the_row_is_kept_without_a_score_and_without_an_alert(db: Path, rows: Any) -> None:
+    found = rows(
+        db,
+        "select customer_id, score_status, score is null, predicted_value is null"
+        " from customer_value order by 1",
+    )
+    assert found == [
+        ("in", "untrained", False, False),
+        ("newest", "untrained", False, False),
+        ("out", "not_eligible", True, False),
+        ("unsaid", "untrained", False, False),
+    ]
+    assert rows(db, "select customer_id from churn_alerts order by 1") == [("in",), ("unsaid",)]
+
+
+def test_it_is_no_feature(db: Path, rows: Any) -> None:
+    assert "profiling_opt_out" in raw_tables()["customers"].columns
+    names = rows(db, "select distinct column_name from information_schema.columns where"
+                 " table_name in ('customer_features', 'cva_feature_catalog')")  # fmt: skip
+    assert not any("opt_out" in name for (name,) in names)
+
+
+def test_nothing_is_learned_from_them(db: Path, rows: Any) -> None:
+    dates = [["2024-05-01", 30], ["2024-08-01", 30]]
+    run_dbt(
+        open_shop(db),
+        "run",
+        select=["+int_cva__spine"],
+        variables={"cva_spine": "training", "cva_training_dates": dates},
+        schema="cva_train",
+    )
+    learned = rows(db, "select distinct customer_id from cva_train_cva.int_cva__spine order by 1")
+    assert learned == [("in",), ("unsaid",)]  # also of dates before they said so
+    query = macro_value("opt_out.sql", "opted_out_of", "cva_train_cva.stg_cva__customers")
+    with duckdb.connect(str(db), read_only=True) as con:
+        every = read_shop_past(con, "cva_train", date(2024, 8, 1))
+        others = read_shop_past(con, "cva_train", date(2024, 8, 1), query)
+    assert every is not None
+    assert others is not None
+    assert (every.sales.amount.sum(), others.sales.amount.sum()) == (3000.0, 2000.0)
