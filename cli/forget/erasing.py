@@ -181,7 +181,7 @@ def _leave_out(shop: ResolvedShop, erasure: Erasure) -> None:
     finally:
         con.close()
     erasure.left += [
-        f"{source.shown}, which cva load did not make; staging leaves them out" for source in own
+        f"{source.shown}, which has no mark of cva load; staging leaves them out" for source in own
     ]
     erasure.left += [f"{one.shown}, a table of your own" for one in others]
     if not own or not built:

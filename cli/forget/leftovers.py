@@ -23,9 +23,9 @@ from cva_sql.udfs.errors import UsageError
 from cva_sql.udfs.journal import clear_journals
 from cva_sql.udfs.places import WORK_FOLDER
 
-# What dbt and killed commands leave in the shop's .cva/; dbt makes its own anew.
-WORK = ("logs", FOLDER, AUDIENCE, "check")
-TARGETS = "target*"
+# Where dbt works in the shop's .cva/, and what it says there: the next run makes its own anew.
+TARGET = re.compile(r"target(-cva_\w+)?(-scoring|-training)?")  # see ResolvedShop.target_dir
+LOGS = "logs/dbt.log*"
 CELL = re.compile(r"<(?:t|v)(?: [^>]*)?>([^<]*)</(?:t|v)>")
 BETWEEN_TAGS = re.compile(r">([^<]+)<")
 
@@ -33,13 +33,15 @@ BETWEEN_TAGS = re.compile(r">([^<]+)<")
 def clear_work(shop: ResolvedShop) -> None:
     """Removes dbt's files, logs and what was read of texts and not stored yet."""
     work = shop.work_dir
+    own = work.parent if work.name == WORK_FOLDER else work  # where copies are checked
+    folders = [work / FOLDER, work / AUDIENCE, own / WORK_FOLDER / "check"]
     with written_to(work):
-        for folder in [*(work / name for name in WORK), *work.glob(TARGETS)]:
+        folders += [path for path in work.iterdir() if TARGET.fullmatch(path.name)]
+        for folder in folders:
             if folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder)
-        inner = work / WORK_FOLDER / "check"  # where copies are made in a folder of another name
-        if inner.is_dir():
-            shutil.rmtree(inner)
+        for log in work.glob(LOGS):
+            log.unlink()
         for folder in {work, shop.db.resolve().parent / WORK_FOLDER}:
             clear_journals(folder, shop.db.stem)
 

@@ -8,24 +8,27 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.load.forgotten import LOADED
 from cva_sql.cli.person.raw import Who
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.forgotten import TABLE as TOMBSTONES
 from cva_sql.cli.shop.package import project_dir
-from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.cli.shop.sql_text import literal, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.shop.shop import ResolvedShop
 
-# Tables that dbt and the commands make carry one of these, in whatever schema.
-OURS = re.compile(r"(cva|int_cva_|stg_cva_|feat_cva_)_", re.IGNORECASE)
+OUTLIERS = "cva_training_runs"  # names customers who were too large to learn from
+# Tables that commands make without a model of dbt.
+COMMANDS = {"cva_runs", "cva_alert_acks", "cva_model_metrics", "cva_model_deciles", OUTLIERS}
+# Models of the package with a name that nobody else's has, in whatever schema a project puts them.
+OURS = re.compile(r"(cva|int_cva_|stg_cva_|feat_cva_)_.*")
 # Schemas that a command fills for itself, and those that dbt puts beside them.
 SIDES = re.compile(r"cva_(train|evaluate|check)(_.*)?", re.IGNORECASE)
 ALERT_DATE = len("@2024-01-31")  # what an alert_id has after its customer
 NAMES = re.compile(r"(.*_)?(customer_id|raw_id|person_id)", re.IGNORECASE)
-OUTLIERS = "cva_training_runs"  # names customers who were too large to learn from
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,17 @@ def holdings(
 ) -> list[Holding]:
     """The tables of the database with columns that name customers, but those that are left."""
     rows = con.execute(
-        "select schema_name, table_name, list(column_name order by column_index) from"
+        "select schema_name, table_name, list(column_name order by column_index),"
+        f" coalesce(starts_with(max(duckdb_tables.comment), {literal(LOADED)}), false) from"
         " duckdb_columns() join duckdb_tables() using (database_name, schema_name, table_name)"
         " where database_name = current_database() and not duckdb_tables.internal"
-        " group by all order by all"
+        " group by schema_name, table_name order by all"
     ).fetchall()
     marts = _marts(con, shop)
     found = []
-    for schema, table, columns in rows:
+    for schema, table, columns, is_loaded in rows:
         ids = _ids(table, columns)
-        one = Holding(schema, table, ids, _is_ours(schema, table, marts))
+        one = Holding(schema, table, ids, is_loaded or _is_ours(schema, table, marts))
         if ids and one.relation not in leave and table != TOMBSTONES:
             found.append(one)
     return found
@@ -86,8 +90,10 @@ def _ids(table: str, columns: list[str]) -> tuple[str, ...]:
 
 
 def _is_ours(schema: str, table: str, marts: Collection[tuple[str, str]]) -> bool:
-    is_named = OURS.match(table) is not None or SIDES.fullmatch(schema) is not None
-    return is_named or (schema.lower(), table.lower()) in marts
+    name = table.lower()
+    is_named = name in COMMANDS or (OURS.fullmatch(name) is not None and name in _model_names())
+    is_side = SIDES.fullmatch(schema) is not None
+    return is_named or is_side or (schema.lower(), name) in marts
 
 
 def _marts(con: DuckDBPyConnection, shop: ResolvedShop) -> set[tuple[str, str]]:

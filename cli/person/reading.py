@@ -12,6 +12,7 @@ from cva_sql.cli.person.identity import any_of, ids_of_person
 from cva_sql.cli.person.raw import KEY, ROW, RawSource, orders_of, raw_sources
 from cva_sql.cli.person.texts import READINGS, every_text
 from cva_sql.cli.shop.connection import connect, reason_of
+from cva_sql.cli.shop.owner import Owned, check_owner
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -140,6 +141,7 @@ def _published(shop: ResolvedShop, ids: Sequence[str]) -> list[Kept]:
     file = shop.published / CURRENT / PUBLISHED_FILE
     if not file.is_file():
         return []
+    check_owner(shop, Owned.PUBLISHED)
     con = connect(file, read_only=True)
     try:
         return [

@@ -116,7 +116,7 @@ def test_rows_of_a_table_of_the_users_own_are_left_out_and_counted(copied: Path)
     )
     with exclusive(shop):
         found = forget_people(shop, [person])
-    assert found.left == ("raw.sales, which cva load did not make; staging leaves them out",)
+    assert found.left == ("raw.sales, which has no mark of cva load; staging leaves them out",)
     # Views over it leave them out at once, before anything is built.
     assert places_of(copied, person) == ["raw.sales"]
     with exclusive(shop):

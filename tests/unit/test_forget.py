@@ -221,7 +221,8 @@ def test_a_table_of_the_users_own_is_named_and_left(shop: ResolvedShop) -> None:
         con.execute("create table raw.sales as select customer_id as buyer, * exclude (customer_id)"
                     " from raw.orders; drop table raw.orders")  # fmt: skip
         con.execute("create schema mine; create table mine.calls as select customer_id"
-                    " from main.customer_value; create view mine.v as from mine.calls")  # fmt: skip
+                    " from main.customer_value; create table main.cva_export as from mine.calls;"
+                    " create view mine.v as from mine.calls")  # fmt: skip
     mapped = open_shop(
         shop.db,
         variables={
@@ -231,7 +232,8 @@ def test_a_table_of_the_users_own_is_named_and_left(shop: ResolvedShop) -> None:
     )
     found = forget(mapped, PERSON)
     assert found.left == (
-        "raw.sales, which cva load did not make; staging leaves them out",
+        "raw.sales, which has no mark of cva load; staging leaves them out",
+        "main.cva_export, a table of your own",
         "mine.calls, a table of your own",
     )
     assert "raw.sales" not in found.rows
@@ -267,6 +269,21 @@ def test_reports_and_workbooks_go_where_cva_wrote_them(
         "notes.html",
     ]
     assert (folder / "other.html").exists()
+
+
+def test_of_the_work_folder_goes_what_is_dbts_and_caches_alone(shop: ResolvedShop) -> None:
+    work = shop.work_dir
+    for name in ("target-list", "logs"):
+        (work / name).mkdir(exist_ok=True)
+        (work / name / "mine.txt").write_text("mine")
+    forget(shop, PERSON)
+    left = {str(path.relative_to(work)) for path in work.rglob("*") if path.is_file()}
+    assert left == {
+        ".cva_database",
+        "shop.duckdb.lock",
+        "target-list/mine.txt",
+        "logs/mine.txt",
+    }
 
 
 def test_a_rare_category_of_a_model_is_said(shop: ResolvedShop) -> None:
