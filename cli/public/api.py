@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
     from cva_sql.cli.run.drift import Drift
+    from cva_sql.cli.score.scorer import Facts, RowScore, Scorer
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.train.training import Trained
 
@@ -154,6 +155,21 @@ class Shop(RawShop):
         from cva_sql.cli.run.scores import read_scores
 
         return read_scores(self._shop if published else reading(self._shop), columns, published)
+
+    def scorer(self) -> Scorer:
+        """What scores customers with facts given in the call, many times a second.
+
+        A context: `with shop.scorer() as scorer: scorer.score_rows("C1", {"orders": [...]})`. While
+        it is open nothing can write the shop. Needs `run`; raises CvaError without.
+        """
+        from cva_sql.cli.score.scorer import Scorer
+
+        return Scorer(reading(self._shop))
+
+    def score_rows(self, customer_id: str, facts: Facts | None = None) -> RowScore:
+        """One customer's score with `facts` on top of what is stored: see `Scorer.score_rows`."""
+        with self.scorer() as scorer:
+            return scorer.score_rows(customer_id, facts)
 
     @property
     def alerts(self) -> Alerts:

@@ -1,0 +1,199 @@
+"""The SQL of the last run, from raw rows to the features of one customer, as tables in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.shop.own_project import PACKAGE
+from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from cva_sql.cli.shop.shop import ResolvedShop
+
+STORED = "cva_stored"  # what the shop's database is attached as
+FEATURES = "customer_features"
+ORDERS = "stg_cva__orders"
+DATES, NEWEST = "int_cva__as_of_dates", "int_cva__newest_order_day"
+# What is of the whole shop, and so as the last run left it.
+OF_THE_SHOP = {"int_cva__customer_ids", "int_cva__shop_stats"}
+# The texts that were read before stay read.
+VECTORS, TEXTS = "int_cva__text_vectors", "int_cva__review_texts"
+# Where a run says in SQL what the time is.
+NOW = re.compile(r"cast\('\d{4}-\d\d-\d\d[T ][\d:.]+(?:[+-]\d\d:\d\d)?' as timestamptz\)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model that is filled for each call: where it is, and the prepared statement."""
+
+    relation: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a call runs, in order; `raw` are the raw tables by the schema and name they have.
+
+    The first `dateless` statements do not go by the date that is looked from.
+    """
+
+    steps: tuple[Step, ...]
+    raw: tuple[tuple[str, str], ...]
+    orders: str
+    dates: str
+    features: str
+    dateless: int = 2
+
+    def statements(self) -> Iterator[str]:
+        """What a call executes after the raw rows are there."""
+        for step in self.steps:
+            if step.relation:
+                yield f"delete from {step.relation}"
+            yield f"execute {step.statement}"
+
+
+def compiled(shop: ResolvedShop) -> dict[str, str]:
+    """Model -> its SQL as the last run had it; raises CvaError where there was none."""
+    root = shop.target_dir() / "compiled" / PACKAGE / "models"
+    found = {path.stem: path.read_text(encoding="utf-8") for path in root.glob("*/*.sql")}
+    if FEATURES not in found or DATES not in found:
+        raise CvaError(f"{root} has not the SQL of a run; make it with: {shop.command('run')}")
+    return found
+
+
+def build(con: DuckDBPyConnection, shop: ResolvedShop) -> Program:
+    """Makes the tables that a call fills, in a database in memory under the shop's name.
+
+    The SQL runs as it is. What is of no customer is computed once, here.
+    """
+    sqls, name = compiled(shop), shop.db.stem
+    con.execute(f"attach ':memory:' as {quoted(name)}").fetchall()
+    con.execute(f"use {quoted(name)}").fetchall()
+    inner = f"{shop.schema}_cva"
+    order, found = _in_order(sqls, name)
+    raw = sorted({place for place in found if place[1] not in sqls})
+    for schema in {shop.schema, inner, *(schema for schema, _ in raw)}:
+        con.execute(f"create schema if not exists {quoted(schema)}").fetchall()
+    by_customer = [place for place in raw if _make_raw(con, shop, place)]
+    steps: list[Step] = []
+    changing = {f"{quoted(schema)}.{quoted(table)}" for schema, table in by_customer}
+    for model in order:
+        schema = shop.schema if model == FEATURES else inner
+        relation = f"{quoted(schema)}.{quoted(model)}"
+        sql = NOW.sub("now()", sqls[model])
+        if model in OF_THE_SHOP:
+            con.execute(f"create view {relation} as from {STORED}.{relation}").fetchall()
+        elif model == DATES:
+            con.execute(f"create table {relation} as from {STORED}.{relation}").fetchall()
+            changing.add(relation)
+        elif model == VECTORS and TEXTS in sql:
+            con.execute(f"create table {relation} as from {STORED}.{relation} limit 0").fetchall()
+            steps.append(_prepared(con, relation, _stored_vectors(relation, inner), f"{model}_0"))
+            steps.append(_prepared(con, relation, sql, model, keeps=True))
+            changing.add(relation)
+        elif any(f"{quoted(name)}.{one}" in sql for one in changing):
+            con.execute(f"create table {relation} as select * from ({sql}) limit 0").fetchall()
+            steps.append(_prepared(con, relation, sql, model))
+            changing.add(relation)
+        else:
+            con.execute(f"create table {relation} as {sql}").fetchall()
+    return Program(
+        tuple(steps),
+        tuple(by_customer),
+        f"{quoted(inner)}.{ORDERS}",
+        f"{quoted(inner)}.{DATES}",
+        f"{quoted(shop.schema)}.{FEATURES}",
+    )
+
+
+def _in_order(sqls: dict[str, str], database: str) -> tuple[list[str], set[tuple[str, str]]]:
+    """The models that the features are made of, the first first, and all that they read."""
+    reads = re.compile(rf'{re.escape(quoted(database))}\."([^"]+)"\."([^"]+)"')
+    order, found = list[str](), set[tuple[str, str]]()
+
+    def visit(model: str) -> None:
+        if model in order:
+            return
+        for schema, name in (
+            reads.findall(sqls[model]) if model not in {DATES, *OF_THE_SHOP} else ()
+        ):
+            found.add((schema, name))
+            if name in sqls and name not in (model, NEWEST):
+                visit(name)
+        order.append(model)
+
+    visit(ORDERS)
+    visit(FEATURES)
+    return order, {place for place in found if place[1] != NEWEST}
+
+
+def _make_raw(con: DuckDBPyConnection, shop: ResolvedShop, place: tuple[str, str]) -> bool:
+    """A raw table of this shop in memory: empty where its rows are a customer's, else as it is."""
+    relation = ".".join(map(quoted, place))
+    if customer_of(con, shop, place) is None:
+        con.execute(f"create view {relation} as from {STORED}.{relation}").fetchall()
+        return False
+    con.execute(f"create table {relation} as from {STORED}.{relation} limit 0").fetchall()
+    return True
+
+
+def customer_of(con: DuckDBPyConnection, shop: ResolvedShop, place: tuple[str, str]) -> str | None:
+    """SQL: whose a row of a raw table is: its customer's, or that of its order; None for nobody's.
+
+    The placeholder is the list of the customer's raw ids.
+    """
+    from cva_sql.cli.shop.package import raw_tables
+
+    table = next((name for name in raw_tables() if shop.raw_table(name) == place), None)
+    if table is None:
+        return None
+    own = {key.lower(): text for key, text in (shop.var(f"cva_{table}_columns") or {}).items()}
+    names = {
+        str(name).lower()
+        for name, *_ in con.execute(f"describe {STORED}.{'.'.join(map(quoted, place))}").fetchall()
+    }
+
+    def column(name: str) -> str | None:
+        return own.get(name) or (quoted(name) if name in names else None)
+
+    known = raw_tables()[table].columns
+    of = [text for name in ("customer_id", "order_id") if name in known and (text := column(name))]
+    if "customer_id" in known and (whose := column("customer_id")):
+        return (
+            f"regexp_replace(trim(cast(({whose}) as varchar)), '[.]0$', '') in (select unnest($1))"
+        )
+    orders = ".".join(map(quoted, shop.raw_table("orders")))
+    order_id = (shop.var("cva_orders_columns") or {}).get("order_id", quoted("order_id"))
+    if of and table != "orders":
+        return f"({of[0]}) in (select ({order_id}) from {orders}) and len($1) > 0"
+    return None
+
+
+def _stored_vectors(relation: str, inner: str) -> str:
+    return (
+        f"select stored.* from {STORED}.{relation} as stored semi join"
+        f" {quoted(inner)}.{TEXTS} as texts on stored.text_hash = texts.text_hash"
+    )
+
+
+def _prepared(
+    con: DuckDBPyConnection, relation: str, sql: str, name: str, *, keeps: bool = False
+) -> Step:
+    """The step that fills a table anew, or adds to it."""
+    statement = f"cva_step_{name}{'_more' if keeps else ''}"
+    con.execute(f"prepare {quoted(statement)} as insert into {relation} {sql}").fetchall()
+    return Step("" if keeps else relation, quoted(statement))
+
+
+def attach(con: DuckDBPyConnection, db: Path) -> None:
+    """The shop's database, to be read."""
+    con.execute(
+        f"attach {literal(str(db.resolve()))} as {STORED} (type duckdb, read_only)"
+    ).fetchall()
