@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cva_sql.cli.score.program import STORED, attach, build, customer_of
 from cva_sql.cli.shop.connection import reason_of
@@ -59,9 +59,7 @@ class Scorer:
             register(self._con, models_dir=shop.models_dir)
             attach(self._con, shop.db)
             self._program = build(self._con, shop)
-            ((self._as_of,),) = self._con.execute(
-                f"select max(as_of_date) from {STORED}.{self._program.dates}"
-            ).fetchall()
+            self._as_of = self._run_as_of()
             self._columns = self._feature_columns()
             self._whose = {
                 place: customer_of(self._con, shop, place) for place in self._program.raw
@@ -191,6 +189,13 @@ class Scorer:
         ).to_arrow_table()
         return table, as_of
 
+    def _run_as_of(self) -> date:
+        """The date that the last run looked from."""
+        ((as_of,),) = self._con.execute(
+            f"select max(as_of_date) from {STORED}.{self._program.dates}"
+        ).fetchall()
+        return cast("date", as_of)
+
     def _feature_columns(self) -> str:
         """SQL: the features, with what the last run knew of the shop for those of the shop."""
         stored = self._con.sql(f"from {STORED}.{self._program.features} limit 1")
@@ -209,7 +214,7 @@ class Scorer:
         ((newest,),) = self._con.execute(
             f"select max(order_date) + 1 from {self._program.orders} where reject_reason is null"
         ).fetchall()
-        as_of = max(self._as_of, newest or self._as_of)
+        as_of: date = max(self._as_of, newest or self._as_of)
         self._con.execute(f"update {self._program.dates} set as_of_date = ?", [as_of]).fetchall()
         return as_of
 
