@@ -41,13 +41,13 @@ def version(names: list[str]) -> str:
     )
 
 
-def note_statuses(con: DuckDBPyConnection, key: str, arrival: Arrival) -> None:
+def note_statuses(con: DuckDBPyConnection, key: str, table: RawTable, arrival: Arrival) -> None:
     """Makes SEEN of the statuses in READ, if any: those of rows that a newer one replaces as well.
 
     `key` is SQL for a row's key as one text.
     """
     names = column_names(con, f"from {rows.READ}")
-    if STATUS not in names:
+    if STATUS not in names or SINCE not in table.columns:
         return
     updated = VERSION if VERSION in names else "null::timestamp"
     since = SINCE if SINCE in names else "null::timestamp"

@@ -190,9 +190,9 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
     given = (wanted.status_counts, wanted.status_cancelled)
     statuses = settle_statuses(con, table, noun, *given)
-    if into.arrival and "status_changed_at" in line.columns:
+    if into.arrival:
         names = column_names(con, f"from {rows.READ}")
-        note_statuses(con, key_of(names, line), into.arrival)
+        note_statuses(con, key_of(names, line), line, into.arrival)
     superseded = newest_versions(con, line, dates=into.arrival is None)
     summed = None
     if table == "orders":
@@ -205,12 +205,9 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         raise CvaError(
             f"{source}: none of {picked.rows:,} rows is left{why}; check --where, order_id"
         )
-    several, doubts = 0, tuple[str, ...]()
-    if table == "orders":
-        several = rows.ids_of_several_customers(con, relation)
-        doubts = said_of_refunds(con, relation)
-    elif table == RATES:
-        doubts = said_of_rates(con, relation)
+    several = rows.ids_of_several_customers(con, relation) if table == "orders" else 0
+    said_of = {"orders": said_of_refunds, RATES: said_of_rates}.get(table)
+    doubts = said_of(con, relation) if said_of else ()
     report = LoadReport(
         table=table,
         schema=into.schema,

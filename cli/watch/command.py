@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cva_sql.cli.load.options import Dates, Decimal, Timezone
+from cva_sql.cli.run.command import AcceptDrift, Metrics
 from cva_sql.cli.shop.options import (
     AsOf,
     HorizonDays,
@@ -67,6 +68,8 @@ def watch(
         ),
     ] = None,
     has_no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    accept_drift: AcceptDrift = False,
+    metrics: Metrics = None,
     db: ShopDb = None,
     project: ProjectDir = None,
     as_of: AsOf = None,
@@ -91,7 +94,7 @@ def watch(
     from cva_sql.cli.load.table import Wanted
     from cva_sql.cli.report.writing import refuse_page
     from cva_sql.cli.shop.resolver import Need, open_shop
-    from cva_sql.cli.watch.watching import Pace, watch_shop
+    from cva_sql.cli.watch.watching import Pace, Wish, watch_shop
 
     shop = open_shop(
         db,
@@ -123,7 +126,8 @@ def watch(
         timezone,
     )
     tell = partial(_print, as_json=as_json)
-    done = watch_shop(shop, source, Pace(every, is_once), page, tell)
+    wish = Wish(page, metrics, accept_drift)
+    done = watch_shop(shop, source, Pace(every, is_once), wish, tell)
     if is_once and not done.runs:
         tell(done)
 

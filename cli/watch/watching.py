@@ -32,6 +32,18 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What each run is to do: the page and the file for Prometheus to write, if any.
+
+    `accept_drift`: also publish where customers are not those that the model learned from.
+    """
+
+    report: Path | None = None
+    metrics: Path | None = None
+    accept_drift: bool = False
+
+
+@dataclass(frozen=True)
 class Watched:
     """What a watch did: files and rows that were loaded, files that were rejected, the last run."""
 
@@ -65,7 +77,7 @@ def watch_shop(
     shop: ResolvedShop,
     source: Source,
     pace: Pace,
-    report: Path | None,
+    wish: Wish,
     tell: Callable[[Watched], None],
 ) -> Watched:
     """What was done until SIGTERM or SIGINT, or until there was nothing to do; `tell` after a run.
@@ -81,7 +93,7 @@ def watch_shop(
                 state = source.state(shop)
                 if state is not None and state != failed:
                     failed = state  # unless it succeeds
-                    done = replace(done, runs=done.runs + 1, last=_run(shop, source, report))
+                    done = replace(done, runs=done.runs + 1, last=_run(shop, source, wish))
                     failed, said = None, ""
                     tell(done)
             except CvaError as error:
@@ -98,7 +110,7 @@ def watch_shop(
     return done
 
 
-def _run(shop: ResolvedShop, source: Source, report: Path | None) -> Run:
+def _run(shop: ResolvedShop, source: Source, wish: Wish) -> Run:
     """Builds, checks and publishes, and writes the page; says how long that took."""
     from cva_sql.cli.report.writing import write_report
     from cva_sql.cli.run.build import run_shop
@@ -107,12 +119,12 @@ def _run(shop: ResolvedShop, source: Source, report: Path | None) -> Run:
     started = time.monotonic()
     with exclusive(shop):
         state = source.state(shop)
-        found = run_shop(shop)
+        found = run_shop(shop, accept_drift=wish.accept_drift, metrics=wish.metrics)
         source.remember(shop, state)
     said = f"published {count_of(found.customers, 'customer')} as of {found.as_of}"
     say(f"{said}: {time.monotonic() - started:.1f} s")
-    if report is not None:
-        write_report(shop, report)
+    if wish.report is not None:
+        write_report(shop, wish.report)
     return found
 
 
