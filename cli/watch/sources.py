@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from cva_sql.cli.watch.arriving import (
     loaded_before,
 )
 from cva_sql.cli.watch.folder import State, new_files
+from cva_sql.udfs.errors import CvaError
 from cva_sql.udfs.sessions import DEPLOYED_FILE
 
 if TYPE_CHECKING:
@@ -57,26 +58,38 @@ class Folder:
     db: Path
     how: Reading
     settle: float
-    known: dict[str, State] = field(default_factory=dict)
+    _known: dict[str, State] | None = None
     _is_full: bool = False
+    _seen: tuple[Data, Data | None] | None = None
 
     def take(self) -> Taken:
-        if not self.known:
-            self.known = loaded_before(self.db)
-        files = new_files(self.path, self.known, self.settle)
+        if self._known is None:
+            self._known = loaded_before(self.db)
+        files = new_files(self.path, self._known, self.settle)
         self._is_full = len(files) > AT_MOST
         if not files:
             return NOTHING
         files = files[:AT_MOST]
+        self._seen = None
         taken = load_arrivals(self.db, self.path, files, self.how)
-        self.known |= {file.name: file.state for file in files}
+        self._known |= {file.name: file.state for file in files}
         return taken
 
     def has_more(self) -> bool:
         return self._is_full
 
     def state(self, shop: ResolvedShop) -> Data | None:
-        """The last load; None where a run began after it, with the model that is deployed."""
+        """The last load; None where a run began after it, with the model that is deployed.
+
+        The database is looked at once after each load, run and deployment, so that other commands
+        can write it.
+        """
+        around: Data = (_deployed_at(shop), (shop.published / CURRENT).exists())
+        if self._seen is None or self._seen[0] != around:
+            self._seen = around, self._look(shop, around)
+        return self._seen[1]
+
+    def _look(self, shop: ResolvedShop, around: Data) -> Data | None:
         if not self.db.is_file():
             return None
         con = connect(self.db, read_only=True)
@@ -86,12 +99,13 @@ class Folder:
             loaded = None
             if find_relation(con, "main", TABLE) is not None:
                 ((loaded,),) = con.execute(f"select max(loaded_at) from {WHERE}").fetchall()
-            return None if _ran_since(con, shop, loaded) else (loaded, _deployed_at(shop))
+            return None if _ran_since(con, shop, loaded) else (loaded, *around)
         finally:
             con.close()
 
     def remember(self, shop: ResolvedShop, state: Data | None) -> None:
         """The run's own row says it."""
+        self._seen = None
 
 
 @dataclass
@@ -100,7 +114,7 @@ class Table:
 
     schema: str
     name: str
-    _seen_at: Data | None = None
+    _seen: tuple[Data, Data | None] | None = None
 
     def take(self) -> Taken:
         return NOTHING
@@ -112,11 +126,16 @@ class Table:
         """The table's rows; None where those are what was published last."""
         log = shop.db.with_name(f"{shop.db.name}.wal")
         seen = (_modified(shop.db), _modified(log), _deployed_at(shop))
-        if seen == self._seen_at:
-            return None  # nobody wrote the database
+        if self._seen is None or self._seen[0] != seen:  # somebody wrote the database
+            self._seen = seen, self._look(shop)
+        return self._seen[1]
+
+    def _look(self, shop: ResolvedShop) -> Data | None:
         con = connect(shop.db, read_only=True)
         try:
             relation = find_relation(con, self.schema, self.name)
+            if relation is None:
+                raise CvaError(f"{self.schema}.{self.name} is gone; expected a table to look at")
             ((count, rows_hash),) = con.execute(
                 f"select count(*), coalesce(sum(hash(t)::hugeint), 0) % 9007199254740993"
                 f" from {relation} as t"
@@ -125,10 +144,7 @@ class Table:
             is_known = _ran_since(con, shop, None) and self._published(con) == now
         finally:
             con.close()
-        if is_known:
-            self._seen_at = seen
-            return None
-        return (*now, _deployed_at(shop))
+        return None if is_known else (*now, _deployed_at(shop))
 
     def _published(self, con: DuckDBPyConnection) -> State | None:
         if find_relation(con, "main", TABLE) is None:
