@@ -37,7 +37,10 @@ import numpy as np
 START, DAYS = datetime(2023, 1, 1), 730
 CVA = [sys.executable, "-m", "cva_sql.cli.app"]
 # What a table says of earlier runs is not of the data alone, nor is when something was done.
-OF_RUNS = {"customer_value_history", "segment_moves", "segment_flows", "churn_alerts", "cva_runs"}
+OF_RUNS = {
+    "customer_value_history", "segment_moves", "segment_flows", "churn_alerts",
+    "cva_live_performance",
+}  # fmt: skip
 OF_TIME = {"scored_at", "explained_as_of", "run_id"}
 
 

@@ -21,7 +21,10 @@ import pytest
 from cva_sql.cli.demo.sample_shop import write_shop
 
 # What a table says of earlier runs, and when something was done, is not of the data alone.
-OF_RUNS = {"customer_value_history", "segment_moves", "segment_flows", "churn_alerts"}
+OF_RUNS = {
+    "customer_value_history", "segment_moves", "segment_flows", "churn_alerts",
+    "cva_live_performance",
+}  # fmt: skip
 OF_TIME = {"scored_at", "explained_as_of"}
 WAIT_SECONDS = 180
 
