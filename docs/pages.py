@@ -14,6 +14,7 @@ from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
 from cva_sql.cli.shop import audit, history, package
 from cva_sql.cli.shop.defaults import internal_vars
+from cva_sql.cli.watch import arriving
 from cva_sql.models_onnx.value.training import runs as training_runs
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,11 @@ WRITTEN_BY_COMMANDS = (
         audit.TABLE,
         "what became of each model: trained, added, deployed, rolled back, withdrawn, removed",
         audit.COLUMNS,
+    ),
+    (
+        arriving.TABLE,
+        "which files `cva watch` loaded, and when",
+        arriving.COLUMNS,
     ),
 )
 
