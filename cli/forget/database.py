@@ -14,8 +14,7 @@ from cva_sql.cli.person.holdings import holdings
 from cva_sql.cli.person.raw import ROW, RawSource, raw_sources
 from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.files import room_in, unfinished, written_to
-from cva_sql.cli.shop.forgotten import ORDER, STORE_MARK, Tombstones, read_tombstones
-from cva_sql.cli.shop.forgotten import WHERE as TOMBSTONES
+from cva_sql.cli.shop.forgotten import Tombstones, add_orders, read_tombstones
 from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.sql_text import literal
 from cva_sql.udfs.errors import CvaError
@@ -45,29 +44,16 @@ def writing(db: Path) -> Iterator[DuckDBPyConnection]:
         con.close()
 
 
-def note_orders(
-    con: DuckDBPyConnection, sources: Sequence[RawSource], known: Tombstones, day: str
-) -> None:
+def note_orders(con: DuckDBPyConnection, sources: Sequence[RawSource], known: Tombstones) -> None:
     """Notes the orders that only they have: their lines, and reviews that name nobody, are theirs.
 
     By order_id; where somebody else has the same one, by it and the store.
     """
     for source in sources:
         theirs = source.of(known.is_customer)
-        if source.table != "orders" or theirs is None:
-            continue
-        keys = ["order_id"]
-        if "store" in source.columns:
-            keys.append(f"order_id || {literal(STORE_MARK)} || store")
-        for key in keys:
-            con.execute(
-                f"insert into {TOMBSTONES} (kind, hash, salt, forgotten_on)"
-                f" select {literal(ORDER)}, cva_hash, {literal(known.salt)}, date {literal(day)}"
-                f" from (select distinct sha256(concat({literal(known.salt)}, {key})) as cva_hash"
-                f" from ({source.rows}) where {key} is not null group by {key}"
-                f" having bool_and({theirs})) where cva_hash not in"
-                f" (select hash from {TOMBSTONES} where kind = {literal(ORDER)})"
-            ).fetchall()
+        if source.table == "orders" and theirs is not None:
+            has_store = "store" in source.columns
+            add_orders(con, known, source.rows, theirs, has_store=has_store)
 
 
 def delete_people(shop: ResolvedShop) -> dict[str, int]:

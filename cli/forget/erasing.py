@@ -6,9 +6,9 @@ it, whatever is left of the person by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.history import Entry, recording
@@ -67,7 +67,8 @@ def forget_people(
     for one in (Owned.PUBLISHED, Owned.MODELS):
         check_owner(shop, one)
     # Before there is a row in cva_runs, which would name whom nobody knows.
-    ids, new = _find(shop, list(dict.fromkeys(customers)), even_if_unknown=even_if_unknown)
+    with _in_a_line(shop):
+        ids, new = _find(shop, list(dict.fromkeys(customers)), even_if_unknown=even_if_unknown)
     return _erase(shop, ids, len(set(customers)), new)
 
 
@@ -78,7 +79,7 @@ def _erase(shop: ResolvedShop, ids: tuple[str, ...], people: int, new: int) -> F
 
     erasure = Erasure(ids)
     for name, do in STEPS.items():
-        with step(name):
+        with step(name), _in_a_line(shop):
             do(shop, erasure)
     return Forgotten(
         people,
@@ -90,6 +91,19 @@ def _erase(shop: ResolvedShop, ids: tuple[str, ...], people: int, new: int) -> F
         tuple(erasure.left),
         tuple(erasure.notes),
     )
+
+
+@contextmanager
+def _in_a_line(shop: ResolvedShop) -> Iterator[None]:
+    """Raises CvaError for what DuckDB says of the database."""
+    import duckdb
+
+    from cva_sql.cli.shop.connection import reason_of
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise CvaError(f"{shop.db}: {reason_of(error)}") from None
 
 
 def _find(
@@ -137,7 +151,7 @@ def _note(shop: ResolvedShop, erasure: Erasure) -> None:
     with writing(shop.db) as con:
         erasure.notes += told_apart(con, shop, any_of(erasure.ids))
         known = add_tombstones(con, erasure.ids)
-        note_orders(con, raw_sources(con, shop), known, datetime.now(UTC).date().isoformat())
+        note_orders(con, raw_sources(con, shop), known)
 
 
 def _has(con: DuckDBPyConnection, rows: str, condition: str) -> bool:

@@ -52,15 +52,19 @@ def clear_pages(
     """Removes reports and workbooks that name them, as cva wrote them; these, and what is left.
 
     Looked for beside the database and in the current folder. `ids` are known by name in this call.
+    In what cva wrote, and can write anew, a number that is an id counts as one.
     """
     removed, left = [], []
     for file in _pages(shop):
         try:
-            if not any(known.is_named(text) or known.names_in(text) for text in _texts(file)):
+            other = _other_than(file, shop)
+            if not any(
+                known.is_named(text) or known.names_in(text, counts=other is None)
+                for text in _texts(file)
+            ):
                 continue
         except (OSError, zipfile.BadZipFile, UnicodeError):
             continue  # none of cva's, or damaged: nobody reads it
-        other = _other_than(file, shop)
         if other is None:
             with written_to(file.parent):
                 file.unlink()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.sql_text import column_names, quoted
+from cva_sql.udfs.distributions import FACTS
 from cva_sql.udfs.manifest import MANIFEST_FILE
+from cva_sql.udfs.sessions import VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,8 @@ def told_apart(con: DuckDBPyConnection, shop: ResolvedShop, who: Who) -> list[st
         if feature not in there:
             continue
         rows = con.execute(
-            f"select {quoted(feature)} from {relation} where list_contains(?, {quoted(feature)})"
+            f"select cast({quoted(feature)} as varchar) from {relation} where"
+            f" list_contains(cast(? as varchar[]), cast({quoted(feature)} as varchar))"
             f" group by 1 having bool_and({who('customer_id')}) order by 1",
             [values],
         ).fetchall()
@@ -43,13 +46,16 @@ def told_apart(con: DuckDBPyConnection, shop: ResolvedShop, who: Who) -> list[st
 
 
 def _categories(shop: ResolvedShop) -> Iterator[tuple[str, str, list[str]]]:
-    """Version, feature and values of the categories of every trained model."""
-    for file in sorted(shop.models_dir.glob(f"*/*/{MANIFEST_FILE}")):
+    """Version, feature and values that the manifest of each value model has of its categories."""
+    for file in sorted(shop.models_dir.glob(f"{VALUE}/*/{MANIFEST_FILE}")):
         try:
             raw = json.loads(file.read_text(encoding="utf-8"))
-            features = raw["features"]
-            for feature in features:
+            counted = raw.get("training", {}).get(FACTS, {}).get("inputs", ())
+            texts = {one["name"]: one.get("texts", ()) for one in counted}
+            for feature in raw["features"]:
                 if feature.get("kind") == "category":
-                    yield raw["version"], feature["name"], list(feature.get("values", ()))
+                    name = feature["name"]
+                    values = [*feature.get("values", ()), *texts.get(name, ())]
+                    yield raw["version"], name, [one for one in dict.fromkeys(values) if one]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # what is wrong with a model is said by cva models

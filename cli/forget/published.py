@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cva_sql.cli.person.holdings import holdings
 from cva_sql.cli.run.marts import Mart
-from cva_sql.cli.run.publish import copy_marts, publish_files, remove_run, runs_in
+from cva_sql.cli.run.publish import copy_marts, publish_files, remove_run, runs_in, sweep
 from cva_sql.cli.shop.connection import connect, reason_of
 from cva_sql.cli.shop.files import written_to
 from cva_sql.cli.shop.forgotten import Tombstones
@@ -29,6 +29,8 @@ def republish(shop: ResolvedShop, known: Tombstones) -> tuple[int, int]:
     if not shop.published.is_dir():
         return 0, 0
     check_owner(shop, Owned.PUBLISHED)
+    with written_to(shop.published):
+        sweep(shop.published)
     current = shop.published / CURRENT
     file, rows = current / PUBLISHED_FILE, 0
     if file.is_file() and (rows := _count(file, shop, known)):

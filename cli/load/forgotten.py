@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
-from cva_sql.cli.shop.forgotten import Tombstones, read_tombstones
+from cva_sql.cli.shop.connection import find_relation
+from cva_sql.cli.shop.forgotten import Tombstones, add_orders, read_tombstones
 from cva_sql.cli.shop.package import RawTable
 from cva_sql.cli.shop.sql_text import column_names
 
@@ -15,16 +16,31 @@ if TYPE_CHECKING:
 LOADED = "Loaded by cva load"  # how the comment of a raw table begins that is cva's own
 
 
-def leave_out_forgotten(con: DuckDBPyConnection, line: RawTable) -> int:
+def leave_out_forgotten(
+    con: DuckDBPyConnection, table: str, line: RawTable, schema: str | None = None
+) -> int:
     """Takes rows of people who are forgotten out of READ; how many.
 
-    A row that names nobody is theirs where its order was.
+    A row that names nobody is theirs where its order was. Their orders are noted first, for files
+    to come. `schema` has the raw table that rows are added to, whose orders are others'; None for
+    rows that take its place.
     """
-    known = read_tombstones(con)
-    condition = theirs(known, line, column_names(con, f"from {rows.READ}")) if known else None
-    if condition is None:
+    known, names = read_tombstones(con), column_names(con, f"from {rows.READ}")
+    condition = theirs(known, line, names) if known else None
+    if known is None or condition is None:
         return 0
+    if table == "orders" and "order_id" in names:
+        _note_orders(con, known, condition, names, schema and find_relation(con, schema, table))
     return int(con.execute(f"delete from {rows.READ} where {condition}").fetchall()[0][0])
+
+
+def _note_orders(
+    con: DuckDBPyConnection, known: Tombstones, theirs: str, names: list[str], beside: str | None
+) -> None:
+    there = column_names(con, f"from {beside}") if beside else names
+    others = f"from {beside}" if beside and "order_id" in there else None
+    has_store = "store" in names and "store" in there
+    add_orders(con, known, f"from {rows.READ}", theirs, has_store=has_store, beside=others)
 
 
 def theirs(known: Tombstones, line: RawTable, names: list[str]) -> str | None:

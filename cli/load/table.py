@@ -186,7 +186,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     )
     read = rows.read_values(con, kinds, into.timezone, picked, asked)
     rows_kept = rows.count_rows(con, rows.READ)
-    forgotten = leave_out_forgotten(con, line)
+    forgotten = leave_out_forgotten(con, table, line, into.schema if into.append else None)
     noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
     given = (wanted.status_counts, wanted.status_cancelled)
     statuses = settle_statuses(con, table, noun, *given)

@@ -25,8 +25,8 @@ OUTLIERS = "cva_training_runs"  # names customers who were too large to learn fr
 COMMANDS = {"cva_runs", "cva_alert_acks", "cva_model_metrics", "cva_model_deciles", OUTLIERS}
 # Models of the package with a name that nobody else's has, in whatever schema a project puts them.
 OURS = re.compile(r"(cva|int_cva_|stg_cva_|feat_cva_)_.*")
-# Schemas that a command fills for itself, and those that dbt puts beside them.
-SIDES = re.compile(r"cva_(train|evaluate|check)(_.*)?", re.IGNORECASE)
+# Schemas that a command fills for itself, and those that dbt puts beside them: see check_schemas.
+SIDES = re.compile(r"cva_(train|evaluate|check)(_cva)?", re.IGNORECASE)
 ALERT_DATE = len("@2024-01-31")  # what an alert_id has after its customer
 NAMES = re.compile(r"(.*_)?(customer_id|raw_id|person_id)", re.IGNORECASE)
 

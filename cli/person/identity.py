@@ -39,8 +39,9 @@ def ids_of_person(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) ->
         )
         if (relation := find_relation(con, f"{shop.schema}_cva", table)) is not None
     ]
+    keyed = _by_key(con, shop)
     seen, new, people = {customer}, {customer}, set[str]()
-    while new and pairs:
+    while new and (pairs or keyed):
         is_new = any_of(new)
         found = set[tuple[str, str]]()
         for pair in pairs:
@@ -51,6 +52,25 @@ def ids_of_person(con: DuckDBPyConnection, shop: ResolvedShop, customer: str) ->
                     ).fetchall()
                 )
         people |= {b for _, b in found}
+        for pair in keyed:
+            found |= set(
+                con.execute(
+                    f"select distinct a, b from ({pair}) where {is_new('a')} or {is_new('b')}"
+                ).fetchall()
+            )
         new = {one for pair in found for one in pair if one is not None} - seen
         seen |= new
-    return sorted(seen, key=lambda one: (one not in people, one))
+    return sorted(seen, key=lambda one: (one not in people, one.startswith("key-"), one))
+
+
+def _by_key(con: DuckDBPyConnection, shop: ResolvedShop) -> list[str]:
+    """SQL of ids and the customer key beside each, of raw rows that no run may have seen yet."""
+    from cva_sql.cli.person.raw import KEY, raw_sources
+
+    if not shop.var("cva_customer_key"):
+        return []
+    return [
+        f"select customer_id as a, {KEY} as b from ({source.rows})"
+        for source in raw_sources(con, shop)
+        if source.has_key and "customer_id" in source.columns
+    ]

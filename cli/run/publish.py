@@ -50,13 +50,17 @@ def publish_files(shop: ResolvedShop, run_id: str, fill: Callable[[Path], None])
     check_place(shop)
     try:
         with room_in(root, _needed(shop)), written_to(root):
-            for stale in _unfinished(root):
-                remove_run(stale)
+            sweep(root)
             return _publish(root, run_id, fill)
     finally:
         with suppress(OSError):
-            for left in _unfinished(root):
-                remove_run(left)
+            sweep(root)
+
+
+def sweep(root: Path) -> None:
+    """Removes what a run that was killed or failed left in a folder of published runs."""
+    for left in _unfinished(root):
+        remove_run(left)
 
 
 def check_place(shop: ResolvedShop) -> None:

@@ -77,17 +77,20 @@ class Tombstones:
         """Whether a text is the id of a customer who is forgotten, or of an alert about them."""
         return self.hash(ALERT_END.sub("", text)) in self.customers
 
-    def names_in(self, text: str) -> list[str]:
-        """The words and quoted parts of a text that are ids of customers who are forgotten."""
+    def names_in(self, text: str, *, counts: bool = False) -> list[str]:
+        """The words and quoted parts of a text that are ids of customers who are forgotten.
+
+        `counts`: also digits that are as likely a count.
+        """
         quoted = [part for mark in "'\"" for part in text.split(mark)[1::2]]
         words = [word.rstrip(".!?") for word in WORD.findall(text)]
-        found = [*quoted, *(word for word in words if not COUNT.fullmatch(word))]
+        found = [*quoted, *(word for word in words if counts or not COUNT.fullmatch(word))]
         return [part for part in dict.fromkeys(found) if part and self.is_named(part)]
 
     def redacted(self, text: str) -> str:
         """The text with another word in the place of such ids."""
         for name in sorted(self.names_in(text), key=len, reverse=True):
-            text = text.replace(name, SAID)
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", SAID, text)
         return text
 
 
@@ -113,3 +116,31 @@ def add_tombstones(con: DuckDBPyConnection, customers: Iterable[str]) -> Tombsto
             [CUSTOMER, hashed, known.salt, datetime.now(UTC).date()],
         ).fetchall()
     return Tombstones(known.salt, known.customers | set(new))
+
+
+def add_orders(
+    con: DuckDBPyConnection,
+    known: Tombstones,
+    rows: str,
+    theirs: str,
+    *,
+    has_store: bool,
+    beside: str | None = None,
+) -> None:
+    """Notes the orders that only they have, by order_id, and by it and the store.
+
+    `rows` is a query of orders, `theirs` SQL over it. `beside` are orders of others, with the same
+    columns.
+    """
+    keys = ["order_id", *([f"order_id || {literal(STORE_MARK)} || store"] if has_store else [])]
+    for key in keys:
+        others = f" and {key} not in (select {key} from ({beside}) where {key} is not null)"
+        con.execute(
+            f"insert into {WHERE} (kind, hash, salt, forgotten_on)"
+            f" select {literal(ORDER)}, cva_hash, {literal(known.salt)}, ?"
+            f" from (select distinct sha256(concat({literal(known.salt)}, {key})) as cva_hash"
+            f" from ({rows}) where {key} is not null{others if beside else ''} group by {key}"
+            f" having bool_and({theirs})) where cva_hash not in"
+            f" (select hash from {WHERE} where kind = {literal(ORDER)})",
+            [datetime.now(UTC).date()],
+        ).fetchall()

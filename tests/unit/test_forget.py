@@ -8,18 +8,20 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from cva_sql import Shop, UsageError
+from cva_sql import CvaError, Shop, UsageError
 from cva_sql.cli.forget.database import rewrite
 from cva_sql.cli.forget.erasing import STEPS, Forgotten, forget_people
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.publish.publishing import publish_shop
 from cva_sql.cli.run.publish import RUN_MARKER
+from cva_sql.cli.shop.forgotten import Tombstones
 from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -216,6 +218,66 @@ def test_a_guest_goes_by_the_customer_key(shop: ResolvedShop) -> None:
     assert found_of(shop.db.parent, key, "guest-order", "Guest@Example.org") == []
 
 
+def test_whoever_has_the_key_since_the_last_run_goes_too(shop: ResolvedShop) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("alter table raw.orders add column email varchar")
+        con.execute("insert into raw.orders (order_id, customer_id, ordered_at, amount, email) from"
+                    " (values ('a', 'first-id', date '2024-01-01', 5, 'z@example.org'),"
+                    " ('b', 'second-id', date '2024-01-01', 5, 'Z@example.org'))")  # fmt: skip
+    keyed = open_shop(shop.db, variables={"cva_customer_key": "lower(email)"})
+    assert forget(keyed, "second-id").rows["raw.orders"] == 2
+    assert found_of(shop.db.parent, "first-id", "second-id") == []
+
+
+def test_a_schema_that_is_called_like_ours_is_not(shop: ResolvedShop) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("create schema cva_train_backup; create table cva_train_backup.mine as"
+                    " select customer_id from main.customer_value")  # fmt: skip
+    assert forget(shop, PERSON).left == ("cva_train_backup.mine, a table of your own",)
+
+
+def test_what_a_killed_run_left_goes_where_nothing_is_published_anew(shop: ResolvedShop) -> None:
+    forget(shop, PERSON)
+    left = shop.published / ".unfinished-20240301T000000000000"
+    left.mkdir()
+    (left / "cva.duckdb").write_text(PERSON)
+    assert forget(shop, PERSON).published_rows == 0
+    assert not left.exists()
+
+
+def test_an_order_that_comes_later_is_noted_for_its_lines(
+    shop: ResolvedShop, tmp_path: Path
+) -> None:
+    forget(shop, PERSON)
+    orders, lines = tmp_path / "later.csv", tmp_path / "lines.csv"
+    orders.write_text(
+        f"order_id,customer_id,ordered_at,amount\no-9,{PERSON},2024-02-01,1\n"
+        f"o-3-yorick,{PERSON},2024-02-01,1\no-4-yorick,{OTHER},2024-02-01,1\n"
+    )
+    lines.write_text("order_id,product_id,quantity\no-9,p,1\no-3-yorick,p9,1\no-4-yorick,p,1\n")
+    assert load_table("orders", [orders], db=shop.db, append=True).forgotten == 2
+    assert load_table("order_items", [lines], db=shop.db, append=True).forgotten == 1
+
+
+def test_a_damaged_database_is_said_in_a_line(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise duckdb.IOException("IO Error: broken")
+
+    monkeypatch.setattr("cva_sql.cli.person.raw.raw_sources", fail)
+    with pytest.raises(CvaError, match=r"shop\.duckdb: "):
+        forget(shop, PERSON)
+
+
+def test_ids_are_taken_out_as_whole_words() -> None:
+    known = Tombstones("salt", frozenset({sha256(b"salt1234567").hexdigest()}))
+    said = "there is no '1234567', 12345678 or x1234567; 1234567."
+    assert known.redacted(said) == "there is no '[forgotten]', 12345678 or x1234567; [forgotten]."
+    few = Tombstones("salt", frozenset({sha256(b"salt17").hexdigest()}))
+    assert (few.names_in("17 of 20"), few.names_in("17 of 20", counts=True)) == ([], ["17"])
+
+
 def test_a_table_of_the_users_own_is_named_and_left(shop: ResolvedShop) -> None:
     with duckdb.connect(str(shop.db)) as con:
         con.execute("create table raw.sales as select customer_id as buyer, * exclude (customer_id)"
@@ -289,8 +351,17 @@ def test_of_the_work_folder_goes_what_is_dbts_and_caches_alone(shop: ResolvedSho
 def test_a_rare_category_of_a_model_is_said(shop: ResolvedShop) -> None:
     folder = shop.models_dir / "value" / "v1"
     folder.mkdir(parents=True)
-    feature = {"name": "country", "kind": "category", "values": ["DE", "LI"]}
-    (folder / "manifest.json").write_text(json.dumps({"version": "v1", "features": [feature]}))
+    feature = {"name": "country", "kind": "category", "values": ["DE"]}
+    # A model of before, of what is a number by now.
+    number = {"name": "size", "kind": "category", "values": ["large"]}
+    manifest = {
+        "version": "v1",
+        "features": [feature, number],
+        "training": {"distributions": {"inputs": [{"name": "country", "texts": ["", "LI"]}]}},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("alter table customer_features add column size integer default 3")
     assert forget(shop, PERSON).notes == (
         "model v1 tells country 'LI' apart, which nobody else has now; it is gone with a training:"
         " cva train",
@@ -333,6 +404,7 @@ import os, signal, sys
 from pathlib import Path
 from cva_sql.cli.forget import database, erasing, leftovers, published
 from cva_sql.cli.run import publish
+from cva_sql.cli.shop.forgotten import Tombstones
 from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.resolver import open_shop
 
