@@ -37,7 +37,11 @@ def choose_version(models_dir: Path, strategy: Strategy) -> tuple[str, str]:
     deviance among those that were judged as the newest one was: for the same target and horizon,
     on the same dates. Figures of other dates do not compare, as the dates differ more than models.
     """
-    models = [m for m in value_models(models_dir) if m.kind != RULE and m.problem is None]
+    models = [
+        model
+        for model in value_models(models_dir)
+        if model.kind != RULE and model.problem is None and _stored_at(model)
+    ]
     if not models:
         raise UsageError(f"{models_dir} has no trained model to choose from; make one: cva train")
     newest = max(models, key=lambda m: (m.as_of or "", _stored_at(m), m.version))
@@ -77,4 +81,10 @@ def _judged(model: Model) -> Judged:
 
 
 def _stored_at(model: Model) -> int:
-    return (Path(model.folder) / "model.onnx").stat().st_mtime_ns
+    """When the model was stored, in nanoseconds; 0 where its file is gone."""
+    from cva_sql.udfs.manifest import MODEL_FILE
+
+    try:
+        return (Path(model.folder) / MODEL_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -77,7 +77,10 @@ def _needed(shop: ResolvedShop, kind: str) -> set[str]:
 
 
 def _published(shop: ResolvedShop) -> set[str]:
-    """The models of the runs whose folders are still there, as table cva_runs has them."""
+    """The models of the runs whose folders are still there, as table cva_runs has them.
+
+    What `cva forget` published anew was scored by the model of the run before it.
+    """
     from cva_sql.cli.run.publish import published_runs
     from cva_sql.cli.shop.connection import connect
     from cva_sql.cli.shop.history import WHERE, run_id_of
@@ -86,7 +89,8 @@ def _published(shop: ResolvedShop) -> set[str]:
     con = connect(shop.db, read_only=True)
     try:
         rows = con.execute(
-            f"select started_at, model_version from {WHERE} where command = 'run'"
+            "select started_at, last_value(model_version ignore nulls) over (order by started_at"
+            f" rows unbounded preceding) from {WHERE} where command in ('run', 'forget')"
         ).fetchall()
     finally:
         con.close()

@@ -106,6 +106,8 @@ def test_the_newest_is_chosen_by_its_date(shop: ResolvedShop, store: Store) -> N
     assert (version, why) == ("b", "trained as of 2025-06-01, the newest")
     with pytest.raises(UsageError, match=r"b was judged on 2025-03-01, and no other model was"):
         choose_version(shop.models_dir, Strategy.BEST_SCORE)
+    (shop.models_dir / "value" / "b" / "model.onnx").unlink()
+    assert choose_version(shop.models_dir, Strategy.MOST_RECENT)[0] == "a"
 
 
 def test_the_best_is_chosen_among_those_judged_on_the_same_dates(
@@ -195,8 +197,11 @@ def test_old_models_go_and_none_that_is_needed(shop: ResolvedShop, store: Store)
     deploy(shop.models_dir, "v5")
     with recorded(shop.db, "run") as entry:
         entry.model_version = "v1"
+    # What was published anew without somebody was scored by the same model.
+    with recorded(shop.db, "forget"):
+        pass
     with duckdb.connect(str(shop.db), read_only=True) as con:
-        ((started,),) = con.execute("select started_at from cva_runs").fetchall()
+        ((started,),) = con.execute("select max(started_at) from cva_runs").fetchall()
     run = shop.published / run_id_of(started)
     run.mkdir(parents=True)
     (run / ".cva_run").write_text(run.name)
