@@ -216,8 +216,13 @@ select
     round(predicted_value, 2) as predicted_value,
     round(predicted_value_p05, 2) as lower_bound,
     round(predicted_value_p95, 2) as upper_bound,
-    round(realised_value, 2) as realised_value,
-    is_total_within
+    coalesce(cast(round(realised_value, 2) as varchar), 'to come') as realised_value,
+    case
+        when not has_passed then 'to come'
+        when is_total_within then 'within'
+        when not is_total_within then 'beyond'
+        else 'no bounds'
+    end as outcome
 from cva_live_performance
 order by as_of_date desc
 limit 20;
@@ -226,11 +231,12 @@ limit 20;
 select
     model_version,
     count(*) as horizons_count,
-    round(avg(interval_coverage), 3) as interval_coverage,
-    round(avg(ngini), 3) as ngini,
-    round(avg(mean_absolute_error / nullif(expected_absolute_error, 0)), 2) as error_over_expected
+    count(*) filter (has_passed) as passed_count,
+    round(avg(expected_absolute_error), 2) as expected_error,
+    coalesce(cast(round(avg(mean_absolute_error), 2) as varchar), 'to come') as error,
+    coalesce(cast(round(avg(interval_coverage), 3) as varchar), 'to come') as interval_coverage,
+    coalesce(cast(round(avg(ngini), 3) as varchar), 'to come') as ngini
 from cva_live_performance
-where has_passed
 group by model_version
 order by model_version;
 

@@ -6,6 +6,7 @@ package for each of them.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.files import write_atomic, written_to
-from cva_sql.udfs.errors import UsageError
+from cva_sql.cli.shop.progress import say
+from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,6 +42,8 @@ def check_metrics_file(file: Path) -> None:
     """Raises UsageError where the file cannot be written, or is not one that cva wrote."""
     if not file.parent.is_dir():
         raise UsageError(f"--metrics {file}: {file.parent} is no folder; make it, or name another")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"--metrics {file}: {file.parent} cannot be written; name another folder")
     if not (file.exists() or file.is_symlink()):
         return
     try:
@@ -54,11 +58,17 @@ def check_metrics_file(file: Path) -> None:
 
 
 def write_metrics(shop: ResolvedShop, file: Path, run: Run, drift: Drift, seconds: float) -> None:
-    """Writes the file whole, in place of the former one."""
-    check_metrics_file(file)
-    text = exposition(_metrics(shop, run, drift, seconds))
-    with written_to(file.parent):
-        write_atomic(file, text.encode())
+    """Writes the file whole, in place of the former one.
+
+    What is published is: where the file cannot be written any more, that is said and no failure.
+    """
+    try:
+        check_metrics_file(file)
+        text = exposition(_metrics(shop, run, drift, seconds))
+        with written_to(file.parent):
+            write_atomic(file, text.encode())
+    except (CvaError, OSError) as error:
+        say(f"  the run was published, but --metrics was not written: {error}")
 
 
 def exposition(metrics: Iterable[Metric]) -> str:

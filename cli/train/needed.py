@@ -26,9 +26,10 @@ class Need:
 def needs_training(shop: ResolvedShop) -> Need:
     """Looks at what the last run built; raises UsageError for a `cva_retrain_days` that is none.
 
-    To be trained are a shop without a model or without a run, a model that is older than
-    `cva_retrain_days`, one whose customers have drifted so far that nothing is published, and one
-    of whose forecasts of the total most of the last horizon's lay outside their 90 % interval.
+    To be trained are a shop without a model or without a run, a model of another target or horizon
+    than is asked for, one that is older than `cva_retrain_days`, one whose customers have drifted
+    so far that nothing is published, and one of whose forecasts of the total most of the last
+    horizon's lay outside their 90 % interval.
     """
     from cva_sql.udfs.manifest import read_manifest
     from cva_sql.udfs.sessions import deployed_folder
@@ -39,6 +40,8 @@ def needs_training(shop: ResolvedShop) -> Need:
     manifest = read_manifest(deployed_folder(shop.models_dir))
     if manifest.is_baseline or manifest.trained_until is None:
         return Need(True, "no trained model is deployed")
+    if other := _asked_otherwise(shop, manifest):
+        return Need(True, other)
     as_of = _last_run(shop)
     if as_of is None:
         return Need(True, "no run has looked at the customers yet")
@@ -56,14 +59,27 @@ def needs_training(shop: ResolvedShop) -> Need:
     )
 
 
+def _asked_otherwise(shop: ResolvedShop, manifest: Manifest) -> str | None:
+    """Where the shop asks for another forecast than the model makes."""
+    if manifest.target != shop.target:
+        return f"{manifest.version} predicts {manifest.target}, and cva_target is {shop.target}"
+    if manifest.horizon_days not in (None, shop.horizon_days):
+        return (
+            f"{manifest.version} looks {manifest.horizon_days} days ahead, and cva_horizon_days is "
+            f"{shop.horizon_days}"
+        )
+    return None
+
+
 def _last_run(shop: ResolvedShop) -> date | None:
-    """The date that the tables look from; None where there are none."""
+    """The date that the tables look from; None where there are none, or of a former version."""
+    from cva_sql.cli.run.drift import TABLE as DRIFT
     from cva_sql.cli.shop.connection import connect, find_relation
 
     con = connect(shop.db, read_only=True)
     try:
         table = find_relation(con, shop.schema, "customer_value")
-        if table is None:
+        if table is None or find_relation(con, shop.schema, DRIFT) is None:
             return None
         rows = con.execute(f"select max(as_of_date) from {table}").fetchall()
     finally:

@@ -2,6 +2,11 @@
 {% macro drift_rows() %}{{ return(20000) }}{% endmacro %}
 
 
+{#- Of fewer customers nothing is stopped: a bin of a tenth has less than thirty of them, and a few who come or
+    go move it. What has moved is said all the same. -#}
+{% macro drift_least_rows() %}{{ return(300) }}{% endmacro %}
+
+
 {#- A distance is an anomaly beyond so many times the largest one between the dates of the training. -#}
 {% macro usual_multiple() %}{{ return(1.5) }}{% endmacro %}
 

@@ -33,15 +33,26 @@ select
 
 
 {#- Takes away what a run computes anew: dates whose window has passed since, those that another run speaks for now,
-    and those that the history keeps no more. -#}
+    those that the history keeps no more, and what came by a run that published nothing or looked further ahead. -#}
 {% macro prune_live_performance(live, history, dates) %}
 {{- return(adapter.dispatch('prune_live_performance', 'cva')(live, history, dates)) -}}
 {% endmacro %}
 
 {% macro default__prune_live_performance(live, history, dates) %}
 {% if execute and load_relation(live) is not none %}
+{% set runs = adapter.get_relation(database=live.database, schema='main', identifier='cva_runs') %}
+{% set names = adapter.get_columns_in_relation(live) | map(attribute='name') | list %}
+delete from {{ live }} where has_passed <> (
+    ends_on <= (select least(max(as_of_date), cast({{ cva.now() }} as date)) from {{ dates }})
+);
+{% if runs is not none and 'judged_by' in names %}
 delete from {{ live }} where
-    not has_passed and ends_on <= (select max(as_of_date) from {{ dates }});
+    not contains(judged_by, '-')
+    and judged_by not in (
+        select strftime(started_at, '%Y%m%dT%H%M%S%f') from {{ runs }}
+        where command = 'run' and outcome = 'ok'
+    );
+{% endif %}
 delete from {{ live }} as old where not exists (
     select 1 from (select as_of_date, max(run_id) as run_id from {{ history }} group by as_of_date) as newest
     where newest.as_of_date = old.as_of_date and newest.run_id = old.run_id

@@ -16,7 +16,7 @@ import pytest
 
 from cva_sql import Shop
 from cva_sql.cli.run.drift import read_drift
-from cva_sql.cli.run.metrics import Metric, check_metrics_file, exposition
+from cva_sql.cli.run.metrics import Metric, check_metrics_file, exposition, write_metrics
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.train.needed import needs_training
 from cva_sql.models_onnx.value.judging.metrics import ngini
@@ -139,6 +139,45 @@ def test_a_file_that_cva_did_not_write_is_not_overwritten(tmp_path: Path) -> Non
         check_metrics_file(tmp_path / "link")
 
 
+def test_a_folder_that_cannot_be_written_fails_no_run_that_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageError, match="cannot be written; name another folder"):
+        check_metrics_file(tmp_path / "m.prom")
+    nothing: Any = None  # what was found is not asked for
+    write_metrics(nothing, tmp_path / "m.prom", nothing, nothing, 1.0)
+    assert "was published, but --metrics was not written" in capsys.readouterr().err
+
+
+def test_who_was_never_seen_is_no_drift_and_what_came_is_judged_by_a_published_run(
+    watched: Path, cva: Any, rows: Any, tmp_path: Path, sample_shop: Any
+) -> None:
+    shutil.copytree(watched.parent, tmp_path / "shop", symlinks=True)
+    db = tmp_path / "shop" / watched.name
+    passed = "select realised_value, judged_by from cva_live_performance where has_passed"
+    ((came, judge),) = rows(db, passed)
+    as_of = date.fromisoformat(sample_shop.run.as_of)
+    with duckdb.connect(str(db)) as con:
+        con.execute(
+            "insert into raw.customers (customer_id) select 'unseen-' || range from range(800)"
+        )
+        con.execute(
+            "update cva_live_performance set realised_value = -1,"
+            " judged_by = '20200101T000000000000' where has_passed"
+        )
+    now = ("--vars", f"{{cva_now: '{as_of + timedelta(days=1)}'}}")
+    done = cva("run", "--db", db, *now)
+    assert done.returncode == 0, done.stderr
+    assert not read_drift(open_shop(db)).anomalies
+    ((again, other),) = rows(db, passed)
+    assert (again, other > judge) == (came, True)
+    # A date that is far ahead, as one that was mistyped.
+    far = cva("run", "--db", db, *now, "--as-of", as_of + timedelta(days=400), "--accept-drift")
+    assert far.returncode == 0, far.stderr
+    assert rows(db, passed) == [(came, other)]
+
+
 def test_a_training_is_needed_where_something_says_so(
     watched: Path, cva: Any, tmp_path: Path
 ) -> None:
@@ -162,6 +201,7 @@ def test_a_training_is_needed_where_something_says_so(
             "beyond their 90 % interval",
         ),
         ("drop table customer_value", "no run has looked at the customers"),
+        ("drop table cva_drift", "no run has looked at the customers"),
     ):
         db = tmp_path / "copy.duckdb"
         db.write_bytes(fine.read_bytes())
@@ -170,6 +210,12 @@ def test_a_training_is_needed_where_something_says_so(
         found = needs_training(open_shop(db, models_dir=shop.models_dir))
         assert (found.is_needed, reason in found.reason) == (True, True), found
     assert needs_training(open_shop(db, models_dir=tmp_path / "none")).is_needed
+    for name, value, reason in (
+        ("cva_target", "margin", "predicts spend, and cva_target is margin"),
+        ("cva_horizon_days", 30, "looks 90 days ahead, and cva_horizon_days is 30"),
+    ):
+        other = needs_training(replace(shop, vars={name: value}))
+        assert (other.is_needed, reason in other.reason) == (True, True), other
 
 
 def test_customers_that_are_not_the_models_stop_a_run(

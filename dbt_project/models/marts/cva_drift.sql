@@ -1,6 +1,7 @@
 -- One row per input (or output) of the deployed model and metric: how far the customers of this run are from
 -- those of the day of its training. What moved as far between the dates that it learned from is usual: a
--- season, a shop that grows. About 20,000 customers at most are looked at, chosen by a hash.
+-- season, a shop that grows. About 20,000 customers at most are looked at, chosen by a hash, of whom a
+-- training could learn: seen on a date, and not opted out. A few hundred stop nothing: see drift_least_rows.
 {%- set psi_noise = cva.drift_noise('bins_count', 'observed.rows_count', 'reference_rows') %}
 
 with distributions as (select * from {{ ref('cva', 'int_cva__distributions') }}),
@@ -11,14 +12,31 @@ scores as (select * from {{ ref('cva', 'int_cva__customer_scores') }}),
 
 importance as (select * from {{ ref('cva', 'cva_feature_importance') }}),
 
-counted as (select count(*) as customers_count from features),
+spine as (select * from {{ ref('cva', 'int_cva__spine') }}),
 
-sampled as (
+opted_out as (
+    {{ cva.opted_out() }}
+),
+
+learnable as (
     select features.*
     from features
+    inner join spine
+        on
+            features.customer_id = spine.customer_id
+            and features.as_of_date = spine.as_of_date
+    left join opted_out on features.customer_id = opted_out.customer_id
+    where spine.first_seen_date is not null and opted_out.customer_id is null
+),
+
+counted as (select count(*) as customers_count from learnable),
+
+sampled as (
+    select learnable.*
+    from learnable
     cross join counted
     where
-        {{ cva.hash_fraction('features.customer_id') }}
+        {{ cva.hash_fraction('learnable.customer_id') }}
         < {{ cva.drift_rows() }} * 1.0 / nullif(counted.customers_count, 0)
 ),
 
@@ -219,6 +237,7 @@ final as (
         weights.importance,
         measured.value > measured.threshold
         and measured.kind <> 'output'
+        and observed.rows_count >= {{ cva.drift_least_rows() }}
         and moved_share.share >= {{ cva.setting('cva_drift_blocking_share') }} as is_blocking,
         measured.model_version
     from measured

@@ -1,6 +1,7 @@
 -- One row per date that the history has: what the run of that date predicted against what came, once its
 -- horizon has passed, and before that the error it expected of itself. A run adds the dates that are new
--- and those that have passed since; the hook first takes those away. Rows of passed dates stay as they are.
+-- and those that have passed since; the hook first takes those away. Rows of passed dates stay as they are,
+-- unless the run that judged them published nothing.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -20,7 +21,13 @@ entries as (
     {{ cva.outcome_entries('orders') }}
 ),
 
-seen_from as (select max(as_of_date) as newest_date from dates),
+-- A date to come may be asked for, or mistyped; what comes until then nobody knows.
+seen_from as (
+    select
+        max(as_of_date) as newest_date,
+        least(max(as_of_date), cast({{ cva.now() }} as date)) as known_until
+    from dates
+),
 
 runs as (
     select
@@ -54,7 +61,7 @@ predicted as (
         runs.run_id,
         runs.horizon_days,
         runs.ends_on,
-        runs.ends_on <= seen_from.newest_date as has_passed
+        runs.ends_on <= seen_from.known_until as has_passed
     from history
     inner join runs on history.as_of_date = runs.as_of_date
     cross join seen_from
@@ -187,7 +194,8 @@ final as (
         / nullif(cast(rankings.perfect_gini as double), 0) as ngini,
         deciles.decile_error,
         cast(spreads.mean_absolute_error as double) as mean_absolute_error,
-        cast(spreads.expected_absolute_error as double) as expected_absolute_error
+        cast(spreads.expected_absolute_error as double) as expected_absolute_error,
+        case when spreads.has_passed then '{{ cva.run_id() }}' end as judged_by
     from spreads
     left join rankings on spreads.as_of_date = rankings.as_of_date
     left join deciles on spreads.as_of_date = deciles.as_of_date
