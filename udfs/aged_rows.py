@@ -16,23 +16,29 @@ LEAST, MOST = 0.8, 1.25  # times kept attributions: beyond, the prediction is an
 
 
 def explain_aged(
-    explainer: Explainer, rows: Any, predicted: Any, baseline: Any, before: Any, items: Any
+    explainer: Explainer,
+    rows: Any,
+    predicted: Any,
+    baseline: Any,
+    before: Any,
+    first: Any,
+    items: Any,
 ) -> Any:
     """The Arrow struct of AGED_TYPE for one of features.
 
     `predicted` is today's predicted_value. `baseline`, `before` (the prediction then) and `items`
     are of an explanation of the same customer from when they were younger, NULL where there is
     none. Its attributions are kept, each times the same factor: (predicted - baseline) / (before -
-    baseline). Where there is none, or the factor is outside of LEAST to MOST, the row is explained
-    anew.
+    baseline). `first` is the prediction that they were found for. Where there is none, or they are
+    outside of LEAST to MOST times what they were then, the row is explained anew.
     """
     import pyarrow as pa
 
     rows, columns = struct_columns(rows)
     then, now = _floats(before) - _floats(baseline), _floats(predicted) - _floats(baseline)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = now / then
-    is_kept = (factor >= LEAST) & (factor <= MOST)
+        factor, in_all = now / then, now / (_floats(first) - _floats(baseline))
+    is_kept = (in_all >= LEAST) & (in_all <= MOST) & (factor > 0) & np.isfinite(factor)
     anew = np.flatnonzero(~is_kept)
     parts = [_with_flag(explain_struct(explainer, rows.take(pa.array(anew))), False)]
     at = np.flatnonzero(is_kept)

@@ -21,6 +21,7 @@ PAST_TYPE = (
     " since timestamp)[]"
 )
 STATUS, SINCE, VERSION = "status", "status_changed_at", "updated_at"
+DIGITS = 20  # of a number in a name
 SEEN = "temp.cva_ready_statuses"  # as what is ready, it outlives the next table of an export
 
 
@@ -32,12 +33,22 @@ class Arrival:
     modified: datetime
 
 
+def filled(name: str) -> str:
+    """SQL: a file's name with its numbers filled up, so that texts sort as people count."""
+    return (
+        f"array_to_string(list_transform(regexp_extract_all({name}, '\\d+|\\D+'), lambda part:"
+        " if(part[1] between '0' and '9',"
+        f" lpad(part, greatest({DIGITS}, length(part))::integer, '0'), part)), '')"
+    )
+
+
 def version(names: list[str]) -> str:
     """SQL: what says which of two rows with one key is newer, over columns of these names."""
     updated = VERSION if VERSION in names else "null::timestamp"
+    file = f"coalesce({FILE}, '')"
     return (
         f"struct_pack(updated_at := coalesce({updated}, '-infinity'::timestamp),"
-        f" file := coalesce({FILE}, ''))"
+        f" filled := {filled(file)}, file := {file})"
     )
 
 
@@ -84,8 +95,10 @@ def keep_first_statuses(con: DuckDBPyConnection, target: str, key: str) -> None:
         f"insert into {SEEN} select cva_key, coalesce(updated_at, '-infinity'::timestamp),"
         " file, changed, status, since from ("
         f"select {key} as cva_key, unnest({PAST}, recursive := true) {of_keys})"
-        f" union all select {key}, coalesce({updated}, '-infinity'::timestamp), '',"
-        f" coalesce({SINCE}, {updated}), {STATUS}, {SINCE} {of_keys} and {PAST} is null"
+        # What else changed the status since: a load before the first file, or between two.
+        f" union all select {key}, coalesce({updated}, '-infinity'::timestamp),"
+        f" coalesce({FILE}, ''), coalesce({SINCE}, {updated}), {STATUS}, {SINCE} {of_keys}"
+        f" and ({PAST} is null or {PAST}[-1].status is distinct from {STATUS})"
     )
 
 
@@ -95,18 +108,18 @@ def date_statuses(con: DuckDBPyConnection, target: str, key: str) -> None:
     That is what its newest version says, else when the first version with it was written after the
     last with another one; null where there was never another. All versions stay in PAST.
     """
-    newest = "row(updated_at, file)"
+    newest = f"row(updated_at, {filled('file')}, file, changed)"
     con.execute(
         f"update {target} set {PAST} = told.versions, {SINCE} = told.since from ("
         f"with seen as (select distinct * from {SEEN}),"
-        f" named as (select *, max_by(status, {newest}) over (partition by cva_key) as now"
+        f" named as (select *, arg_max_null(status, {newest}) over (partition by cva_key) as now"
         " from seen),"
         f" parted as (select *, max({newest}) filter (status is distinct from now)"
         " over (partition by cva_key) as other from named)"
         " select cva_key, list(struct_pack(updated_at := case when isfinite(updated_at)"
         " then updated_at end, file, changed, status, since)"
-        " order by updated_at, file, status) as versions, coalesce(max_by(since,"
-        f" {newest}) filter (status is not distinct from now), min(changed)"
+        f" order by {newest}, status) as versions, coalesce(arg_max_null(since, {newest}),"
+        " min(changed)"
         f" filter (other is not null and {newest} > other)) as since from parted group by cva_key"
         f") as told where {key} = told.cva_key"
     )

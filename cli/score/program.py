@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STORED = "cva_stored"  # what the shop's database is attached as
 FEATURES = "customer_features"
-ORDERS = "stg_cva__orders"
+ORDERS, CUSTOMERS = "stg_cva__orders", "stg_cva__customers"
 DATES, NEWEST = "int_cva__as_of_dates", "int_cva__newest_order_day"
 # What is of the whole shop, and so as the last run left it.
 OF_THE_SHOP = {"int_cva__customer_ids", "int_cva__shop_stats"}
@@ -47,6 +47,7 @@ class Program:
     steps: tuple[Step, ...]
     raw: tuple[tuple[str, str], ...]
     orders: str
+    customers: str
     dates: str
     features: str
     dateless: int = 2
@@ -108,6 +109,7 @@ def build(con: DuckDBPyConnection, shop: ResolvedShop) -> Program:
         tuple(steps),
         tuple(by_customer),
         f"{quoted(inner)}.{ORDERS}",
+        f"{quoted(inner)}.{CUSTOMERS}",
         f"{quoted(inner)}.{DATES}",
         f"{quoted(shop.schema)}.{FEATURES}",
     )
@@ -145,35 +147,46 @@ def _make_raw(con: DuckDBPyConnection, shop: ResolvedShop, place: tuple[str, str
 
 
 def customer_of(con: DuckDBPyConnection, shop: ResolvedShop, place: tuple[str, str]) -> str | None:
-    """SQL: whose a row of a raw table is: its customer's, or that of its order; None for nobody's.
+    """SQL: whether a row of a raw table is the customer's, or of an order of theirs; None for none.
 
-    The placeholder is the list of the customer's raw ids.
+    The placeholder is the list of the customer's raw ids. Ids are read as staging reads them.
     """
     from cva_sql.cli.shop.package import raw_tables
 
     table = next((name for name in raw_tables() if shop.raw_table(name) == place), None)
     if table is None:
         return None
-    own = {key.lower(): text for key, text in (shop.var(f"cva_{table}_columns") or {}).items()}
-    names = {
-        str(name).lower()
-        for name, *_ in con.execute(f"describe {STORED}.{'.'.join(map(quoted, place))}").fetchall()
-    }
-
-    def column(name: str) -> str | None:
-        return own.get(name) or (quoted(name) if name in names else None)
-
     known = raw_tables()[table].columns
-    of = [text for name in ("customer_id", "order_id") if name in known and (text := column(name))]
-    if "customer_id" in known and (whose := column("customer_id")):
-        return (
-            f"regexp_replace(trim(cast(({whose}) as varchar)), '[.]0$', '') in (select unnest($1))"
-        )
-    orders = ".".join(map(quoted, shop.raw_table("orders")))
-    order_id = (shop.var("cva_orders_columns") or {}).get("order_id", quoted("order_id"))
-    if of and table != "orders":
-        return f"({of[0]}) in (select ({order_id}) from {orders}) and len($1) > 0"
-    return None
+    whose = column_of(con, shop, table, "customer_id") if "customer_id" in known else None
+    order = column_of(con, shop, table, "order_id") if "order_id" in known else None
+    conditions = [f"({whose}) in (select unnest($1))"] if whose else []
+    if order and table != "orders":
+        orders = ".".join(map(quoted, shop.raw_table("orders")))
+        own = column_of(con, shop, "orders", "order_id")
+        nobody = f"({whose}) is null and " if whose else "len($1) > 0 and "
+        conditions.append(f"{nobody}({order}) in (select ({own}) from {orders})")
+    return " or ".join(conditions) or None
+
+
+def column_of(con: DuckDBPyConnection, shop: ResolvedShop, table: str, name: str) -> str | None:
+    """SQL: a canonical id in a row of the user's table, as staging reads it; None without one."""
+    from cva_sql.cli.shop.package import macro_value, raw_tables
+
+    relation = f"{STORED}.{'.'.join(map(quoted, shop.raw_table(table)))}"
+    given = plain_column(con, shop, table, name)
+    if given is None:
+        return None
+    ((_, from_type, *_),) = con.execute(f"describe select ({given}) from {relation}").fetchall()
+    kind, _ = raw_tables()[table].columns[name]
+    return str(macro_value("casts.sql", "cast_kind", f"({given})", kind, from_type))
+
+
+def plain_column(con: DuckDBPyConnection, shop: ResolvedShop, table: str, name: str) -> str | None:
+    """The user's expression for a canonical column, else the column of that name."""
+    mapped = {k.lower(): text for k, text in (shop.var(f"cva_{table}_columns") or {}).items()}
+    relation = f"{STORED}.{'.'.join(map(quoted, shop.raw_table(table)))}"
+    there = {str(n).lower(): str(n) for n, *_ in con.execute(f"describe {relation}").fetchall()}
+    return mapped.get(name) or (quoted(there[name]) if name in there else None)
 
 
 def _stored_vectors(relation: str, inner: str) -> str:

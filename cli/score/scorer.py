@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any, cast
 
-from cva_sql.cli.score.program import STORED, attach, build, customer_of
+from cva_sql.cli.score.program import STORED, attach, build, customer_of, plain_column
 from cva_sql.cli.shop.connection import reason_of
 from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
 
+OPTED_OUT = "select 1 from {} where reject_reason is null and profiling_opt_out limit 1"
 OF_SHOP = "shop_"  # how features begin that are the same for every customer
 Facts = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -25,7 +26,8 @@ Facts = Mapping[str, Sequence[Mapping[str, Any]]]
 class RowScore:
     """A customer's score as customer_value has it, money in the shop's currency.
 
-    `score` is 0 to 100, null without a trained model. Null quantiles where the model has none.
+    `score` is 0 to 100, null without a trained model and for who is not eligible. Null quantiles
+    where the model has none.
     """
 
     customer_id: str
@@ -40,6 +42,7 @@ class RowScore:
     predicted_orders: float | None
     model_version: str
     model_hash: str
+    is_eligible: bool = True
 
 
 class Scorer:
@@ -53,13 +56,18 @@ class Scorer:
 
         from cva_sql.udfs.register import register
 
+        if shop.var("cva_customer_key"):
+            raise UsageError(
+                "score_rows does not know whose rows are by cva_customer_key; take the scores of a"
+                " run: cva run"
+            )
         self._shop, self._con = shop, duckdb.connect(":memory:")
         try:
             self._con.execute("set threads = 1").fetchall()  # one customer is no work to share
             register(self._con, models_dir=shop.models_dir)
             attach(self._con, shop.db)
             self._program = build(self._con, shop)
-            self._as_of = self._run_as_of()
+            self._as_of, self._statements = self._run_as_of(), list(self._program.statements())
             self._columns = self._feature_columns()
             self._whose = {
                 place: customer_of(self._con, shop, place) for place in self._program.raw
@@ -101,8 +109,10 @@ class Scorer:
         self._con.begin()
         try:
             customer, ids = self._person(str(customer_id))
-            self._fill_raw(ids, facts or {})
-            features, as_of = self._features(customer)
+            self._fill_raw(ids)
+            as_of = self._look_from(facts or {}, ids[0])
+            features = self._features(customer)
+            is_eligible = self._is_eligible()
         except duckdb.Error as error:
             raise UsageError(f"{customer_id}: {reason_of(error)}") from None
         finally:
@@ -115,7 +125,8 @@ class Scorer:
         model = load_model(deployed_folder(self._shop.models_dir))
         columns = {name: features.column(name).combine_chunks() for name in features.column_names}
         found = predict(model, columns, 1)
-        return _as_score(customer, as_of, found, model.manifest)
+        score = _as_score(customer, as_of, found, model.manifest)
+        return score if is_eligible else replace(score, score=None, is_eligible=False)
 
     def _person(self, raw_id: str) -> tuple[str, list[str]]:
         """The customer's id, and all raw ids that are theirs."""
@@ -125,25 +136,22 @@ class Scorer:
             f"max(customer_id), $1) from {ids} where raw_id = $1)",
             [raw_id],
         ).fetchall()
-        return (
-            (rows[0][0], sorted({raw_id, *(row[1] for row in rows)}))
-            if rows
-            else (
-                raw_id,
-                [raw_id],
-            )
-        )
+        customer = rows[0][0] if rows else raw_id
+        return customer, sorted({raw_id, *(row[1] for row in rows)})
 
-    def _fill_raw(self, ids: list[str], facts: Facts) -> None:
-        given = dict(facts)
-        names = {self._place(table): table for table in given}
+    def _fill_raw(self, ids: list[str]) -> None:
+        """The rows of these ids, orders first: other tables may go by those."""
         for place in sorted(self._program.raw, key=lambda one: one != self._orders):
             relation = ".".join(map(quoted, place))
             self._con.execute(
                 f"insert into {relation} from {STORED}.{relation} where {self._whose[place]}", [ids]
             ).fetchall()
-            for row in given.get(names.get(place, ""), ()):
-                self._insert(names[place], relation, dict(row), ids[0])
+
+    def _add(self, facts: Facts, customer: str) -> None:
+        for table, rows in facts.items():
+            relation = ".".join(map(quoted, self._place(table)))
+            for row in rows:
+                self._insert(table, relation, dict(row), customer)
 
     @property
     def _orders(self) -> tuple[str, str]:
@@ -162,8 +170,12 @@ class Scorer:
             str(name).lower(): str(name)
             for name, *_ in self._con.execute(f"describe {relation}").fetchall()
         }
-        if "customer_id" in names:
-            row.setdefault("customer_id", customer)
+        own = plain_column(self._con, self._shop, table, "customer_id")
+        column = None if own is None else own.strip('"').lower()
+        if column in names and column not in {name.lower() for name in row}:
+            row[names[column]] = customer
+        elif own is not None and column not in names:
+            raise UsageError(f"{table}: customer_id is {own}; give rows whose columns make it up")
         unknown = [name for name in row if name.lower() not in names]
         if unknown:
             raise UsageError(
@@ -175,19 +187,23 @@ class Scorer:
             f"insert into {relation} ({columns}) values ({marks})", list(row.values())
         ).fetchall()
 
-    def _features(self, customer: str) -> tuple[Any, date]:
-        """The customer's row of features, and the date that is looked from."""
-        to_do = list(self._program.statements())
-        for statement in to_do[: self._program.dateless]:
+    def _features(self, customer: str) -> Any:
+        """The customer's row of features."""
+        for statement in self._statements[self._program.dateless :]:
             self._con.execute(statement).fetchall()
-        as_of = self._look_from()
-        for statement in to_do[self._program.dateless :]:
-            self._con.execute(statement).fetchall()
-        table = self._con.sql(
+        return self._con.sql(
             f"select {self._columns} from {self._program.features}"
             f" where customer_id = {literal(customer)}"
         ).to_arrow_table()
-        return table, as_of
+
+    def _is_eligible(self) -> bool:
+        """Whether the customer is one to be scored, by cva_eligible_customers, and agrees to it."""
+        chosen = str(self._shop.var("cva_eligible_customers"))
+        said = self._con.execute(
+            f"select coalesce((\n{chosen}\n), false) from {self._program.features}"
+        ).fetchall()
+        objects = self._con.execute(OPTED_OUT.format(self._program.customers)).fetchall()
+        return all(row[0] for row in said) and not objects
 
     def _run_as_of(self) -> date:
         """The date that the last run looked from."""
@@ -207,16 +223,29 @@ class Scorer:
             for name in stored.columns
         )
 
-    def _look_from(self) -> date:
-        """As of when: as the last run, or after a newer order, where no date was asked for."""
-        if self._shop.var("cva_as_of") is not None:
-            return self._as_of
-        ((newest,),) = self._con.execute(
-            f"select max(order_date) + 1 from {self._program.orders} where reject_reason is null"
-        ).fetchall()
-        as_of: date = max(self._as_of, newest or self._as_of)
+    def _look_from(self, facts: Facts, customer: str) -> date:
+        """As of when: as the last run, or after a newer order that is given.
+
+        The facts are added here, so that they can be told from what is stored.
+        """
+        before = self._newest_order() if facts.get("orders") else None
+        self._add(facts, customer)
+        now = self._newest_order()
+        is_given = bool(facts.get("orders")) and now is not None and now != before
+        as_of = self._as_of
+        if self._shop.var("cva_as_of") is None and is_given and now is not None:
+            as_of = max(as_of, now + timedelta(days=1))
         self._con.execute(f"update {self._program.dates} set as_of_date = ?", [as_of]).fetchall()
         return as_of
+
+    def _newest_order(self) -> date | None:
+        """The day of the newest order that is in the tables now; they are staged for it."""
+        for statement in self._statements[: self._program.dateless]:
+            self._con.execute(statement).fetchall()
+        ((newest,),) = self._con.execute(
+            f"select max(order_date) from {self._program.orders} where reject_reason is null"
+        ).fetchall()
+        return cast("date | None", newest)
 
 
 def _as_score(customer: str, as_of: date, found: Mapping[str, Any], manifest: Manifest) -> RowScore:

@@ -31,16 +31,28 @@ def exclusive(shop: ResolvedShop) -> Iterator[None]:
 @contextmanager
 def locked(db: Path) -> Iterator[None]:
     """The same for a database alone, whatever folders it was given."""
+    # Always beside the database: two commands with different folders have to meet here.
+    place = db.resolve().parent / WORK_FOLDER / f"{db.resolve().name}.lock"
     if db.exists():
+        if place.is_file():
+            # Before the database is opened: who holds it may be about to, between dbt's turns.
+            with _held(place, db):
+                pass
         check_not_open_here(db)
+    usable_folder(place.parent, "move the database")
+    with _held(place, db):
+        yield
+
+
+@contextmanager
+def _held(place: Path, db: Path) -> Iterator[None]:
+    """Holds the lock; raises CvaError where another process does."""
     try:
         import fcntl
     except ImportError:  # not on Windows: DuckDB's own lock has to do
         yield
         return
-    # Always beside the database: two commands with different folders have to meet here.
-    folder = usable_folder(db.resolve().parent / WORK_FOLDER, "move the database")
-    handle = _open(folder / f"{db.resolve().name}.lock")
+    handle = _open(place)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

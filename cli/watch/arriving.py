@@ -3,6 +3,7 @@ and no file counts twice."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from cva_sql.cli.load.by_preset import prepare_export, write_all
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.formats.source import FOUND_OUT
 from cva_sql.cli.load.inputs import FROM, read_inputs
-from cva_sql.cli.load.table import Into, Wanted, prepare_files, write
+from cva_sql.cli.load.table import Into, Ready, Wanted, prepare_files, write
 from cva_sql.cli.presets.preset import Preset, presets
 from cva_sql.cli.shop.connection import connect, find_relation
 from cva_sql.cli.shop.files import FULL
@@ -54,11 +55,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of files: how many were loaded with how many rows, and which were rejected."""
+    """What became of files: how many were loaded with how many rows, and which were rejected.
+
+    `done` are those that are not to be read again as they are.
+    """
 
     files: int
     rows: int
     rejected: tuple[str, ...]
+    done: tuple[str, ...] = ()
 
 
 def loaded_before(db: Path) -> dict[str, State]:
@@ -80,25 +85,49 @@ def load_arrivals(db: Path, folder: Path, files: Sequence[Arrived], how: Reading
 
     Raises CvaError where the database cannot be written: then the rest is not loaded.
     """
-    count, rows, rejected = 0, 0, []
+    count, rows, rejected, done = 0, 0, list[str](), list[str]()
     with connected(db, how.into.timezone, sum(file.bytes for file in files)) as con:
         if find_relation(con, "main", TABLE) is None:
             make_table(con, WHERE, COLUMNS)
         for file in files:
             try:
-                with _poison_in_one_line(file):
-                    reports = _load(con, file, how)
+                reports = _load(con, file, how)
             except FileNotFoundError:
                 continue  # taken away again
             except Poison as error:
-                place = reject(folder, file, str(error))
-                say(f"rejected {place.relative_to(folder)}: {error}")
+                if _is_changed(file):
+                    continue  # it is read again once it has settled
+                done += _reject(folder, file, str(error))
                 rejected.append(file.name)
                 continue
             count, rows = count + 1, rows + sum(report.loaded.rows for report in reports)
+            done.append(file.name)
             for report in reports:
                 _say_lost(file, report)
-    return Taken(count, rows, tuple(rejected))
+    return Taken(count, rows, tuple(rejected), tuple(done))
+
+
+def _is_changed(file: Arrived) -> bool:
+    """Whether somebody has written the file since it was found."""
+    try:
+        now = file.path.stat()
+    except OSError:
+        return True
+    return (now.st_size, now.st_mtime_ns) != file.state
+
+
+def _reject(folder: Path, file: Arrived, reason: str) -> list[str]:
+    """Moves a file away and says why; its name where it stays, so that it is said once."""
+    try:
+        place = reject(folder, file, reason)
+    except CvaError as error:
+        say(str(error))
+        return [file.name]
+    say(f"rejected {place.relative_to(folder)}: {reason}")
+    return []
+
+
+NOT_ITS_FAULT = re.compile("out of memory|has been invalidated|too many open files", re.IGNORECASE)
 
 
 class Poison(Exception):
@@ -114,8 +143,10 @@ def _poison_in_one_line(file: Arrived) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except (duckdb.FatalException, duckdb.OutOfMemoryException):
+        raise
     except (CvaError, duckdb.Error, OSError, UnicodeError) as error:
-        if FULL.search(str(error)):
+        if FULL.search(str(error)) or NOT_ITS_FAULT.search(str(error)):
             raise
         if not file.path.exists():
             raise FileNotFoundError from None
@@ -123,33 +154,33 @@ def _poison_in_one_line(file: Arrived) -> Iterator[None]:
 
 
 def _load(con: DuckDBPyConnection, file: Arrived, how: Reading) -> tuple[LoadReport, ...]:
+    """What a file brought; Poison where it cannot be read, CvaError where it cannot be written."""
     zone = ZoneInfo(how.into.timezone)
     modified = datetime.fromtimestamp(file.modified_ns / 1e9, zone).replace(tzinfo=None)
-    into = Into(
-        how.into.schema,
-        append=True,
-        timezone=how.into.timezone,
-        arrival=Arrival(file.order, modified),
-    )
+    arrival = Arrival(file.name, modified)
+    into = Into(how.into.schema, append=True, timezone=how.into.timezone, arrival=arrival)
     _clear(con)
     preset = presets().get(file.kind or "") or (how.preset if file.kind is None else None)
+    with _poison_in_one_line(file):
+        ready = _prepare(con, file, preset, how, into)
+    with transaction(con):
+        reports = write_all(con, ready, into) if preset else (write(con, ready[0], into),)
+        _note(con, file, preset.name if preset else str(file.kind), reports)
+    return reports
+
+
+def _prepare(
+    con: DuckDBPyConnection, file: Arrived, preset: Preset | None, how: Reading, into: Into
+) -> tuple[Ready, ...]:
     if preset is not None:
         inputs = read_inputs(con, [file.path], FOUND_OUT)
-        ready = prepare_export(con, preset, inputs, how.wanted, into).ready
-    elif file.kind is None:
+        return prepare_export(con, preset, inputs, how.wanted, into).ready
+    if file.kind is None:
         raise CvaError(
             f"{file.name} does not say by its name which table it is of; call it e.g."
             f" orders-{file.path.name}, put it into a folder orders, or name a --preset"
         )
-    else:
-        ready = (prepare_files(con, file.kind, [file.path], how.wanted, into, FOUND_OUT),)
-    with transaction(con):
-        if preset is not None:
-            reports = write_all(con, ready, into)
-        else:
-            reports = (write(con, ready[0], into),)
-        _note(con, file, preset.name if preset else str(file.kind), reports)
-    return reports
+    return (prepare_files(con, file.kind, [file.path], how.wanted, into, FOUND_OUT),)
 
 
 def _note(con: DuckDBPyConnection, file: Arrived, kind: str, reports: Sequence[LoadReport]) -> None:

@@ -146,12 +146,14 @@ def _source(
     from cva_sql.cli.shop.connection import connect, find_relation
     from cva_sql.cli.shop.expressions import shortened
     from cva_sql.cli.watch.arriving import Reading
+    from cva_sql.cli.watch.folder import Settling
     from cva_sql.cli.watch.sources import Folder, Table
 
     named = find_named(preset) if preset is not None else None
     if Path(raw).is_dir():
         into = Into(str(shop.var("cva_raw_schema")), append=True, timezone=timezone)
-        return Folder(Path(raw), shop.db, Reading(named, wanted, into), settle)
+        _refuse_own_files(shop, Path(raw))
+        return Folder(Path(raw), shop.db, Reading(named, wanted, into), Settling(settle))
     schema, _, name = raw.rpartition(".")
     schema = schema or str(shop.var("cva_raw_schema"))
     if shop.db.is_file():
@@ -166,6 +168,17 @@ def _source(
         f"--raw {shortened(raw)} is no folder, and no table of {shop.db}; expected where files"
         f" arrive, e.g. --raw arriving, or a table, e.g. --raw raw.orders"
     )
+
+
+def _refuse_own_files(shop: ResolvedShop, folder: Path) -> None:
+    """Raises UsageError where the folder holds what is the shop's, which is no file of rows."""
+    inside = folder.resolve()
+    for own in (shop.db, shop.models_dir, shop.published, shop.work_dir):
+        if own.resolve().is_relative_to(inside):
+            raise UsageError(
+                f"--raw {folder} holds {own.name} of the shop; expected a folder that only files"
+                " arrive in, e.g. --raw arriving"
+            )
 
 
 def _print(done: Watched, *, as_json: bool) -> None:

@@ -6,9 +6,10 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from cva_sql.cli.load.arrivals import DIGITS
 from cva_sql.cli.presets.preset import presets
 from cva_sql.cli.shop.files import write_atomic
 from cva_sql.cli.shop.package import raw_tables
@@ -17,7 +18,8 @@ from cva_sql.udfs.errors import CvaError
 REJECTED = "rejected"  # the folder, in the watched one, of files that could not be loaded
 REASON = ".reason.txt"
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp")
-DIGITS = 20  # as many as numbers in names are filled up to, so that 9 comes before 10
+OF_LINES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"}
+UNENDED = 10  # times as long as usual for a text that ends within a line: its writer may pause
 
 State = tuple[int, int]  # bytes and when it was written, in nanoseconds
 
@@ -41,26 +43,67 @@ class Arrived:
         return self.bytes, self.modified_ns
 
     @property
-    def order(self) -> str:
+    def order(self) -> tuple[str, str]:
         """The name with its numbers filled up, so that texts sort as people count."""
-        return re.sub(r"\d+", lambda found: found[0].zfill(DIGITS), self.name)
+        return re.sub(r"\d+", lambda found: found[0].zfill(DIGITS), self.name), self.name
+
+    def is_settled(self, seconds: float) -> bool:
+        """Whether it was not written for so long; ten times as long where it ends within a line."""
+        age = time.time() - self.modified_ns / 1e9
+        if age < seconds:
+            return False
+        return age >= UNENDED * seconds or self._ends_a_line()
+
+    def _ends_a_line(self) -> bool:
+        if self.path.suffix.lower() not in OF_LINES:
+            return True
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) in (b"\n", b"\r")
 
 
-def new_files(folder: Path, known: Mapping[str, State], settle: float) -> list[Arrived]:
-    """The files that are not `known` as they are now and were not written for `settle` seconds.
+@dataclass
+class Settling:
+    """Files that may still be written: since when each has been as it is."""
 
-    In the order of their names. Raises CvaError where the folder cannot be read.
+    seconds: float
+    seen: dict[str, tuple[State, float]] = field(default_factory=dict)
+
+    def is_over(self, file: Arrived) -> bool:
+        """Whether nobody writes the file; one from the future is told by how long it was seen."""
+        if file.is_settled(self.seconds):
+            self.seen.pop(file.name, None)
+            return True
+        now = time.monotonic()
+        state, since = self.seen.get(file.name, (None, now))
+        if state != file.state:
+            since = now
+        self.seen[file.name] = file.state, since
+        return now - since >= UNENDED * self.seconds
+
+
+def new_files(
+    folder: Path, known: Mapping[str, State], settling: Settling
+) -> tuple[list[Arrived], int]:
+    """The files that are not `known` as they are now, in the order of their names.
+
+    And how many more there are that may still be written. An empty one is none yet. Raises CvaError
+    where the folder cannot be read.
     """
-    before = time.time_ns() - int(settle * 1e9)
+    ready, waiting = list[Arrived](), 0
     try:
-        found = [
-            file
-            for file in _files(folder, PurePosixPath())
-            if known.get(file.name) != file.state and file.modified_ns <= before
-        ]
+        for file in _files(folder, PurePosixPath()):
+            if known.get(file.name) == file.state or not file.bytes:
+                continue
+            try:
+                is_over = settling.is_over(file)
+            except FileNotFoundError:
+                continue
+            ready += [file] if is_over else []
+            waiting += not is_over
     except OSError as error:
         raise CvaError(f"--raw {folder} cannot be read: {error.strerror}") from None
-    return sorted(found, key=lambda file: file.order)
+    return sorted(ready, key=lambda file: file.order), waiting
 
 
 def _files(folder: Path, within: PurePosixPath) -> Iterator[Arrived]:

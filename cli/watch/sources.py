@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from cva_sql.cli.shop.connection import connect, find_relation
 from cva_sql.cli.shop.history import OK
 from cva_sql.cli.shop.history import TABLE as RUNS
+from cva_sql.cli.shop.lock import locked
 from cva_sql.cli.shop.shop import CURRENT
 from cva_sql.cli.shop.tables import make_table
 from cva_sql.cli.watch.arriving import (
@@ -20,7 +21,7 @@ from cva_sql.cli.watch.arriving import (
     load_arrivals,
     loaded_before,
 )
-from cva_sql.cli.watch.folder import State, new_files
+from cva_sql.cli.watch.folder import Settling, State, new_files
 from cva_sql.udfs.errors import CvaError
 from cva_sql.udfs.sessions import DEPLOYED_FILE
 
@@ -43,6 +44,9 @@ class Source(Protocol):
     def has_more(self) -> bool:
         """Whether there is more to take at once."""
 
+    def is_waiting(self) -> bool:
+        """Whether something is there that cannot be taken yet."""
+
     def state(self, shop: ResolvedShop) -> Data | None:
         """What is to be run for; None where the published tables are of it."""
 
@@ -57,26 +61,30 @@ class Folder:
     path: Path
     db: Path
     how: Reading
-    settle: float
+    settling: Settling
     _known: dict[str, State] | None = None
     _is_full: bool = False
+    _waiting: int = 0
     _seen: tuple[Data, Data | None] | None = None
 
     def take(self) -> Taken:
         if self._known is None:
             self._known = loaded_before(self.db)
-        files = new_files(self.path, self._known, self.settle)
+        files, self._waiting = new_files(self.path, self._known, self.settling)
         self._is_full = len(files) > AT_MOST
         if not files:
             return NOTHING
         files = files[:AT_MOST]
         self._seen = None
         taken = load_arrivals(self.db, self.path, files, self.how)
-        self._known |= {file.name: file.state for file in files}
+        self._known |= {file.name: file.state for file in files if file.name in taken.done}
         return taken
 
     def has_more(self) -> bool:
         return self._is_full
+
+    def is_waiting(self) -> bool:
+        return self._waiting > 0
 
     def state(self, shop: ResolvedShop) -> Data | None:
         """The last load; None where a run began after it, with the model that is deployed.
@@ -92,7 +100,8 @@ class Folder:
     def _look(self, shop: ResolvedShop, around: Data) -> Data | None:
         if not self.db.is_file():
             return None
-        con = connect(self.db, read_only=True)
+        with locked(self.db):  # not between the turns of a command that writes
+            con = connect(self.db, read_only=True)
         try:
             if find_relation(con, *shop.raw_table("orders")) is None:
                 return None
@@ -122,6 +131,9 @@ class Table:
     def has_more(self) -> bool:
         return False
 
+    def is_waiting(self) -> bool:
+        return False
+
     def state(self, shop: ResolvedShop) -> Data | None:
         """The table's rows; None where those are what was published last."""
         log = shop.db.with_name(f"{shop.db.name}.wal")
@@ -131,7 +143,8 @@ class Table:
         return self._seen[1]
 
     def _look(self, shop: ResolvedShop) -> Data | None:
-        con = connect(shop.db, read_only=True)
+        with locked(shop.db):
+            con = connect(shop.db, read_only=True)
         try:
             relation = find_relation(con, self.schema, self.name)
             if relation is None:

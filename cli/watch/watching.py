@@ -91,11 +91,12 @@ def watch_shop(
             try:
                 done = done.with_taken(source.take())
                 state = source.state(shop)
-                if state is not None and state != failed:
+                if state is not None and state != failed and not stop.asked.is_set():
                     failed = state  # unless it succeeds
                     done = replace(done, runs=done.runs + 1, last=_run(shop, source, wish))
-                    failed, said = None, ""
+                    failed = None
                     tell(done)
+                said = ""
             except CvaError as error:
                 if pace.is_once:
                     raise
@@ -104,9 +105,9 @@ def watch_shop(
                 if str(error) != said:
                     said = str(error)
                     say(said)
-            if pace.is_once and not source.has_more():
+            if pace.is_once and not (source.has_more() or source.is_waiting()):
                 break
-            stop.asked.wait(0 if source.has_more() else pace.every)
+            stop.asked.wait(0 if source.has_more() and not said else pace.every)
     return done
 
 

@@ -5,7 +5,7 @@
 {% macro explained_before(relation) %}
 {% set days = cva.setting('cva_explanations_kept_days') %}
 {% set is_there = execute and load_relation(relation) is not none %}
-{% set has_keys = is_there and not flags.FULL_REFRESH and 'lasting_key' in cva.present_columns(relation) %}
+{% set has_keys = is_there and not flags.FULL_REFRESH and 'explained_value' in cva.present_columns(relation) %}
 {{ return({'is_there': is_there, 'has_keys': has_keys, 'kept_days': days, 'is_aged': has_keys and days > 0}) }}
 {% endmacro %}
 
@@ -22,15 +22,23 @@
 {% endmacro %}
 
 
-{#- The inputs that time alone does not change. -#}
+{#- The inputs that time alone does not change, and of the others whether they are known. -#}
 {% macro lasting_key() %}
-{{- return(cva.key_of_features(
-    cva.features_on() | rejectattr('family', 'equalto', 'shop') | selectattr('by_itself', 'none'))) -}}
+{%- set parts = [] -%}
+{%- for feature in cva.features_on() if feature.family != 'shop' -%}
+    {%- do parts.append(feature.name if feature.by_itself is none else feature.name ~ ' is null') -%}
+{%- endfor -%}
+{{- return(cva.key_of(parts)) -}}
+{% endmacro %}
+
+
+{% macro key_of_features(features) %}
+{{- return(cva.key_of(features | map(attribute='name') | list)) -}}
 {% endmacro %}
 
 
 {#- With the version, since another one may explain otherwise. -#}
-{% macro key_of_features(features) %}
-{%- set names = features | map(attribute='name') | join(', ') -%}
-{{- return("concat('" ~ cva.package_version() ~ " ', cast(" ~ cva.hash_key(names) ~ ' as string))') -}}
+{% macro key_of(parts) %}
+{%- set key = cva.hash_key(parts | join(', ')) -%}
+{{- return("concat('" ~ cva.package_version() ~ " ', cast(" ~ key ~ ' as string))') -}}
 {% endmacro %}

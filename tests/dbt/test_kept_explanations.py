@@ -34,7 +34,7 @@ def test_what_is_kept_is_what_would_be_found(
     with duckdb.connect(str(shop)) as con:
         # A lie that only a kept row repeats, and an order that changes one customer's inputs.
         con.execute(
-            "update main_cva.int_cva__customer_explanations set model_version = 'as it was'"
+            "update main_cva.int_cva__customer_explanations set explained_as_of = '2000-01-01'"
         )
         ((customer,),) = con.execute(
             "select min(customer_id) from customer_value where score_status = 'ok'"
@@ -47,7 +47,7 @@ def test_what_is_kept_is_what_would_be_found(
         )
     run(cva, shop)
     versions = "select customer_id from main_cva.int_cva__customer_explanations where"
-    assert rows(shop, f"{versions} model_version <> 'as it was'") == [(customer,)]
+    assert rows(shop, f"{versions} explained_as_of > '2000-01-01'") == [(customer,)]
     kept = rows(shop, f"select {STATED} from customer_value_explain order by all")
 
     fresh = tmp_path / "fresh"

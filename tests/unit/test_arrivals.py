@@ -15,10 +15,20 @@ import pytest
 
 from cva_sql.cli.load.table import Into, Wanted
 from cva_sql.cli.watch.arriving import Reading, load_arrivals, loaded_before
-from cva_sql.cli.watch.folder import REJECTED, new_files
+from cva_sql.cli.watch.folder import REJECTED, Settling
+from cva_sql.cli.watch.folder import new_files as files_and_waiting
 
 HOW = Reading(None, Wanted({}), Into(append=True))
 START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def new_files(folder: Path, known: Any, settle: float = 0) -> list[Any]:
+    """The files of a folder that holds no shop, though the tests put one there."""
+    found, waiting = files_and_waiting(folder, known, Settling(settle))
+    assert waiting == 0
+    return [file for file in found if not file.name.endswith((".duckdb", ".wal"))]
+
+
 STATUSES = ("paid", "shipped", "cancelled")
 FILES = 30
 
@@ -164,15 +174,13 @@ def test_a_file_that_cannot_be_loaded_goes_with_its_reason(tmp_path: Path) -> No
     db = tmp_path / "shop.duckdb"
     taken = load_arrivals(db, tmp_path, new_files(tmp_path, {}, 0), HOW)
     assert (taken.files, taken.rows) == (1, 1)
-    assert sorted(taken.rejected) == ["notes.txt", "orders-1.csv", "orders-2.csv"]
+    assert sorted(taken.rejected) == ["notes.txt", "orders-1.csv"]
     rejected = tmp_path / REJECTED
     assert "has no column amount" in (rejected / "orders-1.csv.reason.txt").read_text()
     assert "call it e.g. orders-notes.txt" in (rejected / "notes.txt.reason.txt").read_text()
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert {".hidden.csv", "orders-3.csv", "orders-4.csv.part"} <= set(left)
-    assert new_files(tmp_path, loaded_before(db), 0) == [
-        file for file in new_files(tmp_path, {}, 0) if file.name == "shop.duckdb"
-    ]
+    assert {".hidden.csv", "orders-2.csv", "orders-3.csv", "orders-4.csv.part"} <= set(left)
+    assert new_files(tmp_path, loaded_before(db)) == []
     # Mended under the same name it is taken, and a second bad one is not put over the first.
     (tmp_path / "orders-1.csv").write_text("order_id\n")
     found = [f for f in new_files(tmp_path, loaded_before(db), 0) if f.name == "orders-1.csv"]
@@ -190,3 +198,107 @@ def test_a_file_that_grows_is_read_again(tmp_path: Path) -> None:
     path.write_text(line % 1 + line % 2)
     load_arrivals(db, path.parent, new_files(path.parent, loaded_before(db), 0), HOW)
     assert len(tables(db)["orders"]) == 2
+
+
+HEADER = "order_id,customer_id,ordered_at,amount,status\n"
+
+
+def arrive(folder: Path, db: Path, name: str, text: str, hours: int) -> None:
+    """Writes a file, so many hours after START, and loads what is new."""
+    path = folder / name
+    path.write_text(text)
+    written = (START + timedelta(hours=hours)).timestamp()
+    os.utime(path, (written, written))
+    load_arrivals(db, folder, new_files(folder, loaded_before(db)), HOW)
+
+
+def changed_at(db: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(db), read_only=True) as con:
+        return con.execute("select status, status_changed_at::varchar from raw.orders").fetchall()
+
+
+def test_a_status_is_dated_by_the_file_that_brought_it(tmp_path: Path) -> None:
+    folder, db = tmp_path / "in", tmp_path / "shop.duckdb"
+    folder.mkdir()
+    row = "o1,c1,2024-12-01 10:00:00,20,{}\n"
+    arrive(folder, db, "orders.csv", HEADER + row.format("paid"), 1)
+    assert changed_at(db) == [("paid", None)]
+    arrive(folder, db, "orders.csv", HEADER + row.format("cancelled"), 5)  # written again
+    assert changed_at(db) == [("cancelled", "2025-01-01 05:00:00")]
+
+
+def test_what_a_load_changed_between_two_files_stays_dated(tmp_path: Path) -> None:
+    from cva_sql.cli.load.table import load_table
+
+    folder, db = tmp_path / "in", tmp_path / "shop.duckdb"
+    folder.mkdir()
+    row = "o1,c1,2024-12-01 10:00:00,20,{}\n"
+    arrive(folder, db, "orders-2.csv", HEADER + row.format("paid"), 2)
+    other = tmp_path / "corrected.csv"
+    other.write_text(HEADER + row.format("cancelled"))
+    load_table("orders", [other], db=db, append=True)
+    ((status, since),) = changed_at(db)
+    assert status == "cancelled"
+    assert since is not None
+    arrive(folder, db, "orders-1.csv", HEADER + row.format("paid"), 1)  # a late one
+    assert changed_at(db) == [(status, since)]
+
+
+def test_rows_without_a_key_and_names_alike_go_by_no_order(tmp_path: Path) -> None:
+    def load(names: Sequence[str], db: Path) -> dict[str, list[tuple[Any, ...]]]:
+        take(db, tmp_path / "in", names, 1)
+        return tables(db)
+
+    (tmp_path / "in").mkdir()
+    line = "c1,2024-12-01 10:00:00,5,fine\n"
+    for name, count in (("reviews-1.csv", 2), ("reviews-2.csv", 1)):
+        head = "customer_id,reviewed_at,rating,body\n"
+        (tmp_path / "in" / name).write_text(head + line * count)
+    for name, amount in (("orders-1.csv", 1), ("orders-01.csv", 2)):
+        (tmp_path / "in" / name).write_text(f"{HEADER}o1,c1,2024-12-01 10:00:00,{amount},paid\n")
+        os.utime(tmp_path / "in" / name, (0, 0))
+    names = [path.name for path in (tmp_path / "in").iterdir()]
+    found = load(sorted(names), tmp_path / "a.duckdb")
+    assert [len(found["reviews"]), len(found["orders"])] == [2, 1]
+    other = load(sorted(names, reverse=True), tmp_path / "b.duckdb")
+    assert other["orders"] == found["orders"]
+    assert len(other["reviews"]) == 2  # of either file: they say the same
+
+
+def test_a_file_whose_writer_pauses_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_text('{"order_id": "o1", "customer_id": "c1", "ordered_at": "2025-01-01", "amo')
+    settling = Settling(100)
+    for age, is_ready in ((50, False), (500, False), (2000, True)):
+        os.utime(path, (datetime.now(UTC).timestamp() - age,) * 2)
+        found, waiting = files_and_waiting(tmp_path, {}, settling)
+        assert (len(found), waiting) == ((1, 0) if is_ready else (0, 1))
+    path.write_text(path.read_text() + 'unt": 5}\n')
+    os.utime(path, (datetime.now(UTC).timestamp() - 150,) * 2)
+    assert len(files_and_waiting(tmp_path, {}, settling)[0]) == 1
+    path.write_text("")
+    os.utime(path, (0, 0))
+    assert files_and_waiting(tmp_path, {}, settling) == ([], 0)
+
+
+def test_a_file_that_was_put_back_is_read_again(tmp_path: Path) -> None:
+    from cva_sql.cli.watch.sources import Folder
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "orders-1.csv").write_text("order_id,customer_id,ordered_at\no1,c1,2025-01-01\n")
+    os.utime(folder / "orders-1.csv", (0, 0))
+    source = Folder(folder, tmp_path / "shop.duckdb", HOW, Settling(0))
+    assert source.take().rejected == ("orders-1.csv",)
+    (folder / REJECTED / "orders-1.csv").rename(folder / "orders-1.csv")
+    assert source.take().rejected == ("orders-1.csv",)
+
+
+def test_the_shops_own_files_do_not_arrive(tmp_path: Path) -> None:
+    from cva_sql.cli.app import app
+    from cva_sql.udfs.errors import UsageError
+
+    (tmp_path / "orders-1.csv").write_text(f"{HEADER}o1,c1,2024-12-01,5,paid\n")
+    call = ["watch", "--raw", str(tmp_path), "--db", str(tmp_path / "shop.duckdb"), "--once"]
+    with pytest.raises(UsageError, match=r"holds shop\.duckdb of the shop"):
+        app(call, standalone_mode=False)

@@ -42,6 +42,7 @@ inputs as (
             else chosen.own_key
         end as inputs_key,
         chosen.lasting_key,
+        scores.is_baseline,
         scores.predicted_value,
         scores.model_version,
         scores.model_hash
@@ -80,12 +81,15 @@ explained as (
             inputs.predicted_value,
             stored.baseline_prediction_value,
             stored.predicted_value,
+            stored.explained_value,
             stored.feature_attributions
         ) as explanation,
-        stored.explained_as_of
+        stored.explained_as_of,
+        stored.explained_value
         {%- else %}
         cva_explain(cva_rows) as explanation,
-        cast(null as date) as explained_as_of
+        cast(null as date) as explained_as_of,
+        cast(null as double) as explained_value
         {%- endif %}
     from cva_rows
     inner join inputs
@@ -101,6 +105,7 @@ explained as (
             and inputs.model_version = stored.model_version
             and inputs.model_hash = stored.model_hash
             and inputs.lasting_key = stored.lasting_key
+            and not inputs.is_baseline
             and {{ cva.days_between('stored.explained_as_of', 'inputs.as_of_date') }}
             between 0 and {{ before.kept_days }}
     {%- endif %}
@@ -119,6 +124,7 @@ final as (
         model_version,
         model_hash,
         explained_as_of,
+        explained_value,
         inputs_key,
         lasting_key
     from kept
@@ -134,8 +140,11 @@ final as (
         explanation.model_hash as model_hash,
         {%- if before.is_aged %}
         case when explanation.is_kept then explained_as_of else as_of_date end as explained_as_of,
+        case when explanation.is_kept then explained_value else explanation.predicted_value end
+            as explained_value,
         {%- else %}
         as_of_date as explained_as_of,
+        explanation.predicted_value as explained_value,
         {%- endif %}
         inputs_key,
         lasting_key
@@ -153,6 +162,7 @@ select
     model_version,
     model_hash,
     as_of_date as explained_as_of,
+    predicted_value as explained_value,
     cast(null as string) as inputs_key,
     cast(null as string) as lasting_key
 from {{ ref('cva', 'int_cva__customer_scores') }}
@@ -172,6 +182,7 @@ final as (
         explained.model_version,
         explained.model_hash,
         {{ 'explained.explained_as_of' if before.has_keys else 'explained.as_of_date' }} as explained_as_of,
+        {{ 'explained.explained_value' if before.has_keys else 'explained.predicted_value' }} as explained_value,
         {{ 'explained.inputs_key' if before.has_keys else 'cast(null as string)' }} as inputs_key,
         {{ 'explained.lasting_key' if before.has_keys else 'cast(null as string)' }} as lasting_key
     from explained
