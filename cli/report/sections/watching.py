@@ -114,8 +114,8 @@ def _window(source: Source, orders: str, history: str, row: Row) -> Window:
         [start, start, start, start + timedelta(days=weeks * DAYS)],
     ):
         spent[int(place)] = amount
-    bounds = (np.nan if bound is None else bound * week for bound in (low, high))
-    return Window(start, days, total * week, *bounds, spent)
+    lower, upper = (np.nan if bound is None else bound * week for bound in (low, high))
+    return Window(start, days, total * week, lower, upper, spent)
 
 
 def _tracking_plot(source: Source, windows: list[Window]) -> Plot:
