@@ -135,7 +135,7 @@ def prepare(folder: Path, customers: int, seed: int) -> Shop:
 def watch_once(folder: Path, *more: object) -> None:
     cva(
         "watch", "--raw", folder / "in", "--db", folder / "shop.duckdb", "--once", "--settle", 0,
-        "--no-report", *more,
+        "--no-report", "--accept-drift", *more,
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ class Watcher:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*CVA, "watch", "--raw", str(self.folder / "in"), "--db",
-                 str(self.folder / "shop.duckdb"), "--no-report"],
+                 str(self.folder / "shop.duckdb"), "--no-report", "--accept-drift"],
                 stdout=log, stderr=log,
             )  # fmt: skip
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
 
-OPTED_OUT = "select 1 from {} where reject_reason is null and profiling_opt_out limit 1"
 OF_SHOP = "shop_"  # how features begin that are the same for every customer
 Facts = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -198,11 +197,14 @@ class Scorer:
 
     def _is_eligible(self) -> bool:
         """Whether the customer is one to be scored, by cva_eligible_customers, and agrees to it."""
+        from cva_sql.cli.shop.package import macro_value
+
         chosen = str(self._shop.var("cva_eligible_customers"))
         said = self._con.execute(
             f"select coalesce((\n{chosen}\n), false) from {self._program.features}"
         ).fetchall()
-        objects = self._con.execute(OPTED_OUT.format(self._program.customers)).fetchall()
+        opted_out = macro_value("opt_out.sql", "opted_out_of", self._program.customers)
+        objects = self._con.execute(str(opted_out)).fetchall()
         return all(row[0] for row in said) and not objects
 
     def _run_as_of(self) -> date:

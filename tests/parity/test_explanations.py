@@ -29,7 +29,7 @@ from cva_sql.models_onnx.value.training.typical_customer import (
     typical_text,
 )
 from cva_sql.udfs import explain as explain_module
-from cva_sql.udfs import explained_rows
+from cva_sql.udfs import explained_rows, shop_explainer
 from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.explain import Attributions, explain
@@ -400,7 +400,7 @@ def test_every_row_is_explained_once(
         explained.append(len(rows))
         return explain_struct(explainer, rows)
 
-    monkeypatch.setattr(explained_rows, "explain_struct", counted)
+    monkeypatch.setattr(shop_explainer, "explain_struct", counted)
     folder = sample_shop.db.parent / ".cva" / "target" / "compiled"
     (model,) = folder.rglob("int_cva__customer_explanations.sql")
     con.execute(f"create temp table explained as ({model.read_text()})").fetchall()
@@ -416,6 +416,8 @@ def test_a_model_from_before_explanations_scores_and_gives_no_reasons(
     manifest = json.loads(file.read_text())
     del manifest["explanation"]
     file.write_text(json.dumps(manifest))
+    with duckdb.connect(str(db)) as con:  # else what was explained before is kept
+        con.execute("drop table main_cva.int_cva__customer_explanations")
     done = cva("run", "--db", db)
     assert done.returncode == 0, done.stderr
     counts = "select count(*), count(predicted_value), count(reason_1) from customer_value"
