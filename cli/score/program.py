@@ -21,6 +21,7 @@ STORED = "cva_stored"  # what the shop's database is attached as
 FEATURES = "customer_features"
 ORDERS, CUSTOMERS = "stg_cva__orders", "stg_cva__customers"
 DATES, NEWEST = "int_cva__as_of_dates", "int_cva__newest_order_day"
+HELD = "cva_held_id"  # stands for the one id of a customer
 # What is of the whole shop, and so as the last run left it.
 OF_THE_SHOP = {"int_cva__customer_ids", "int_cva__shop_stats"}
 # The texts that were read before stay read.
@@ -160,6 +161,10 @@ def customer_of(con: DuckDBPyConnection, shop: ResolvedShop, place: tuple[str, s
     whose = column_of(con, shop, table, "customer_id") if "customer_id" in known else None
     order = column_of(con, shop, table, "order_id") if "order_id" in known else None
     conditions = [f"({whose}) in (select unnest($1))"] if whose else []
+    plain = plain_column(con, shop, table, "customer_id") if whose else None
+    if plain and is_text(con, shop, table, plain):
+        # As it is written it holds the id: to look for that costs a tenth of reading it as an id.
+        conditions = [f"contains(({plain}), {HELD}) and {conditions[0]}"]
     if order and table != "orders":
         orders = ".".join(map(quoted, shop.raw_table("orders")))
         own = column_of(con, shop, "orders", "order_id")
@@ -179,6 +184,13 @@ def column_of(con: DuckDBPyConnection, shop: ResolvedShop, table: str, name: str
     ((_, from_type, *_),) = con.execute(f"describe select ({given}) from {relation}").fetchall()
     kind, _ = raw_tables()[table].columns[name]
     return str(macro_value("casts.sql", "cast_kind", f"({given})", kind, from_type))
+
+
+def is_text(con: DuckDBPyConnection, shop: ResolvedShop, table: str, expression: str) -> bool:
+    """Whether an expression over a raw table is text."""
+    relation = f"{STORED}.{'.'.join(map(quoted, shop.raw_table(table)))}"
+    ((_, kind, *_),) = con.execute(f"describe select ({expression}) from {relation}").fetchall()
+    return str(kind) == "VARCHAR"
 
 
 def plain_column(con: DuckDBPyConnection, shop: ResolvedShop, table: str, name: str) -> str | None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any, cast
 
-from cva_sql.cli.score.program import STORED, attach, build, customer_of, plain_column
+from cva_sql.cli.score.program import HELD, STORED, attach, build, customer_of, plain_column
 from cva_sql.cli.shop.connection import reason_of
 from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -142,8 +142,10 @@ class Scorer:
         """The rows of these ids, orders first: other tables may go by those."""
         for place in sorted(self._program.raw, key=lambda one: one != self._orders):
             relation = ".".join(map(quoted, place))
+            held = literal(ids[0]) if len(ids) == 1 else "''"  # every text holds that
+            whose = str(self._whose[place]).replace(HELD, held)
             self._con.execute(
-                f"insert into {relation} from {STORED}.{relation} where {self._whose[place]}", [ids]
+                f"insert into {relation} from {STORED}.{relation} where {whose}", [ids]
             ).fetchall()
 
     def _add(self, facts: Facts, customer: str) -> None:
