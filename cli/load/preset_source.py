@@ -137,15 +137,15 @@ def _has_lines(con: DuckDBPyConnection, part: Part, columns: Mapping[str, str]) 
     return bool(row and row[0])
 
 
-def forget_last(con: DuckDBPyConnection) -> None:
-    """Drops the temporary relations of the table that was loaded before."""
+def forget_last(con: DuckDBPyConnection, keeps: tuple[str, ...] = (INPUTS, READY)) -> None:
+    """Drops the temporary relations of the table that was loaded before, but those so begun."""
     for kind in ("view", "table"):
         names = con.execute(
             f"select {kind}_name from duckdb_{kind}s() where temporary and database_name = 'temp'"
             f" and starts_with({kind}_name, '{TEMPORARY}')"
         ).fetchall()
         for (name,) in names:
-            if not name.startswith((INPUTS, READY)):
+            if not name.startswith(keeps):
                 con.execute(f"drop {kind} if exists temp.{quoted(name)}")
 
 

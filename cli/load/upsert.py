@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
-from cva_sql.cli.load.arrivals import FILE, date_statuses, keep_first_statuses, version
+from cva_sql.cli.load.arrivals import (
+    FILE,
+    SINCE,
+    STATUS,
+    VERSION,
+    date_statuses,
+    keep_first_statuses,
+    version,
+)
 from cva_sql.cli.load.report import Changes
 from cva_sql.cli.shop.package import RawTable
 from cva_sql.cli.shop.sql_text import column_names, literal, quoted
@@ -13,7 +21,6 @@ from cva_sql.cli.shop.sql_text import column_names, literal, quoted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-STATUS, SINCE, VERSION = "status", "status_changed_at", "updated_at"
 # Rows of this load and those of the table that they meet, with `cva_key`; what becomes of a key.
 NEW, KNOWN, JUDGED = "temp.cva_new", "temp.cva_known", "temp.cva_judged"
 

@@ -17,12 +17,13 @@ from cva_sql.cli.load.by_preset import prepare_export, write_all
 from cva_sql.cli.load.connection import connected, transaction
 from cva_sql.cli.load.formats.source import FOUND_OUT
 from cva_sql.cli.load.inputs import FROM, read_inputs
+from cva_sql.cli.load.preset_source import forget_last
 from cva_sql.cli.load.table import Into, Ready, Wanted, prepare_files, write
 from cva_sql.cli.presets.preset import Preset, presets
 from cva_sql.cli.shop.connection import connect, find_relation
 from cva_sql.cli.shop.files import FULL
 from cva_sql.cli.shop.progress import count_of, say
-from cva_sql.cli.shop.sql_text import one_line, quoted
+from cva_sql.cli.shop.sql_text import one_line
 from cva_sql.cli.shop.tables import make_table
 from cva_sql.cli.watch.folder import Arrived, State, reject
 from cva_sql.udfs.errors import CvaError
@@ -87,8 +88,6 @@ def load_arrivals(db: Path, folder: Path, files: Sequence[Arrived], how: Reading
     """
     count, rows, rejected, done = 0, 0, list[str](), list[str]()
     with connected(db, how.into.timezone, sum(file.bytes for file in files)) as con:
-        if find_relation(con, "main", TABLE) is None:
-            make_table(con, WHERE, COLUMNS)
         for file in files:
             try:
                 reports = _load(con, file, how)
@@ -165,7 +164,8 @@ def _load(con: DuckDBPyConnection, file: Arrived, how: Reading) -> tuple[LoadRep
         ready = _prepare(con, file, preset, how, into)
     with transaction(con):
         reports = write_all(con, ready, into) if preset else (write(con, ready[0], into),)
-        _note(con, file, preset.name if preset else str(file.kind), reports)
+        kind, count = preset.name if preset else str(file.kind), sum(r.loaded.rows for r in reports)
+        note(con, file.name, file.state, kind, count)
     return reports
 
 
@@ -183,24 +183,21 @@ def _prepare(
     return (prepare_files(con, file.kind, [file.path], how.wanted, into, FOUND_OUT),)
 
 
-def _note(con: DuckDBPyConnection, file: Arrived, kind: str, reports: Sequence[LoadReport]) -> None:
-    con.execute(f"delete from {WHERE} where name = ?", [file.name])
+def note(con: DuckDBPyConnection, name: str, state: State, kind: str, rows: int) -> None:
+    """Notes what a file or table was when it was loaded or published, in the place of before."""
+    if find_relation(con, "main", TABLE) is None:
+        make_table(con, WHERE, COLUMNS)
+    con.execute(f"delete from {WHERE} where name = ?", [name])
     con.execute(
         f"insert into {WHERE} values (?, ?, ?, ?, ?, now() at time zone 'UTC')",
-        [file.name, file.bytes, file.modified_ns, kind, sum(r.loaded.rows for r in reports)],
+        [name, *state, kind, rows],
     )
 
 
 def _clear(con: DuckDBPyConnection) -> None:
-    """Drops the temporary relations of the file before."""
+    """Drops the temporary relations of the file before, and lets go of it."""
     con.execute(f"detach database if exists {FROM}")
-    for kind in ("view", "table"):
-        names = con.execute(
-            f"select {kind}_name from duckdb_{kind}s() where temporary and database_name = 'temp'"
-            f" and not internal"
-        ).fetchall()
-        for (name,) in names:
-            con.execute(f"drop {kind} if exists temp.{quoted(name)}")
+    forget_last(con, keeps=())
 
 
 def _say_lost(file: Arrived, report: LoadReport) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from cva_sql.cli.shop.connection import connect, find_relation
 from cva_sql.cli.shop.history import OK
 from cva_sql.cli.shop.history import TABLE as RUNS
 from cva_sql.cli.shop.lock import locked
 from cva_sql.cli.shop.shop import CURRENT
-from cva_sql.cli.shop.tables import make_table
 from cva_sql.cli.watch.arriving import (
-    COLUMNS,
     TABLE,
     WHERE,
     Reading,
     Taken,
     load_arrivals,
     loaded_before,
+    note,
 )
 from cva_sql.cli.watch.folder import Settling, State, new_files
 from cva_sql.udfs.errors import CvaError
@@ -50,7 +49,7 @@ class Source(Protocol):
     def state(self, shop: ResolvedShop) -> Data | None:
         """What is to be run for; None where the published tables are of it."""
 
-    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
+    def remember(self, shop: ResolvedShop, state: Data) -> None:
         """Notes that a run published `state`."""
 
 
@@ -112,7 +111,7 @@ class Folder:
         finally:
             con.close()
 
-    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
+    def remember(self, shop: ResolvedShop, state: Data) -> None:
         """The run's own row says it."""
         self._seen = None
 
@@ -171,18 +170,11 @@ class Table:
     def _key(self) -> str:
         return f"table {self.schema}.{self.name}"
 
-    def remember(self, shop: ResolvedShop, state: Data | None) -> None:
-        if state is None:
-            return
+    def remember(self, shop: ResolvedShop, state: Data) -> None:
+        seen = cast("State", state[:2])
         con = connect(shop.db)
         try:
-            if find_relation(con, "main", TABLE) is None:
-                make_table(con, WHERE, COLUMNS)
-            con.execute(f"delete from {WHERE} where name = ?", [self._key])
-            con.execute(
-                f"insert into {WHERE} values (?, ?, ?, ?, ?, now() at time zone 'UTC')",
-                [self._key, state[0], state[1], self.name, state[0]],
-            )
+            note(con, self._key, seen, self.name, seen[0])
         finally:
             con.close()
 

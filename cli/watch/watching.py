@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.run.build import Run
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.cli.watch.arriving import Taken
-    from cva_sql.cli.watch.sources import Source
+    from cva_sql.cli.watch.sources import Data, Source
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def watch_shop(
                 state = source.state(shop)
                 if state is not None and state != failed and not stop.asked.is_set():
                     failed = state  # unless it succeeds
-                    done = replace(done, runs=done.runs + 1, last=_run(shop, source, wish))
+                    done = replace(done, runs=done.runs + 1, last=_run(shop, source, state, wish))
                     failed = None
                     tell(done)
                 said = ""
@@ -111,7 +111,7 @@ def watch_shop(
     return done
 
 
-def _run(shop: ResolvedShop, source: Source, wish: Wish) -> Run:
+def _run(shop: ResolvedShop, source: Source, state: Data, wish: Wish) -> Run:
     """Builds, checks and publishes, and writes the page; says how long that took."""
     from cva_sql.cli.report.writing import write_report
     from cva_sql.cli.run.build import run_shop
@@ -119,7 +119,6 @@ def _run(shop: ResolvedShop, source: Source, wish: Wish) -> Run:
 
     started = time.monotonic()
     with exclusive(shop):
-        state = source.state(shop)
         found = run_shop(shop, accept_drift=wish.accept_drift, metrics=wish.metrics)
         source.remember(shop, state)
     said = f"published {count_of(found.customers, 'customer')} as of {found.as_of}"
