@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from cva_sql.cli.forget.texts import delete_readings
 from cva_sql.cli.person.holdings import holdings
 from cva_sql.cli.person.raw import ROW, RawSource, raw_sources
 from cva_sql.cli.shop.connection import connect, find_relation, reason_of
-from cva_sql.cli.shop.files import room_in, unfinished, written_to
+from cva_sql.cli.shop.files import room_in, sync, unfinished, written_to
 from cva_sql.cli.shop.forgotten import Tombstones, add_orders, read_tombstones
 from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.sql_text import literal
@@ -137,12 +136,3 @@ def _version(con: DuckDBPyConnection) -> str:
         "select tags['storage_version'] from duckdb_databases() where database_name = 'cva_old'"
     ).fetchall()
     return str(rows[0][0] or "latest").removesuffix("+")
-
-
-def sync(path: Path) -> None:
-    """Waits until a file or folder is on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from cva_sql.cli.run.comments import copy_comments
 from cva_sql.cli.run.marts import Mart, find_marts
 from cva_sql.cli.shop.connection import connect, reason_of
-from cva_sql.cli.shop.files import room_in, size_of, written_to
+from cva_sql.cli.shop.files import room_in, size_of, sync, written_to
 from cva_sql.cli.shop.owner import Owned, claim
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE, ResolvedShop
@@ -81,14 +80,14 @@ def _publish(root: Path, run_id: str, fill: Callable[[Path], None]) -> Path:
     fill(work)
     (work / RUN_MARKER).write_text(f"{run_id}\n", encoding="utf-8")
     for path in [*work.iterdir(), work]:
-        _sync(path)
+        sync(path)
         path.chmod(READ_ONLY_FOLDER if path == work else READ_ONLY)
     final = root / run_id
     work.rename(final)
     link = root / f"{UNFINISHED}link-{run_id}"
     link.symlink_to(run_id)
     link.replace(root / CURRENT)
-    _sync(root)
+    sync(root)
     _remove_old(root)
     return final
 
@@ -166,14 +165,6 @@ def _copy_macros(con: DuckDBPyConnection, schema: str) -> None:
         con.execute(
             f"create macro published.{quoted(name)}({', '.join(parameters)}) as table {definition}"
         ).fetchall()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove_old(root: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,34 +30,20 @@ NOW = re.compile(r"cast\('\d{4}-\d\d-\d\d[T ][\d:.]+(?:[+-]\d\d:\d\d)?' as times
 
 
 @dataclass(frozen=True)
-class Step:
-    """A model that is filled for each call: where it is, and the prepared statement."""
-
-    relation: str
-    statement: str
-
-
-@dataclass(frozen=True)
 class Program:
-    """What a call runs, in order; `raw` are the raw tables by the schema and name they have.
+    """What a call executes, in order, once the rows are there of the tables in `raw`.
 
-    The first `dateless` statements do not go by the date that is looked from.
+    These are by the schema and name they have. The first `dateless` statements do not go by the
+    date that is looked from.
     """
 
-    steps: tuple[Step, ...]
+    statements: tuple[str, ...]
     raw: tuple[tuple[str, str], ...]
     orders: str
     customers: str
     dates: str
     features: str
     dateless: int = 2
-
-    def statements(self) -> Iterator[str]:
-        """What a call executes after the raw rows are there."""
-        for step in self.steps:
-            if step.relation:
-                yield f"delete from {step.relation}"
-            yield f"execute {step.statement}"
 
 
 def compiled(shop: ResolvedShop) -> dict[str, str]:
@@ -84,7 +69,7 @@ def build(con: DuckDBPyConnection, shop: ResolvedShop) -> Program:
     for schema in {shop.schema, inner, *(schema for schema, _ in raw)}:
         con.execute(f"create schema if not exists {quoted(schema)}").fetchall()
     by_customer = [place for place in raw if _make_raw(con, shop, place)]
-    steps: list[Step] = []
+    statements = list[str]()
     changing = {f"{quoted(schema)}.{quoted(table)}" for schema, table in by_customer}
     for model in order:
         schema = shop.schema if model == FEATURES else inner
@@ -97,17 +82,18 @@ def build(con: DuckDBPyConnection, shop: ResolvedShop) -> Program:
             changing.add(relation)
         elif model == VECTORS and TEXTS in sql:
             con.execute(f"create table {relation} as from {STORED}.{relation} limit 0").fetchall()
-            steps.append(_prepared(con, relation, _stored_vectors(relation, inner), f"{model}_0"))
-            steps.append(_prepared(con, relation, sql, model, keeps=True))
+            stored = _stored_vectors(relation, inner)
+            statements += [f"delete from {relation}", _prepared(con, relation, stored, "stored")]
+            statements.append(_prepared(con, relation, sql, model))
             changing.add(relation)
         elif any(f"{quoted(name)}.{one}" in sql for one in changing):
             con.execute(f"create table {relation} as select * from ({sql}) limit 0").fetchall()
-            steps.append(_prepared(con, relation, sql, model))
+            statements += [f"delete from {relation}", _prepared(con, relation, sql, model)]
             changing.add(relation)
         else:
             con.execute(f"create table {relation} as {sql}").fetchall()
     return Program(
-        tuple(steps),
+        tuple(statements),
         tuple(by_customer),
         f"{quoted(inner)}.{ORDERS}",
         f"{quoted(inner)}.{CUSTOMERS}",
@@ -208,13 +194,11 @@ def _stored_vectors(relation: str, inner: str) -> str:
     )
 
 
-def _prepared(
-    con: DuckDBPyConnection, relation: str, sql: str, name: str, *, keeps: bool = False
-) -> Step:
-    """The step that fills a table anew, or adds to it."""
-    statement = f"cva_step_{name}{'_more' if keeps else ''}"
-    con.execute(f"prepare {quoted(statement)} as insert into {relation} {sql}").fetchall()
-    return Step("" if keeps else relation, quoted(statement))
+def _prepared(con: DuckDBPyConnection, relation: str, sql: str, name: str) -> str:
+    """The statement that adds to a table what the SQL gives, prepared."""
+    statement = quoted(f"cva_step_{name}")
+    con.execute(f"prepare {statement} as insert into {relation} {sql}").fetchall()
+    return f"execute {statement}"
 
 
 def attach(con: DuckDBPyConnection, db: Path) -> None:

@@ -66,7 +66,7 @@ class Scorer:
             register(self._con, models_dir=shop.models_dir)
             attach(self._con, shop.db)
             self._program = build(self._con, shop)
-            self._as_of, self._statements = self._run_as_of(), list(self._program.statements())
+            self._as_of = self._run_as_of()
             self._columns = self._feature_columns()
             self._whose = {
                 place: customer_of(self._con, shop, place) for place in self._program.raw
@@ -190,7 +190,7 @@ class Scorer:
 
     def _features(self, customer: str) -> Any:
         """The customer's row of features."""
-        for statement in self._statements[self._program.dateless :]:
+        for statement in self._program.statements[self._program.dateless :]:
             self._con.execute(statement).fetchall()
         return self._con.sql(
             f"select {self._columns} from {self._program.features}"
@@ -244,7 +244,7 @@ class Scorer:
 
     def _newest_order(self) -> date | None:
         """The day of the newest order that is in the tables now; they are staged for it."""
-        for statement in self._statements[: self._program.dateless]:
+        for statement in self._program.statements[: self._program.dateless]:
             self._con.execute(statement).fetchall()
         ((newest,),) = self._con.execute(
             f"select max(order_date) from {self._program.orders} where reject_reason is null"

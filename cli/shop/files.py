@@ -140,3 +140,12 @@ def full(folder: Path, needed: int) -> CvaError:
         place = place.parent
     left = f"{shutil.disk_usage(place).free:,} left"
     return CvaError(f"{folder} {NO_ROOM}: about {needed:,} bytes are needed, {left}; make room")
+
+
+def sync(path: Path) -> None:
+    """Waits until a file or folder is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -64,7 +64,7 @@ KILLED_AT = [
     ("check_scores", "before"),
     ("_copy_tables", "before"),
     ("_copy_tables", "after"),
-    ("_sync", "after"),
+    ("sync", "after"),
     ("Path.rename", "before"),
     ("Path.rename", "after"),
     ("Path.symlink_to", "after"),
@@ -272,7 +272,7 @@ def test_old_runs_are_removed_but_three(sample_shop: Any, tmp_path: Path) -> Non
     code = KILLED_RUN.replace("setattr(", "0 and setattr(")
     code = code.replace("run_shop(shop)", "[run_shop(shop) for _ in range(5)]")
     done = subprocess.run(
-        [sys.executable, "-c", code, str(db), "_sync", "before"],
+        [sys.executable, "-c", code, str(db), "sync", "before"],
         capture_output=True,
         check=False,
     )

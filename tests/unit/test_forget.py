@@ -423,7 +423,7 @@ shop = open_shop(Path(db))
 with exclusive(shop):
     erasing.forget_people(shop, [customer])
 """
-KILLS = [*STEPS, "database.sync", "database._redact", "publish._sync", "published.copy_marts",
+KILLS = [*STEPS, "database.sync", "database._redact", "publish.sync", "published.copy_marts",
          "publish._remove_old", "leftovers.clear_pages"]  # fmt: skip
 
 
