@@ -15,9 +15,9 @@ from cva_sql.cli.doctor.orders import (
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
 from cva_sql.cli.load.doubts import Doubt
 from cva_sql.cli.shop.connection import find_relation
-from cva_sql.cli.shop.package import canonical_tables
+from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.shop.sql_text import column_names, literal, one_line, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, one_line
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -134,13 +134,13 @@ def _look_at_table(con: DuckDBPyConnection, shop: ResolvedShop, name: str) -> Ta
     mapped = shop.vars.get(f"cva_{name}_columns")
     try:
         rows = int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])
-        present = {c.lower(): quoted(c) for c in column_names(con, f"from {relation}")}
+        present = column_names(con, f"from {relation}")
     except duckdb.Error as error:
         return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
     expected = canonical_tables()[name]
-    known = {**present, **(mapped if isinstance(mapped, Mapping) else {})}
-    columns = {column: str(known[column]) for column in expected if column in known}
-    missing = [c for c, (_, required) in expected.items() if c not in known and not required]
+    chosen = raw_tables()[name].chosen(mapped if isinstance(mapped, Mapping) else {}, present)
+    columns = {column: str(text) for column, text in chosen.items() if column in expected}
+    missing = [c for c, (_, required) in expected.items() if c not in columns and not required]
     return replace(table, rows=rows, columns=columns, missing=tuple(missing))
 
 

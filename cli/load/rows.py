@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.load.reading import advise_format, decide_columns, say_reading, text_of
@@ -16,13 +15,7 @@ from cva_sql.cli.readings.numbers import MARKS
 from cva_sql.cli.readings.times import ORDERS
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import RawTable, macro_value
-from cva_sql.cli.shop.sql_text import (
-    bind,
-    column_names,
-    has_columns,
-    one_line,
-    quoted,
-)
+from cva_sql.cli.shop.sql_text import bind, column_names, has_columns, one_line
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -90,12 +83,11 @@ class Read:
 
 def pick_columns(
     con: DuckDBPyConnection,
-    kinds: Kinds,
+    table: RawTable,
     expressions: Mapping[str, str],
     where: str | None,
     source: str,
     asked: Asked = NOTHING_ASKED,
-    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Picked:
     """Makes PICKED of the rows of SOURCE that satisfy `where`.
 
@@ -104,7 +96,7 @@ def pick_columns(
     """
     is_text = has_texts(con)
     names = column_names(con, f"from {TEXT if is_text else SOURCE}")
-    chosen = _choose(kinds, expressions, names, source, aliases)
+    chosen, kinds = _choose(table, expressions, names, source), table.columns
     plain = {name: plain_column(text, names) for name, text in chosen.items()}
     relation, said = SOURCE, tuple[str, ...]()
     if is_text:
@@ -128,25 +120,17 @@ def pick_columns(
 
 
 def _choose(
-    kinds: Kinds,
-    expressions: Mapping[str, str],
-    names: Sequence[str],
-    source: str,
-    aliases: Mapping[str, str],
+    table: RawTable, expressions: Mapping[str, str], names: Sequence[str], source: str
 ) -> dict[str, str]:
-    """SQL of the canonical columns: the user's expressions, else the columns of that name."""
-    same = {name.lower(): quoted(name) for name in names}
-    chosen = {
-        name: expressions.get(name) or same.get(name) or same.get(aliases.get(name, ""))
-        for name in kinds
-    }
-    absent = [name for name, (_, required) in kinds.items() if required and not chosen[name]]
+    """SQL of the canonical columns; raises UsageError where a required one is not there."""
+    chosen = table.chosen(expressions, names)
+    absent = [name for name in table.required if name not in chosen]
     if absent:
         raise UsageError(
             f"{source} has no column {' or '.join(absent)}; add"
             f" {' '.join(f'--column {name}=…' for name in absent)}; {has_columns(names)}"
         )
-    return {name: text for name, text in chosen.items() if text}
+    return chosen
 
 
 def _make_picked(con: DuckDBPyConnection, select: str, source: str) -> None:

@@ -181,9 +181,7 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
     """The rows of the source that was read, as the raw table has them."""
     line = raw_tables()[table]
     kinds, asked = line.columns, wanted.asked
-    picked = rows.pick_columns(
-        con, kinds, wanted.columns, wanted.where, source, asked, line.aliases
-    )
+    picked = rows.pick_columns(con, line, wanted.columns, wanted.where, source, asked)
     read = rows.read_values(con, kinds, into.timezone, picked, asked)
     rows_kept = rows.count_rows(con, rows.READ)
     forgotten = leave_out_forgotten(con, table, line, into.schema if into.append else None)

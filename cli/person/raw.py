@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,16 +98,11 @@ def orders_of(sources: Sequence[RawSource], who: Who) -> WhoseOrder:
 
 def _source(con: DuckDBPyConnection, shop: ResolvedShop, table: str, relation: str) -> RawSource:
     line, is_own = raw_tables()[table], _is_loaded(con, relation)
-    present = {name.lower(): quoted(name) for name in column_names(con, f"from {relation}")}
-    mapped: Mapping[str, str] = shop.vars.get(f"cva_{table}_columns") or {}
-    chosen = {
-        name: mapped.get(name) or present.get(name) or present.get(line.aliases.get(name, ""))
-        for name in line.columns
-    }
-    given = {name: text for name, text in chosen.items() if text}
+    present = column_names(con, f"from {relation}")
     option = f"cva_{table}_columns"
+    given = line.chosen(shop.vars.get(option) or {}, present)
     select = ", ".join(f"({text}) as {quoted(name)}" for name, text in given.items())
-    bind(con, option, f"select {select or '1'} from {relation}", list(present))
+    bind(con, option, f"select {select or '1'} from {relation}", present)
     types = {
         name: kind
         for name, kind, *_ in con.execute(f"describe select {select} from {relation}").fetchall()
@@ -119,7 +114,7 @@ def _source(con: DuckDBPyConnection, shop: ResolvedShop, table: str, relation: s
         for name, text in given.items()
         for kind in [line.columns[name][0]]
     ]
-    others = [column for name, column in present.items() if name not in given]
+    others = [quoted(name) for name in present if name.lower() not in given]
     row = [f"rowid as {ROW}"] if is_own else []
     rows = f"select {', '.join([*row, *values, *others])} from {relation}"
     key = _key(con, shop, rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.own_project import PACKAGE
-from cva_sql.cli.shop.sql_text import literal, quoted
+from cva_sql.cli.shop.sql_text import column_names, literal, quoted
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -180,11 +180,12 @@ def is_text(con: DuckDBPyConnection, shop: ResolvedShop, table: str, expression:
 
 
 def plain_column(con: DuckDBPyConnection, shop: ResolvedShop, table: str, name: str) -> str | None:
-    """The user's expression for a canonical column, else the column of that name."""
-    mapped = {k.lower(): text for k, text in (shop.var(f"cva_{table}_columns") or {}).items()}
+    """SQL of a canonical column over the user's table, as it is written; None without one."""
+    from cva_sql.cli.shop.package import raw_tables
+
     relation = f"{STORED}.{'.'.join(map(quoted, shop.raw_table(table)))}"
-    there = {str(n).lower(): str(n) for n, *_ in con.execute(f"describe {relation}").fetchall()}
-    return mapped.get(name) or (quoted(there[name]) if name in there else None)
+    present = column_names(con, f"from {relation}")
+    return raw_tables()[table].chosen(shop.var(f"cva_{table}_columns") or {}, present).get(name)
 
 
 def _stored_vectors(relation: str, inner: str) -> str:

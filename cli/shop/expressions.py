@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cva_sql.cli.shop.package import macro_value
 from cva_sql.udfs.errors import UsageError
 
 SHOWN_CHARACTERS = 60  # enough to recognise the text, and the message stays one line
@@ -16,6 +15,8 @@ def check_expression(text: str, option: str) -> None:
     its columns exist is not looked at.
     """
     import duckdb
+
+    from cva_sql.cli.shop.package import macro_value
 
     try:
         query = macro_value("checked_expression.sql", "expression_problem", text)

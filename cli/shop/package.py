@@ -11,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from cva_sql.cli.shop.sql_text import quoted
+
 Macro = Callable[..., Any]
 NO_OWN_STATUSES = {"cva_status_counts": (), "cva_status_cancelled": ()}  # the package's words alone
 
@@ -60,6 +62,19 @@ class RawTable:
     def times(self) -> tuple[str, ...]:
         """Its columns that are times, in its order."""
         return tuple(name for name, (kind, _) in self.columns.items() if kind == "time")
+
+    def chosen(self, expressions: Mapping[str, str], present: Sequence[str]) -> dict[str, str]:
+        """SQL of its columns over a table that has the columns `present`; not of those it lacks.
+
+        The user's expression comes first, then the column of that name, then that of its alias, as
+        in `raw_expressions` of `macros/source_or_empty.sql`.
+        """
+        same = {name.lower(): quoted(name) for name in present}
+        found = {
+            name: expressions.get(name) or same.get(name) or same.get(self.aliases.get(name, ""))
+            for name in self.columns
+        }
+        return {name: text for name, text in found.items() if text}
 
 
 @cache

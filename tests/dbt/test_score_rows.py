@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import duckdb
 import pytest
 
 from cva_sql import Shop, UsageError
+from cva_sql.cli.shop.package import project_dir
 
 COMPARED = (
     "as_of_date", "score", "predicted_value", "predicted_value_p10", "predicted_value_p50",
@@ -130,3 +136,71 @@ def test_the_packaged_rule_scores_rows_as_well(cva: Callable[..., Any], tmp_path
         )
         assert more.predicted_value > scorer.score_rows("7").predicted_value
     assert shop.score_rows("7").predicted_value == stated(db, "7")["predicted_value"]
+
+
+ALIASED = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from cva_sql import Shop
+
+db, customer, order = sys.argv[1:]
+shop = Shop(Path(db))
+shop.run()
+with shop.scorer() as scorer:
+    scores = [scorer.score_rows(customer)]
+    if order:
+        scores.append(scorer.score_rows(customer, {"orders": [json.loads(order)]}))
+print(json.dumps([asdict(score) for score in scores], default=str))
+"""
+
+
+def copy_package(folder: Path) -> None:
+    """The package with an alias for the customer of an order, for `folder` first on the path."""
+    root = folder / "cva_sql"
+    root.mkdir(parents=True)
+    for part in ("cli", "udfs", "models_onnx"):
+        (root / part).symlink_to(str(files(f"cva_sql.{part}")))
+    for file in (root / "cli" / "public").glob("*.py"):
+        (root / file.name).symlink_to(file)
+    shutil.copytree(project_dir(), root / "dbt_project")
+    registry = root / "dbt_project" / "macros" / "raw_tables.sql"
+    text, line = registry.read_text(encoding="utf-8"), '        "moves_as_of": true,\n'
+    assert text.count(line) == 1
+    aliased = line + '        "aliases": {"customer_id": "client"},\n'
+    registry.write_text(text.replace(line, aliased), encoding="utf-8")
+
+
+def test_a_customer_column_that_goes_by_an_alias_is_known(sample_shop: Any, tmp_path: Path) -> None:
+    package, db = tmp_path / "package", sample_shop.copy_to(tmp_path / "shop")
+    copy_package(package)
+
+    def scored(who: str, order: dict[str, Any] | None = None) -> list[dict[str, str]]:
+        """What a run and `score_rows` with and without the order say of a customer."""
+        given = json.dumps(order) if order else ""
+        done = subprocess.run(
+            [sys.executable, "-c", ALIASED, db, who, given],
+            env={**os.environ, "PYTHONPATH": str(package)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode, done.stdout + done.stderr
+        said = [stated(db, who), *json.loads(done.stdout)]
+        return [{name: str(one[name]) for name in COMPARED} for one in said]
+
+    with duckdb.connect(str(db)) as con:
+        con.execute("alter table raw.orders rename column customer_id to Client")
+        ((who, day),) = con.execute(
+            "select max(customer_id), max(as_of_date)::varchar from customer_value"
+        ).fetchall()
+    order = {"order_id": "given", "ordered_at": f"{day} 10:00", "amount": 500, "status": "paid"}
+    run, stored, given = scored(who, order)
+    assert run == stored != given
+    with duckdb.connect(str(db)) as con:
+        con.execute(
+            "insert into raw.orders (order_id, Client, ordered_at, amount, status)"
+            " values ('given', ?, ?, 500, 'paid')",
+            [who, order["ordered_at"]],
+        )
+    assert scored(who) == [given, given]
