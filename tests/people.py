@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -107,6 +108,17 @@ def leave_files(shop: ResolvedShop) -> None:
     for name in ("logs", "target", "target-cva_train-training", "check", "audience"):
         (shop.work_dir / name).mkdir()
         (shop.work_dir / name / "dbt.log").write_text(f"of {PERSON}, zelda@example.org")
+    write_old_manifest(shop.models_dir / "value" / "old")
     journal = Journal(shop.work_dir, shop.db.stem, "key")
     journal.append([("digest", Reading(None, None, "empty", 0))])
     journal.close()
+
+
+def write_old_manifest(folder: Path) -> Path:
+    """A manifest as training wrote it while it named the customers that it left out."""
+    named = [{"customer_id": one, "spend": 9000.5} for one in (PERSON, OTHER)]
+    manifest = {"version": folder.name, "features": [], "training": {"outliers": named, "rows": 7}}
+    folder.mkdir(parents=True)
+    file = folder / "manifest.json"
+    file.write_text(json.dumps(manifest))
+    return file

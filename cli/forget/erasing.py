@@ -110,6 +110,7 @@ def _find(
     shop: ResolvedShop, customers: Sequence[str], *, even_if_unknown: bool
 ) -> tuple[tuple[str, ...], int]:
     """Every id of the customers, and how many of these were not forgotten before."""
+    from cva_sql.cli.forget.models import is_in_a_manifest
     from cva_sql.cli.person.holdings import holdings
     from cva_sql.cli.person.identity import any_of, ids_of_person
     from cva_sql.cli.person.raw import raw_sources
@@ -129,7 +130,9 @@ def _find(
             who = any_of(theirs)
             places = [(s.rows, said) for s in sources if (said := s.of(who)) is not None]
             places += [(f"from {one.relation}", one.of(who)) for one in tables]
-            if not even_if_unknown and not any(_has(con, *place) for place in places):
+            is_kept = any(_has(con, *place) for place in places)
+            is_kept = is_kept or is_in_a_manifest(shop, set(theirs).__contains__)
+            if not even_if_unknown and not is_kept:
                 raise UsageError(
                     f"nothing is kept of customer {customer!r}, so nobody was forgotten; leave"
                     " them out, or keep a file from bringing them in later: --even-if-unknown"
@@ -220,6 +223,21 @@ def _delete(shop: ResolvedShop, erasure: Erasure) -> None:
     erasure.rows |= delete_people(shop)
 
 
+def _redact_models(shop: ResolvedShop, erasure: Erasure) -> None:
+    from cva_sql.cli.forget.models import redact_manifests
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.forgotten import read_tombstones
+
+    con = connect(shop.db)
+    try:
+        if (known := read_tombstones(con)) is not None:
+            notes, left = redact_manifests(con, shop, known)
+            erasure.notes += notes
+            erasure.left += left
+    finally:
+        con.close()
+
+
 def _rewrite(shop: ResolvedShop, erasure: Erasure) -> None:
     from cva_sql.cli.forget.database import rewrite
 
@@ -258,6 +276,7 @@ STEPS: dict[str, Callable[[ResolvedShop, Erasure], None]] = {
     "noting whom": _note,
     "tables of your own": _leave_out,
     "tables": _delete,
+    "models": _redact_models,
     "the database's file": _rewrite,
     "published runs": _republish,
     "logs and files": _clear,

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 TABLE = "cva_model_audit"
 WHERE = f"main.{TABLE}"  # beside cva_runs
 TRAINED, ADDED, REMOVED = "trained", "added", "removed"
+REDACTED = "redacted"  # its manifest named customers, and does not any more
 DEPLOYED, WITHDRAWN, ROLLED_BACK = "deployed", "withdrawn", "rolled back"
 ROLLBACK = "models rollback"  # the command whose deployment is called rolled back
 COLUMNS = {  # name -> (type, comment)
     "noted_at": ("timestamp", "when the change was noted, at the end of a command, UTC"),
-    "what": ("varchar", "trained, added, deployed, rolled back, withdrawn or removed"),
+    "what": ("varchar", "trained, added, deployed, rolled back, withdrawn, redacted or removed"),
     "kind": ("varchar", "kind of model: value, …"),
     "version": ("varchar", "the model; of withdrawn the one that scores no more"),
     "model_hash": ("varchar", "sha256 of its file; null where its manifest cannot be read"),
@@ -73,22 +74,41 @@ def note_changes(shop: ResolvedShop, command: str, strategy: str | None = None) 
     try:
         if find_relation(con, "main", TABLE) is None:
             make_table(con, WHERE, COLUMNS)
-        changes = list(_changes(shop.models_dir, _known(con), command))
-        if not changes:
-            return
-        now = datetime.now(UTC).replace(tzinfo=None)
-        places = ", ".join("?" * len(COLUMNS))
-        rows = [
-            [now, c.what, c.kind, c.version, *c.hashes, c.previous, *_asked(c, strategy), command]
-            for c in changes
-        ]
-        con.begin()
-        con.executemany(f"insert into {WHERE} values ({places})", rows)
-        con.commit()
+        _add(con, list(_changes(shop.models_dir, _known(con), command)), command, strategy)
     except duckdb.Error as error:
         raise CvaError(f"{shop.db}: {WHERE} cannot be written: {reason_of(error)}") from None
     finally:
         con.close()
+
+
+def note_redacted(con: DuckDBPyConnection, folder: Path, manifest: bytes, command: str) -> None:
+    """Adds a row for a model that gets this manifest, without the customers that it named.
+
+    None where its rows say so already, or have not come to it yet.
+    """
+    kind, version = folder.parts[-2:]
+    if find_relation(con, "main", TABLE) is None:
+        return
+    model, before = _known(con).hashes.get((kind, version), (None, None))
+    after = hashlib.sha256(manifest).hexdigest()
+    if before not in (None, after):
+        _add(con, [Change(REDACTED, kind, version, (model, after))], command)
+
+
+def _add(
+    con: DuckDBPyConnection, changes: list[Change], command: str, strategy: str | None = None
+) -> None:
+    if not changes:
+        return
+    now = datetime.now(UTC).replace(tzinfo=None)
+    places = ", ".join("?" * len(COLUMNS))
+    rows = [
+        [now, c.what, c.kind, c.version, *c.hashes, c.previous, *_asked(c, strategy), command]
+        for c in changes
+    ]
+    con.begin()
+    con.executemany(f"insert into {WHERE} values ({places})", rows)
+    con.commit()
 
 
 def _asked(change: Change, strategy: str | None) -> list[str | None]:
@@ -100,7 +120,7 @@ def _known(con: DuckDBPyConnection) -> Known:
     for what, kind, version, model, manifest in con.execute(
         f"select what, kind, version, model_hash, manifest_hash from {WHERE} order by rowid"
     ).fetchall():
-        if what in (TRAINED, ADDED):
+        if what in (TRAINED, ADDED, REDACTED):
             known.hashes[kind, version] = (model, manifest)
         elif what == REMOVED:
             known.hashes.pop((kind, version), None)

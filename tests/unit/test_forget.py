@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,11 +22,14 @@ from cva_sql.cli.forget.erasing import STEPS, Forgotten, forget_people
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.publish.publishing import publish_shop
 from cva_sql.cli.run.publish import RUN_MARKER
+from cva_sql.cli.shop.audit import COLUMNS
 from cva_sql.cli.shop.forgotten import Tombstones
 from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
-from tests.people import CUSTOMERS, FILES, OTHER, PERSON, make_shop
+from cva_sql.cli.shop.tables import make_table
+from cva_sql.udfs.manifest import without_ids
+from tests.people import CUSTOMERS, FILES, OTHER, PERSON, make_shop, write_old_manifest
 
 
 @pytest.fixture
@@ -362,10 +366,62 @@ def test_a_rare_category_of_a_model_is_said(shop: ResolvedShop) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with duckdb.connect(str(shop.db)) as con:
         con.execute("alter table customer_features add column size integer default 3")
-    assert forget(shop, PERSON).notes == (
+    assert forget(shop, PERSON).notes[0] == (
         "model v1 tells country 'LI' apart, which nobody else has now; it is gone with a training:"
-        " cva train",
+        " cva train"
     )
+
+
+def test_a_manifest_of_before_that_names_them_names_nobody(shop: ResolvedShop) -> None:
+    file = shop.models_dir / "value" / "old" / "manifest.json"
+    before = json.loads(file.read_text())
+    read = without_ids(before["training"])
+    with duckdb.connect(str(shop.db)) as con:
+        make_table(con, "main.cva_model_audit", COLUMNS)
+        con.execute(
+            "insert into cva_model_audit (what, kind, version, model_hash, manifest_hash)"
+            " values ('trained', 'value', 'old', 'of the model', 'of before')"
+        )
+    os.utime(file, (5, 5))
+    found = forget(shop, PERSON)
+    after = json.loads(file.read_text())
+    assert after["training"] == read == without_ids(after["training"])
+    assert {**after, "training": None} == {**before, "training": None}
+    assert OTHER not in file.read_text()
+    assert file.stat().st_mtime == 5
+    assert f"{file} named customers, and names nobody now; scores stay as they were" in found.notes
+    with duckdb.connect(str(shop.db), read_only=True) as con:
+        said = "select what, version, model_hash, manifest_hash from cva_model_audit"
+        digest = sha256(file.read_bytes()).hexdigest()
+        assert con.execute(said).fetchall()[1:] == [("redacted", "old", "of the model", digest)]
+    assert forget(shop, PERSON).notes == ()
+
+
+def test_who_is_in_a_manifest_of_before_alone_is_known(shop: ResolvedShop) -> None:
+    file = write_old_manifest(shop.models_dir / "recommend" / "v1")
+    file.write_text(file.read_text().replace(PERSON, "ghost-1"))
+    other = write_old_manifest(shop.models_dir / "value" / "v2")
+    assert forget(shop, "ghost-1").new == 1
+    assert "ghost-1" not in file.read_text()
+    assert PERSON in other.read_text()
+
+
+def test_a_manifest_that_cannot_be_changed_is_named(shop: ResolvedShop, tmp_path: Path) -> None:
+    models = shop.models_dir / "value"
+    broken = write_old_manifest(models / "broken")
+    broken.write_text(broken.read_text()[:-1])
+    odd = write_old_manifest(models / "odd")
+    odd.write_text(odd.read_text().replace("spend", "spent"))
+    elsewhere = write_old_manifest(tmp_path / "elsewhere")
+    before = elsewhere.read_text()
+    (models / "linked").symlink_to(elsewhere.parent)
+    found = forget(shop, PERSON)
+    assert found.left == (
+        f"{broken}, which names them and is no JSON; remove it",
+        f"{models / 'linked' / 'manifest.json'}, which names them and is a link; remove it",
+        f"{odd}, which names them and is not as a training writes it; remove it",
+    )
+    assert elsewhere.read_text() == before
 
 
 def test_the_file_keeps_what_else_is_in_it(tmp_path: Path) -> None:
@@ -402,7 +458,7 @@ def test_a_link_to_a_database_stays_one(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cva_sql.cli.forget import database, erasing, leftovers, published
+from cva_sql.cli.forget import database, erasing, leftovers, models, published
 from cva_sql.cli.run import publish
 from cva_sql.cli.shop.forgotten import Tombstones
 from cva_sql.cli.shop.lock import exclusive
@@ -418,13 +474,13 @@ if place in erasing.STEPS:
 else:
     module, name = place.split(".")
     setattr({"database": database, "publish": publish, "published": published,
-             "leftovers": leftovers}[module], name, die)
+             "leftovers": leftovers, "models": models}[module], name, die)
 shop = open_shop(Path(db))
 with exclusive(shop):
     erasing.forget_people(shop, [customer])
 """
 KILLS = [*STEPS, "database.sync", "database._redact", "publish.sync", "published.copy_marts",
-         "publish._remove_old", "leftovers.clear_pages"]  # fmt: skip
+         "publish._remove_old", "leftovers.clear_pages", "models.write_atomic"]  # fmt: skip
 
 
 @pytest.mark.parametrize("place", KILLS)
