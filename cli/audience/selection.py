@@ -32,8 +32,9 @@ def make_audience(
 ) -> Sheet:
     """The customers for whom `condition` holds, by columns of customer_value and its segments.
 
-    Of what was published last. Whoever has not consented, is in a file of `suppressed`, or cannot
-    be reached by what the importer takes is left out and counted. Highest value first.
+    Of what was published last. Whoever is not eligible (objects to being profiled, say), has not
+    consented, is in a file of `suppressed`, or cannot be reached by what the importer takes is left
+    out and counted. Highest value first.
     """
     from cva_sql.cli.shop.expressions import check_expression
 
@@ -70,6 +71,8 @@ def _left_out(
     *,
     needs_consent: bool,
 ) -> str | None:
+    if row["score_status"] == "not_eligible":
+        return "not eligible"
     if needs_consent and known.get("has_consent") is not True:
         return "no consent"
     if barred & {str(row["customer_id"]).lower(), row["email"] or ""}:
@@ -90,7 +93,8 @@ def _choose(shop: ResolvedShop, condition: str, value: str) -> list[dict[str, An
     con = connect(published_file(shop), read_only=True)
     try:
         found = con.execute(
-            f"select customer_id, {value} as value, value_tier, lifecycle_stage, rfm_segment from ("
+            f"select customer_id, {value} as value, value_tier, lifecycle_stage, rfm_segment, "
+            "score_status from ("
             "select value.*, segments.* exclude (customer_id, as_of_date, value_tier, "
             "historic_value, predicted_value, purchase_probability) "
             f"from {DEFAULT_SCHEMA}.customer_value as value "

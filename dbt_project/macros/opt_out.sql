@@ -33,3 +33,8 @@ select said.customer_id
     where said.place = 1 and said.profiling_opt_out
     group by said.customer_id
 {%- endmacro %}
+
+
+{#- Over score_status: whether tables that place, rank or name customers one by one look at this one. Who objects,
+    or is none to be scored by `cva_eligible_customers`, is in totals alone. -#}
+{% macro is_profiled(prefix='') %}{{ prefix }}score_status <> 'not_eligible'{% endmacro %}

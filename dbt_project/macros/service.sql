@@ -39,12 +39,12 @@ coalesce(
     'en': {
         'waits': 'waiting for ', 'days': ' days', 'tone': '; tone ', 'rating': '; rating ',
         'risk': '; value at risk ', 'in': ' in ', 'days_of': ' days', 'none': '; orders nothing with probability ',
-        'unknown': '; value of the customer not known'
+        'unknown': '; value of the customer not known', 'not_profiled': '; customer without a profile'
     },
     'zh': {
         'waits': '已等待 ', 'days': ' 天', 'tone': '；语气 ', 'rating': '；评分 ',
         'risk': '；风险价值 ', 'in': '（', 'days_of': ' 天）', 'none': '；不下单的概率 ',
-        'unknown': '；客户价值未知'
+        'unknown': '；客户价值未知', 'not_profiled': '；不对该客户画像'
     },
 }[cva.setting('cva_language')] -%}
 concat(
@@ -58,6 +58,7 @@ concat(
                 else concat('{{ says.rating }}', {{ cva.number_text('rating', 1) }})
             end,
             case
+                when is_not_profiled then '{{ says.not_profiled }}'
                 when value_at_risk is null then '{{ says.unknown }}'
                 else concat(
                     '{{ says.risk }}', {{ cva.number_text('value_at_risk', 2) }}, '{{ says['in'] }}',

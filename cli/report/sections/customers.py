@@ -18,15 +18,16 @@ HEADER = (
 
 
 def best_customers(source: Source, overview: Overview) -> Section:
-    """The section: the SHOWN customers with the highest predicted_value."""
-    if not overview.customers:
-        what = f"There is no customer to show. Load orders, then: {source.command('run')}"
-        return missing(NAME, TITLE, what)
+    """The section: the SHOWN eligible customers with the highest predicted_value."""
     rows = source.rows(
         "select customer_id, score, predicted_value, predicted_value_p10, predicted_value_p90, "
         f"purchase_probability, churn_risk, reason_1, reason_2, reason_3 from {VALUE} "
+        "where score_status <> 'not_eligible' "
         f"order by predicted_value desc, customer_id limit {SHOWN}"
     )
+    if not rows:
+        what = f"There is no customer to show. Load orders, then: {source.command('run')}"
+        return missing(NAME, TITLE, what)
     total = sum(float(row[2]) for row in rows)
     share = percent(total / overview.predicted) if overview.predicted > 0 else None
     whose = "This customer is" if len(rows) == 1 else f"These {len(rows)} customers are"

@@ -7,7 +7,7 @@ from cva_sql.cli.report.source import Row, Source
 from cva_sql.cli.report.wording import counted, money, percent, plain, signed
 
 NAME, TITLE = "segments", "Where customers stand"
-STAGES = ("new", "active", "reactivated", "cooling", "at_risk", "lost", "no_order")
+STAGES = ("new", "active", "reactivated", "cooling", "at_risk", "lost", "no_order", "not_eligible")
 LEAVING = ("cooling", "at_risk", "lost")
 COLUMNS = ("lifecycle_stage", "historic_value", "predicted_value", "purchase_probability")
 MOVES = (

@@ -43,7 +43,8 @@ def _chosen(source: Source) -> dict[str, tuple[str, ...]]:
     explained = (
         "(select customer_id, min(predicted_value) as predicted, "
         "min(predicted_value - baseline_prediction_value) as moved "
-        f"from {EXPLAIN} group by customer_id)"
+        f"from {EXPLAIN} where customer_id in (select customer_id from {VALUE} "
+        "where score_status <> 'not_eligible') group by customer_id)"
     )
     highest = source.rows(
         f"select customer_id from {explained} order by predicted desc, customer_id limit 1"

@@ -83,6 +83,7 @@ followed as (
         case
             when bought.next_order_date is not null or acks.resolved_on is not null then 'resolved'
             when live.now_date >= live.end_date then 'expired'
+            when not ({{ cva.is_profiled('customers.') }}) then 'expired'
             when acks.acted_on is not null then 'acted'
             when live.now_date = live.raised_on then 'new'
             else 'open'
@@ -126,7 +127,7 @@ usual as (
         {{ cva.add_days('as_of_date', '-days_since_last_order') }} as last_order_date,
         {{ cva.alert_usual_value() }} as usual_value
     from customers
-    where days_since_last_order is not null and score_status <> 'not_eligible'
+    where days_since_last_order is not null and {{ cva.is_profiled() }}
 ),
 
 judged as (

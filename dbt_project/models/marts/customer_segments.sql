@@ -1,5 +1,6 @@
 -- One row per customer of customer_value: value tier and life-cycle stage, beside the named segments of
--- RFM. Stages go by the customer's own rhythm and by the model; RFM by the shop's other customers.
+-- RFM. Stages go by the customer's own rhythm and by the model; RFM by the shop's other customers. Who is not
+-- eligible counts among those, and has neither.
 with value as (select * from {{ ref('cva', 'customer_value') }}),
 
 features as (select * from {{ ref('cva', 'customer_features') }}),
@@ -20,6 +21,7 @@ known as (
     select
         value.customer_id,
         value.as_of_date,
+        value.score_status,
         value.value_tier,
         value.churn_risk,
         value.historic_value,
@@ -51,6 +53,7 @@ paced as (
 ranked as (
     select
         customer_id,
+        score_status,
         percent_rank() over (order by days_since_last_order desc) as recency_rank,
         percent_rank() over (order by order_days_count) as frequency_rank,
         percent_rank() over (order by historic_value) as monetary_rank
@@ -65,6 +68,7 @@ scored as (
         {{ cva.rfm_score('frequency_rank') }} as rfm_frequency,
         {{ cva.rfm_score('monetary_rank') }} as rfm_monetary
     from ranked
+    where {{ cva.is_profiled() }}
 ),
 
 placed as (
@@ -74,7 +78,10 @@ placed as (
         scored.rfm_frequency,
         scored.rfm_monetary,
         ceil((scored.rfm_frequency + scored.rfm_monetary) / 2.0) as rfm_frequency_monetary,
-        {{ cva.lifecycle_stage() }} as lifecycle_stage
+        case
+            when {{ cva.is_profiled('paced.') }} then {{ cva.lifecycle_stage() }}
+            else 'not_eligible'
+        end as lifecycle_stage
     from paced
     left join scored on paced.customer_id = scored.customer_id
 ),

@@ -1,4 +1,5 @@
--- One row per customer: what to do next, by the macros of macros/actions.sql, and whether it may be done.
+-- One row per customer that has a stage: what to do next, by the macros of macros/actions.sql, and whether it may
+-- be done. With who is not eligible nothing is.
 {%- set knows_consent = cva.features_on() | selectattr('name', 'equalto', 'has_marketing_consent') | list %}
 
 with segments as (select * from {{ ref('cva', 'customer_segments') }}),
@@ -6,7 +7,9 @@ with segments as (select * from {{ ref('cva', 'customer_segments') }}),
 features as (select * from {{ ref('cva', 'customer_features') }}),
 
 planned as (
-    select *, {{ cva.next_action() }} as action from segments
+    select *, {{ cva.next_action() }} as action
+    from segments
+    where lifecycle_stage <> 'not_eligible'
 ),
 
 decided as (

@@ -2,7 +2,7 @@
 -- and up to its end, each with an interval. A month is a twelfth of a year. Within a kind segments add up.
 {%- set kinds = {
     'all': "'all'", 'value_tier': 'value_tier', 'lifecycle_stage': 'lifecycle_stage',
-    'rfm_segment': "coalesce(rfm_segment, 'no_order')",
+    'rfm_segment': "coalesce(rfm_segment, case when lifecycle_stage = 'not_eligible' then lifecycle_stage else 'no_order' end)",
 } %}
 
 with segments as (select * from {{ ref('cva', 'customer_segments') }}),

@@ -1,6 +1,7 @@
 -- One row per open ticket, and per review of the last `cva_service_days`: the order in which to answer, by what
 -- the shop may lose with the customer times how bad it is. Ties go to the more severe, then to who has waited
--- longer, then by id. Whose value is not known comes after all others, by severity.
+-- longer, then by id. Whose value is not known comes after all others, by severity; who is not eligible stands
+-- where the mean value at risk of the queue stands.
 with queue as (select * from {{ ref('cva', 'int_cva__service_queue') }}),
 
 sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
@@ -69,7 +70,11 @@ usual as (select *, {{ cva.alert_usual_value() }} as usual_value from customers)
 
 staked as (select *, {{ cva.alert_money_at_stake() }} as money_at_stake from usual),
 
-valued as (select *, {{ cva.service_value_at_risk() }} as value_at_risk from staked),
+valued as (
+    select *, {{ cva.service_value_at_risk() }} as value_at_risk
+    from staked
+    where {{ cva.is_profiled() }}
+),
 
 known as (
     select
@@ -89,15 +94,27 @@ known as (
         valued.value_tier,
         valued.horizon_days,
         valued.churn_probability,
-        valued.value_at_risk
+        valued.value_at_risk,
+        customers.customer_id is not null and valued.customer_id is null as is_not_profiled
     from waiting
     left join tones on waiting.text_hash = tones.text_hash
+    left join customers on waiting.customer_id = customers.customer_id
     left join valued on waiting.customer_id = valued.customer_id
 ),
 
 toned as (select *, {{ cva.service_tone() }} as sentiment from known),
 
 judged as (select *, {{ cva.service_severity() }} as severity from toned),
+
+weighed as (
+    select
+        *,
+        case
+            when is_not_profiled then avg(cast(value_at_risk as decimal(28, 6))) over ()
+            else value_at_risk
+        end * severity as weight
+    from judged
+),
 
 final as (
     select
@@ -108,7 +125,7 @@ final as (
         cast(
             row_number() over (
                 order by
-                    value_at_risk * severity desc nulls last,
+                    weight desc nulls last,
                     severity desc,
                     opened_at,
                     id nulls last,
@@ -129,7 +146,7 @@ final as (
         cast(severity as double) as severity,
         {{ cva.shortened_sentence('sentence') }} as sentence,
         {{ cva.service_reason() }} as reason
-    from judged
+    from weighed
 )
 
 select * from final
