@@ -8,6 +8,13 @@
 {% endmacro %}
 
 
+{#- Whether a row of the history predicted what is predicted now: values of another target are not to be compared
+    with. Rows of before the target was kept are of spend, as models that name none. -#}
+{% macro is_of_target(prefix='') -%}
+coalesce({{ prefix }}target, 'spend') = '{{ cva.setting('cva_target') }}'
+{%- endmacro %}
+
+
 {#- Takes away rows of runs that published nothing, those whose date a later run has, and those of too long ago. -#}
 {% macro prune_history(history) %}
 {{- return(adapter.dispatch('prune_history', 'cva')(history)) -}}

@@ -33,18 +33,21 @@ select
 
 
 {#- Takes away what a run computes anew: dates whose window has passed since, those that another run speaks for now,
-    those that the history keeps no more, and what came by a run that published nothing or looked further ahead. -#}
+    those that the history keeps no more, and what came by a run that published nothing or looked further ahead. And
+    those that predicted another target, of which it says how many there are. -#}
 {% macro prune_live_performance(live, history, dates) %}
 {{- return(adapter.dispatch('prune_live_performance', 'cva')(live, history, dates)) -}}
 {% endmacro %}
 
 {% macro default__prune_live_performance(live, history, dates) %}
+{% do cva.say_other_targets(history) %}
 {% if execute and load_relation(live) is not none %}
 {% set runs = adapter.get_relation(database=live.database, schema='main', identifier='cva_runs') %}
 {% set names = adapter.get_columns_in_relation(live) | map(attribute='name') | list %}
 delete from {{ live }} where has_passed <> (
     ends_on <= (select least(max(as_of_date), cast({{ cva.now() }} as date)) from {{ dates }})
 );
+delete from {{ live }} where not ({{ cva.is_of_target() if 'target' in names else cva.setting('cva_target') == 'spend' }});
 {% if runs is not none and 'judged_by' in names %}
 delete from {{ live }} where
     not contains(judged_by, '-')
@@ -61,3 +64,18 @@ delete from {{ live }} as old where not exists (
 {% endmacro %}
 
 {% macro spark__prune_live_performance(live, history, dates) %}{% endmacro %}
+
+
+{#- Says how many dates of the history are compared with nothing, as another target was predicted then. -#}
+{% macro say_other_targets(history) %}
+{% if execute and load_relation(history) is not none %}
+{% set dates, targets = run_query(
+    "select count(distinct as_of_date), string_agg(distinct coalesce(target, 'spend'), ' and ' order by coalesce(target, 'spend')) from " ~ history
+    ~ ' where not (' ~ cva.is_of_target() ~ ')').rows[0] %}
+{% if dates %}
+{% do log(
+    'cva: ' ~ dates ~ ' date' ~ ('s' if dates > 1 else '') ~ ' of customer_value_history predicted ' ~ targets ~ ', not '
+    ~ cva.setting('cva_target') ~ '; cva_live_performance, segment_moves and segment_flows leave them out', info=true) %}
+{% endif %}
+{% endif %}
+{% endmacro %}

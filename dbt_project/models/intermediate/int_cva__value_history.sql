@@ -44,7 +44,8 @@ final as (
         value.model_hash,
         {{ cva.families_of('explanations.feature_attributions') }} as families,
         errors.dispersion,
-        errors.total_deviation
+        errors.total_deviation,
+        cast('{{ cva.setting('cva_target') }}' as string) as target
     from value
     cross join errors
     inner join segments on value.customer_id = segments.customer_id

@@ -30,7 +30,8 @@ final as (
         history.model_version,
         history.model_hash,
         history.dispersion,
-        history.total_deviation
+        history.total_deviation,
+        coalesce(history.target, 'spend') as target
     from history
     inner join newest
         on

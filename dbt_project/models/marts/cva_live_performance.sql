@@ -1,7 +1,8 @@
 -- One row per date that the history has: what the run of that date predicted against what came, once its
 -- horizon has passed, and before that the error it expected of itself. A run adds the dates that are new
 -- and those that have passed since; the hook first takes those away. Rows of passed dates stay as they are,
--- unless the run that judged them published nothing.
+-- unless the run that judged them published nothing. Dates that predicted another target than is asked for now
+-- are left out.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -11,7 +12,9 @@
     ) }}"
 ) }}
 
-with history as (select * from {{ ref('cva', 'customer_value_history') }}),
+with history as (
+    select * from {{ ref('cva', 'customer_value_history') }} where {{ cva.is_of_target() }}
+),
 
 dates as (select * from {{ ref('cva', 'int_cva__as_of_dates') }}),
 
@@ -195,7 +198,8 @@ final as (
         deciles.decile_error,
         cast(spreads.mean_absolute_error as double) as mean_absolute_error,
         cast(spreads.expected_absolute_error as double) as expected_absolute_error,
-        case when spreads.has_passed then '{{ cva.run_id() }}' end as judged_by
+        case when spreads.has_passed then '{{ cva.run_id() }}' end as judged_by,
+        cast('{{ cva.setting('cva_target') }}' as string) as target
     from spreads
     left join rankings on spreads.as_of_date = rankings.as_of_date
     left join deciles on spreads.as_of_date = deciles.as_of_date

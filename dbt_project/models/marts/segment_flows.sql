@@ -1,6 +1,8 @@
 -- One row per month, segment before and segment after: from the last date of the month before that was
--- looked from to the last of the month. A customer who was not there then comes from NULL.
-with history as (select * from {{ ref('cva', 'customer_value_history') }}),
+-- looked from to the last of the month, of dates that predicted what `cva_target` says now. A customer who was not there then comes from NULL.
+with history as (
+    select * from {{ ref('cva', 'customer_value_history') }} where {{ cva.is_of_target() }}
+),
 
 months as (
     select

@@ -1,5 +1,5 @@
--- One row per customer whose tier or stage is another than at the run's date before this one, with the
--- family of reasons that moved the prediction most between the two.
+-- One row per customer whose tier or stage is another than at the date before that predicted the same, with the
+-- family of reasons that moved the prediction most between the two. Who is not eligible has no stage to move.
 with history as (select * from {{ ref('cva', 'int_cva__value_history') }}),
 
 today as (
@@ -16,7 +16,7 @@ dates as (
         row_number() over (order by history.as_of_date desc) as place
     from history
     cross join today
-    where history.as_of_date <= today.as_of_date
+    where history.as_of_date <= today.as_of_date and {{ cva.is_of_target('history.') }}
     group by history.as_of_date
 ),
 
@@ -27,7 +27,7 @@ snapshots as (
         on
             history.as_of_date = dates.as_of_date
             and history.run_id = dates.run_id
-    where dates.place <= 2
+    where dates.place <= 2 and {{ cva.is_profiled('history.') }}
 ),
 
 moved as (
