@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -64,25 +65,34 @@ def register(
     a database in memory has none. Each other kind of model that is deployed by now has a function
     cva_<kind>.
     """
-    from duckdb.func import FunctionNullHandling, PythonUDFType
-
     database = database_file(con)
     models = Path(models_dir) if models_dir is not None else models_beside(database)
     encoder = ShopEncoder(models)
     beside = database.parent / WORK_FOLDER if database else None
     work = Path(work_dir) if work_dir is not None else beside
     reader = text.Reader(encoder, work, database.stem if database else "")
-    vector = f"FLOAT[{DIMENSION}]"
-
-    def on_text(function: Any) -> Any:
-        return lambda rows: function(encoder.load(), rows)
-
     unregister(con)
-    create = partial(
+    _create_scores(con, models)
+    _create_texts(con, models, encoder, reader)
+    con.execute(SCENARIO).fetchall()
+    _create_facts(con, models)
+    _create_memory(con)
+
+
+def _on_batches(con: DuckDBPyConnection) -> Callable[..., Any]:
+    """What makes functions that take and give Arrow arrays, NULL included."""
+    from duckdb.func import FunctionNullHandling, PythonUDFType
+
+    return partial(
         con.create_function,
         type=PythonUDFType.ARROW,
         null_handling=FunctionNullHandling.SPECIAL,
     )
+
+
+def _create_scores(con: DuckDBPyConnection, models: Path) -> None:
+    """Predictions and their reasons, of the value model and of each other kind."""
+    create, explainer = _on_batches(con), ShopExplainer(models)
     # No parameter type: any struct is taken, so that a missing feature is our error, not the
     # binder's.
     create(
@@ -97,12 +107,22 @@ def register(
         None,
         RETURN_TYPE,
     )
-    explainer = ShopExplainer(models)
     create("cva_explain", explainer.explain, None, EXPLANATION_TYPE)
     create("cva_explain_aged", explainer.explain_aged, None, AGED_TYPE)
     for function in kind_functions(models, FUNCTIONS):
         create(function.name, function.score, None, function.return_type)
         _kind_names.add(function.name)
+
+
+def _create_texts(
+    con: DuckDBPyConnection, models: Path, encoder: ShopEncoder, reader: text.Reader
+) -> None:
+    """What is read of texts."""
+    create, vector = _on_batches(con), f"FLOAT[{DIMENSION}]"
+
+    def on_text(function: Any) -> Any:
+        return lambda rows: function(encoder.load(), rows)
+
     create("cva_embed", on_text(text.embed), ["VARCHAR"], vector)
     create("cva_sentiment", on_text(text.sentiment), ["VARCHAR"], "DOUBLE")
     create("cva_text_status", on_text(text.text_status), ["VARCHAR"], text.STATUS_TYPE)
@@ -118,7 +138,12 @@ def register(
         [vector],
         "FLOAT[]",
     )
-    con.execute(SCENARIO).fetchall()
+    con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
+    con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
+
+
+def _create_facts(con: DuckDBPyConnection, models: Path) -> None:
+    """What the package and the deployed model say of themselves."""
     con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
     con.create_function(
@@ -138,7 +163,12 @@ def register(
         [],
         DISTRIBUTIONS_TYPE,
     )
-    con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
+
+
+def _create_memory(con: DuckDBPyConnection) -> None:
+    """DuckDB's memory limit, kept while texts are read."""
+    from duckdb.func import FunctionNullHandling
+
     con.create_function(
         "cva_keep_memory_limit", KEPT.keep, ["VARCHAR", "VARCHAR"], "VARCHAR", side_effects=True
     )
@@ -150,7 +180,6 @@ def register(
         side_effects=True,
         null_handling=FunctionNullHandling.SPECIAL,
     )
-    con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 
 
 def package_version() -> str:

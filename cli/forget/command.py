@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,20 +21,24 @@ from cva_sql.cli.shop.options import (
 )
 from cva_sql.cli.shop.resolver import Need, open_shop
 
+Customers = Annotated[
+    list[str],
+    typer.Argument(help="Ids of customers, as any of their raw rows has them.", metavar="ID…"),
+]
+EvenIfUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--even-if-unknown",
+        help="Also those of whom nothing is there: no file brings them in later.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before erasing.")]
+
 
 def forget(
-    customers: Annotated[
-        list[str],
-        typer.Argument(help="Ids of customers, as any of their raw rows has them.", metavar="ID…"),
-    ],
-    even_if_unknown: Annotated[
-        bool,
-        typer.Option(
-            "--even-if-unknown",
-            help="Also those of whom nothing is there: no file brings them in later.",
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before erasing.")] = False,
+    customers: Customers,
+    even_if_unknown: EvenIfUnknown = False,
+    yes: Yes = False,
     db: ShopDb = None,
     project: ProjectDir = None,
     variables: Vars = None,
@@ -50,8 +55,6 @@ def forget(
     from cva_sql.cli.forget.erasing import forget_people
     from cva_sql.cli.forget.report import describe
     from cva_sql.cli.shop.lock import exclusive
-    from cva_sql.cli.shop.progress import count_of
-    from cva_sql.udfs.errors import CvaError
 
     shop = open_shop(
         db,
@@ -62,10 +65,19 @@ def forget(
         work_dir=work_dir,
         need=Need.DATABASE,
     )
-    if not yes and sys.stdin.isatty() and sys.stdout.isatty():
-        asked = f"Erase {count_of(len(set(customers)), 'customer')} from {shop.db} for good?"
-        if not typer.confirm(asked, default=False):
-            raise CvaError("nothing was erased; cva person ID shows what is there")
+    if not yes:
+        _ask(len(set(customers)), shop.db)
     with exclusive(shop):
         found = forget_people(shop, customers, even_if_unknown=even_if_unknown)
     print(json.dumps(asdict(found), indent=2) if as_json else describe(found))
+
+
+def _ask(people: int, db: Path) -> None:
+    """Raises CvaError where somebody at a terminal says no."""
+    from cva_sql.cli.shop.progress import count_of
+    from cva_sql.udfs.errors import CvaError
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    if not typer.confirm(f"Erase {count_of(people, 'customer')} from {db} for good?"):
+        raise CvaError("nothing was erased; cva person ID shows what is there")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 STAGING = "stg_cva__*"
+TRAINING = "cva_train_cva"  # where training has its own
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,7 @@ def _has(con: DuckDBPyConnection, rows: str, condition: str) -> bool:
 
 def _leave_out(shop: ResolvedShop, erasure: Erasure) -> None:
     """Names tables of the user's own that have them, and lets staging leave them out there."""
-    from cva_sql.cli.person.holdings import holdings
-    from cva_sql.cli.person.raw import raw_sources
     from cva_sql.cli.shop.connection import connect
-    from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.forgotten import read_tombstones
 
     con = connect(shop.db)
@@ -174,47 +172,60 @@ def _leave_out(shop: ResolvedShop, erasure: Erasure) -> None:
         known = read_tombstones(con)
         if known is None:
             return
-        sources = raw_sources(con, shop)
-        own = [
-            source
-            for source in sources
-            if not source.is_own
-            and (said := source.of(known.is_customer)) is not None
-            and _has(con, source.rows, said)
-        ]
-        others = [
-            one
-            for one in holdings(con, shop, [source.relation for source in sources])
-            if not one.is_ours and _has(con, f"from {one.relation}", one.of(known.is_customer))
-        ]
-        side = con.execute(
-            "select 1 from duckdb_views() where database_name = current_database() and"
-            " schema_name = 'cva_train_cva' and starts_with(view_name, 'stg_cva__') limit 1"
-        ).fetchall()
-        built = con.execute(
-            "select 1 from duckdb_views() where database_name = current_database() and"
-            " starts_with(view_name, 'stg_cva__') limit 1"
-        ).fetchall()
+        own, others = _tables_of_others(con, shop, known)
+        schemas = _staged_schemas(con)
     finally:
         con.close()
     erasure.left += [
-        f"{source.shown}, which has no mark of cva load; staging leaves them out" for source in own
+        f"{one}, which has no mark of cva load; staging leaves them out" for one in own
     ]
-    erasure.left += [f"{one.shown}, a table of your own" for one in others]
-    if not own or not built:
-        return
-    try:
-        run_dbt(shop, "run", select=[STAGING], variables={"cva_spine": "scoring"})
-        if side:
-            run_dbt(
-                shop,
-                "run",
-                select=[STAGING],
-                variables={"cva_spine": "training"},
-                schema="cva_train",
-            )
-    except CvaError as error:
-        erasure.notes.append(f"staging could not be built anew, which cva run does: {error}")
+    erasure.left += [f"{one}, a table of your own" for one in others]
+    if own and schemas:
+        try:
+            _stage_anew(shop, is_trained=TRAINING in schemas)
+        except CvaError as error:
+            erasure.notes.append(f"staging could not be built anew, which cva run does: {error}")
+
+
+def _tables_of_others(
+    con: DuckDBPyConnection, shop: ResolvedShop, known: Tombstones
+) -> tuple[list[str], list[str]]:
+    """Raw tables that have them and no mark of cva load, and other tables that are not cva's."""
+    from cva_sql.cli.person.holdings import holdings
+    from cva_sql.cli.person.raw import raw_sources
+
+    sources = raw_sources(con, shop)
+    own = [
+        source.shown
+        for source in sources
+        if not source.is_own
+        and (said := source.of(known.is_customer)) is not None
+        and _has(con, source.rows, said)
+    ]
+    others = [
+        one.shown
+        for one in holdings(con, shop, [source.relation for source in sources])
+        if not one.is_ours and _has(con, f"from {one.relation}", one.of(known.is_customer))
+    ]
+    return own, others
+
+
+def _staged_schemas(con: DuckDBPyConnection) -> set[str]:
+    """The schemas that staging was built in."""
+    found = con.execute(
+        "select distinct schema_name from duckdb_views() where database_name = current_database()"
+        " and starts_with(view_name, 'stg_cva__')"
+    ).fetchall()
+    return {schema for (schema,) in found}
+
+
+def _stage_anew(shop: ResolvedShop, *, is_trained: bool) -> None:
+    from cva_sql.cli.shop.dbt_runner import run_dbt
+
+    run_dbt(shop, "run", select=[STAGING], variables={"cva_spine": "scoring"})
+    if is_trained:
+        variables = {"cva_spine": "training"}
+        run_dbt(shop, "run", select=[STAGING], variables=variables, schema="cva_train")
 
 
 def _delete(shop: ResolvedShop, erasure: Erasure) -> None:

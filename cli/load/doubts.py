@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
+from cva_sql.cli.load.currencies import RATES, said_of_rates
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import NO_OWN_STATUSES, macro_value
 from cva_sql.cli.shop.progress import count_of
@@ -41,6 +42,12 @@ def doubts_about_customers(con: DuckDBPyConnection, relation: str, table: str) -
     """Lines on the customer ids of `relation`, the rows of a raw table; none without such ids."""
     found = find_doubts(con, relation, table)
     return tuple(advised(doubt, OPTIONS) for doubt in found)
+
+
+def doubts_about_rows(con: DuckDBPyConnection, relation: str, table: str) -> tuple[str, ...]:
+    """Lines on the values of `relation`, the rows of a load before they are in the table."""
+    said_of = {"orders": said_of_refunds, RATES: said_of_rates}.get(table)
+    return said_of(con, relation) if said_of else ()
 
 
 def find_doubts(con: DuckDBPyConnection, relation: str, table: str) -> tuple[Doubt, ...]:

@@ -12,9 +12,9 @@ from cva_sql.cli.load import rows as rows
 from cva_sql.cli.load.arrivals import Arrival, note_statuses, receive
 from cva_sql.cli.load.checks import check, check_table
 from cva_sql.cli.load.connection import connected, transaction
-from cva_sql.cli.load.currencies import RATES, said_of_currencies, said_of_rates
+from cva_sql.cli.load.currencies import said_of_currencies
 from cva_sql.cli.load.databases import read_query
-from cva_sql.cli.load.doubts import doubts_about_customers, said_of_refunds
+from cva_sql.cli.load.doubts import doubts_about_customers, doubts_about_rows
 from cva_sql.cli.load.files import read_files
 from cva_sql.cli.load.forgotten import LOADED, leave_out_forgotten
 from cva_sql.cli.load.formats.source import FOUND_OUT, ReadOptions
@@ -179,21 +179,15 @@ def prepare_files(
 
 def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, into: Into) -> Ready:
     """The rows of the source that was read, as the raw table has them."""
-    line = raw_tables()[table]
-    kinds, asked = line.columns, wanted.asked
+    line, asked = raw_tables()[table], wanted.asked
     picked = rows.pick_columns(con, line, wanted.columns, wanted.where, source, asked)
-    read = rows.read_values(con, kinds, into.timezone, picked, asked)
+    read = rows.read_values(con, line.columns, into.timezone, picked, asked)
     rows_kept = rows.count_rows(con, rows.READ)
     forgotten = leave_out_forgotten(con, table, line, into.schema if into.append else None)
-    noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
-    given = (wanted.status_counts, wanted.status_cancelled)
-    statuses = settle_statuses(con, table, noun, *given)
-    if into.arrival:
-        names = column_names(con, f"from {rows.READ}")
-        note_statuses(con, key_of(names, line), line, into.arrival)
+    statuses = _settle(con, table, wanted, into)
     superseded = newest_versions(con, line, dates=into.arrival is None)
-    summed = None
-    if table == "orders":
+    summed, is_orders = None, table == "orders"
+    if is_orders:
         taken = LoadedFrom(picked.sources, wanted.where)
         summed = orders_from_rows(con, taken, lines=wanted.lines, amount_per=wanted.amount_per)
     relation = rows.SUMMED if summed else rows.READ
@@ -203,9 +197,6 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         raise CvaError(
             f"{source}: none of {picked.rows:,} rows is left{why}; check --where, order_id"
         )
-    several = rows.ids_of_several_customers(con, relation) if table == "orders" else 0
-    said_of = {"orders": said_of_refunds, RATES: said_of_rates}.get(table)
-    doubts = said_of(con, relation) if said_of else ()
     report = LoadReport(
         table=table,
         schema=into.schema,
@@ -218,17 +209,28 @@ def prepare(con: DuckDBPyConnection, table: str, source: str, wanted: Wanted, in
         superseded=superseded,
         changes=None,
         unreadable=read.unreadable,
-        missing=rows.missing_values(con, relation, kinds),
-        several_customers=several,
+        missing=rows.missing_values(con, relation, line.columns),
+        several_customers=rows.ids_of_several_customers(con, relation) if is_orders else 0,
         key=line.key,
         repeated_keys=0,
         statuses=statuses,
         loaded=loaded,
         table_now=loaded,
         said=(*wanted.said, *read.said),
-        doubts=doubts,
+        doubts=doubts_about_rows(con, relation, table),
     )
     return Ready(relation, report)
+
+
+def _settle(con: DuckDBPyConnection, table: str, wanted: Wanted, into: Into) -> tuple[str, ...]:
+    """What the statuses mean; those of an arrival are noted before older versions go."""
+    line = raw_tables()[table]
+    noun = "lines" if wanted.lines or wanted.amount_per == "line" else "orders"
+    said = settle_statuses(con, table, noun, wanted.status_counts, wanted.status_cancelled)
+    if into.arrival:
+        key = key_of(column_names(con, f"from {rows.READ}"), line)
+        note_statuses(con, key, line, into.arrival)
+    return said
 
 
 def write(con: DuckDBPyConnection, ready: Ready, into: Into) -> LoadReport:

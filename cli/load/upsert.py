@@ -80,18 +80,33 @@ def upsert(
     """
     brought = column_names(con, f"from {relation}")
     by = key_of(brought, table)
-    keyed = f"{by} as cva_key"
     has_statuses = STATUS in brought and SINCE in table.columns
-    con.execute(f"create temp table cva_new as select *, {keyed} from {relation}")
-    con.execute(
-        f"create temp table cva_known as select *, {keyed},"
-        f" rowid as cva_row from {target} where cva_key in (select cva_key from {NEW})"
-    )
+    _meet(con, target, relation, by)
     if has_statuses and is_arrival:
         keep_first_statuses(con, target, by)
     elif has_statuses:
         _keep_status_times(con, target, brought, timezone)
     _judge(con, brought, is_arrival=is_arrival)
+    changes = _count_changes(con, brought)
+    _replace(con, target, brought)
+    if is_arrival:
+        _name_newest_files(con, target)
+    if is_arrival and has_statuses:
+        date_statuses(con, target, by)
+    return changes
+
+
+def _meet(con: DuckDBPyConnection, target: str, relation: str, by: str) -> None:
+    """Makes NEW, and KNOWN of the rows of the table with its keys."""
+    con.execute(f"create temp table cva_new as select *, {by} as cva_key from {relation}")
+    con.execute(
+        f"create temp table cva_known as select *, {by} as cva_key,"
+        f" rowid as cva_row from {target} where cva_key in (select cva_key from {NEW})"
+    )
+
+
+def _count_changes(con: DuckDBPyConnection, brought: list[str]) -> Changes:
+    """Rows by what becomes of them, before it does."""
     # Of whole rows, those that are there already are none that was changed.
     states = dict(
         con.execute(
@@ -101,23 +116,22 @@ def upsert(
             f" 0) from {JUDGED}) group by 1"
         ).fetchall()
     )
-    moved = _moved(con) if {"order_id", "customer_id"} <= set(brought) else 0
-    _replace(con, target, brought)
-    if is_arrival:
-        con.execute(
-            f"update {target} as t set {FILE} = was.newest.file from (select cva_row,"
-            f" j.newest from {KNOWN} join {JUDGED} as j using (cva_key)"
-            " where j.state = 'unchanged' and j.newest > j.known_newest) as was"
-            " where t.rowid = was.cva_row"
-        )
-        if has_statuses:
-            date_statuses(con, target, by)
     return Changes(
         inserted=int(states.get("inserted", 0)),
         updated=int(states.get("updated", 0)),
         unchanged=int(states.get("unchanged", 0)),
         older=int(states.get("older", 0)),
-        moved=moved,
+        moved=_moved(con) if {"order_id", "customer_id"} <= set(brought) else 0,
+    )
+
+
+def _name_newest_files(con: DuckDBPyConnection, target: str) -> None:
+    """A row that came again unchanged is of the newest file that has it."""
+    con.execute(
+        f"update {target} as t set {FILE} = was.newest.file from (select cva_row,"
+        f" j.newest from {KNOWN} join {JUDGED} as j using (cva_key)"
+        " where j.state = 'unchanged' and j.newest > j.known_newest) as was"
+        " where t.rowid = was.cva_row"
     )
 
 

@@ -12,6 +12,7 @@ from cva_sql.cli.shop.owner import Owned
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
+    from cva_sql.cli.run.gates import Gate
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
 
@@ -56,26 +57,19 @@ def run_shop(
     `accept_drift`: also where customers are not those that the model learned from. `metrics` is a
     file for Prometheus.
     """
-    from cva_sql.cli.embed.texts import count_texts, status_counts
+    from cva_sql.cli.embed.texts import count_texts
     from cva_sql.cli.run.drift import check_drift
     from cva_sql.cli.run.gates import check_customers, check_scores
     from cva_sql.cli.run.metrics import check_metrics_file, write_metrics
-    from cva_sql.cli.run.publish import check_place, publish
+    from cva_sql.cli.run.publish import publish
     from cva_sql.cli.shop.dbt_runner import run_dbt
-    from cva_sql.cli.shop.model_store import require_target
     from cva_sql.cli.shop.progress import step
-    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
     from cva_sql.udfs.journal import clear_journals
-    from cva_sql.udfs.sessions import deployed_folder, load_model
 
     started = time.monotonic()
     if metrics is not None:
         check_metrics_file(metrics)
-    check_place(shop)
-    require_target(shop)
-    folder = deployed_folder(shop.models_dir)
-    # Neither an altered file nor another shop's model should cost a build to be noticed.
-    _check_database(shop, load_model(folder).manifest)
+    folder = _check_first(shop)
     texts = count_texts(shop)
     run_id = run_id_of(running_since(shop.db))
     with step("building and testing the tables"):
@@ -89,8 +83,32 @@ def run_shop(
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, run_id)
+    run = _made(shop, gate, texts, notes)
+    if metrics is not None:
+        write_metrics(shop, metrics, run, drift, time.monotonic() - started)
+    return run
+
+
+def _check_first(shop: ResolvedShop) -> Path:
+    """The folder of the model that scores; raises CvaError for what would cost a build in vain."""
+    from cva_sql.cli.run.publish import check_place
+    from cva_sql.cli.shop.model_store import require_target
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    check_place(shop)
+    require_target(shop)
+    folder = deployed_folder(shop.models_dir)
+    _check_database(shop, load_model(folder).manifest)  # an altered file is noticed by loading it
+    return folder
+
+
+def _made(shop: ResolvedShop, gate: Gate, texts: int, notes: tuple[str, ...]) -> Run:
+    """What the run made, of which `texts` were read before it."""
+    from cva_sql.cli.embed.texts import count_texts, status_counts
+    from cva_sql.cli.shop.shop import CURRENT, PUBLISHED_FILE
+
     as_of, statuses, rejects = _summary(shop)
-    run = Run(
+    return Run(
         as_of,
         sum(statuses.values()),
         statuses,
@@ -102,9 +120,6 @@ def run_shop(
         str(shop.published / CURRENT / PUBLISHED_FILE),
         notes,
     )
-    if metrics is not None:
-        write_metrics(shop, metrics, run, drift, time.monotonic() - started)
-    return run
 
 
 def _check_database(shop: ResolvedShop, manifest: Manifest) -> None:

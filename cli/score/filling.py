@@ -48,23 +48,15 @@ def fill_table(
             register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
             if before is not None:
                 before(con, shop)
-            con.execute(
-                f"create or replace table {target} as "
-                "select customer_id, as_of_date, unnest(said) from "
-                f"(select customer_id, as_of_date, {function}(cva_row) as said "
-                f"from {shop.schema}.customer_features as cva_row "
-                f"where coalesce((\n{chosen}\n), false))"
-            ).fetchall()
-            # A filter on what was said would call the function a second time.
-            found = con.execute(f"select count(model_version) from {target}").fetchall()
+            rows = _fill(con, shop, target, function, chosen)
             if table == TABLE:
                 _fill_growth(con, shop)
                 con.execute(
                     f"create or replace table {shop.schema}_cva.{DISTRIBUTIONS} as "
                     "select unnest(cva_distributions(), recursive := true)"
                 ).fetchall()
-            entry.rows = found[0][0]
-            return target, found[0][0]
+            entry.rows = rows
+            return target, rows
         except duckdb.CatalogException:
             raise CvaError(
                 f"{shop.db} has no {shop.schema}.customer_features; build it with: "
@@ -75,6 +67,21 @@ def fill_table(
         finally:
             unregister(con)
             con.close()
+
+
+def _fill(
+    con: DuckDBPyConnection, shop: ResolvedShop, target: str, function: str, chosen: str
+) -> int:
+    """Writes what the function says, and of how many rows it said something."""
+    con.execute(
+        f"create or replace table {target} as "
+        "select customer_id, as_of_date, unnest(said) from "
+        f"(select customer_id, as_of_date, {function}(cva_row) as said "
+        f"from {shop.schema}.customer_features as cva_row "
+        f"where coalesce((\n{chosen}\n), false))"
+    ).fetchall()
+    # A filter on what was said would call the function a second time.
+    return int(con.execute(f"select count(model_version) from {target}").fetchall()[0][0])
 
 
 def _fill_growth(con: DuckDBPyConnection, shop: ResolvedShop) -> None:

@@ -136,13 +136,33 @@ def _check_columns(wanted: Wanted, types: dict[str, str]) -> None:
 def _read(
     con: DuckDBPyConnection, relation: str, wanted: Wanted, types: dict[str, str]
 ) -> tuple[Table, tuple[str, ...], list[str]]:
-    import numpy as np
+    from cva_sql.models_onnx.own_table.columns import usable
 
+    rows, needed, notes = _whole_rows(con, relation, wanted)
+    numbers, texts, odd = _split_columns(types, needed)
+    notes += odd
+    table = _make_table(con, rows, wanted, numbers, texts)
+    kept, left_out = usable(table, [*numbers, *texts])
+    notes += [f"{name} is left out: {why}" for name, why in left_out.items()]
+    if not kept:
+        raise CvaError(
+            f"{wanted.table} has no column to learn {wanted.target} from; " + _why(notes)
+        )
+    table = replace(
+        table,
+        numbers={n: c for n, c in table.numbers.items() if n in kept},
+        categories={n: c for n, c in table.categories.items() if n in kept},
+    )
+    return table, tuple(notes), _fold_dates(con, rows, wanted)
+
+
+def _whole_rows(
+    con: DuckDBPyConnection, relation: str, wanted: Wanted
+) -> tuple[str, set[str], list[str]]:
+    """The rows that can be learned from, the columns that each of them has, and what is said."""
     from cva_sql.cli.shop.sql_text import quoted
-    from cva_sql.models_onnx.own_table.columns import Table, usable
 
-    notes: list[str] = []
-    key, target = quoted(wanted.key), quoted(wanted.target)
+    key, target, notes = quoted(wanted.key), quoted(wanted.target), list[str]()
     needed = {wanted.key: f"{key} is not null", wanted.target: f"isfinite({target}::double)"}
     if wanted.time:
         needed[wanted.time] = f"{quoted(wanted.time)} is not null"
@@ -153,8 +173,15 @@ def _read(
             notes.append(f"{without:,} rows without {name} are left out")
     rows = f"(select * from {relation} where {' and '.join(needed.values())})"
     _check_rows(con, rows, wanted, key)
+    return rows, set(needed), notes
+
+
+def _split_columns(
+    types: dict[str, str], needed: set[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """The columns that are numbers, those that are texts, and what is said of the others."""
     names = [n for n in types if n not in needed and not OWN.fullmatch(n)]
-    notes += [
+    notes = [
         f"{name} is left out: the file has that name for something of its own; rename the column"
         for name in types
         if OWN.fullmatch(name) and name not in needed
@@ -166,6 +193,19 @@ def _read(
         for name in names
         if name not in numbers and name not in texts
     ]
+    return numbers, texts, notes
+
+
+def _make_table(
+    con: DuckDBPyConnection, rows: str, wanted: Wanted, numbers: list[str], texts: list[str]
+) -> Table:
+    """The rows in memory; raises CvaError where there is nothing to learn or to test on."""
+    import numpy as np
+
+    from cva_sql.cli.shop.sql_text import quoted
+    from cva_sql.models_onnx.own_table.columns import Table
+
+    key, target = quoted(wanted.key), quoted(wanted.target)
     select = [f"{quoted(n)}::float as {quoted(n)}" for n in numbers]
     select += [f"coalesce({quoted(n)}, '') as {quoted(n)}" for n in texts]
     order = f"{quoted(wanted.time)}, {key}" if wanted.time else key
@@ -189,18 +229,7 @@ def _read(
         raise CvaError(f"--time {wanted.time} is nearly the same in every row: leave it out")
     if table.value.min() == table.value.max():
         raise CvaError(f"{wanted.target} is {table.value[0]:g} in every row: nothing to learn")
-    kept, left_out = usable(table, [*numbers, *texts])
-    notes += [f"{name} is left out: {why}" for name, why in left_out.items()]
-    if not kept:
-        raise CvaError(
-            f"{wanted.table} has no column to learn {wanted.target} from; " + _why(notes)
-        )
-    table = replace(
-        table,
-        numbers={n: c for n, c in table.numbers.items() if n in kept},
-        categories={n: c for n, c in table.categories.items() if n in kept},
-    )
-    return table, tuple(notes), _fold_dates(con, rows, wanted)
+    return table
 
 
 def _why(notes: Sequence[str]) -> str:

@@ -35,39 +35,43 @@ if TYPE_CHECKING:
     from cva_sql.cli.watch.watching import Watched
 
 
+Raw = Annotated[
+    str,
+    typer.Option(
+        "--raw", help="Folder that files arrive in, or a table of the database, e.g. raw.orders."
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="Stop once all that is there is published.")]
+Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")]
+Settle = Annotated[
+    float,
+    typer.Option(
+        "--settle", min=0.0, help="Seconds that a file has not been written before it is read."
+    ),
+]
+PresetOf = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", help="Preset, or yml file of your own, of files whose name names no table."
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", help="The page to write after each run. Default: report.html beside --db."
+    ),
+]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write no page.")]
+
+
 def watch(
-    raw: Annotated[
-        str,
-        typer.Option(
-            "--raw",
-            help="Folder that files arrive in, or a table of the database, e.g. raw.orders.",
-        ),
-    ],
-    is_once: Annotated[
-        bool, typer.Option("--once", help="Stop once all that is there is published.")
-    ] = False,
-    every: Annotated[
-        float, typer.Option("--every", min=0.1, help="Seconds between two looks.")
-    ] = 1.0,
-    settle: Annotated[
-        float,
-        typer.Option(
-            "--settle", min=0.0, help="Seconds that a file has not been written before it is read."
-        ),
-    ] = 1.0,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            "--preset", help="Preset, or yml file of your own, of files whose name names no table."
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", help="The page to write after each run. Default: report.html beside --db."
-        ),
-    ] = None,
-    has_no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+    raw: Raw,
+    is_once: Once = False,
+    every: Every = 1.0,
+    settle: Settle = 1.0,
+    preset: PresetOf = None,
+    report: Report = None,
+    has_no_report: NoReport = False,
     accept_drift: AcceptDrift = False,
     metrics: Metrics = None,
     db: ShopDb = None,
