@@ -24,21 +24,21 @@ order by value_tier;
 -- Who was worth much, and is leaving?
 select customer_id, historic_value, churn_probability, reason_1
 from customer_value
-where churn_risk = 'high'
+where churn_risk = 'high' and score_status <> 'not_eligible'
 order by historic_value desc, customer_id
 limit 20;
 
 -- Who is overdue against the own rhythm, and still likely to come back?
 select customer_id, purchase_probability, predicted_value_if_purchase
 from customer_value
-where is_overdue and purchase_probability > 0.3
+where is_overdue and purchase_probability > 0.3 and score_status <> 'not_eligible'
 order by predicted_value_if_purchase desc, customer_id
 limit 20;
 
 -- Whose spend is hardest to foresee? The interval is wide beside the mean.
 select customer_id, predicted_value, predicted_value_p90 - predicted_value_p10 as width
 from customer_value
-where predicted_value > 10
+where predicted_value > 10 and score_status <> 'not_eligible'
 order by width / predicted_value desc, customer_id
 limit 20;
 

@@ -75,22 +75,29 @@ def run_dbt(
         "--project-dir", str(root.resolve()), "--profiles-dir", str(work),
         "--vars", _as_yaml(settings),
         *arguments,
+        *_selection(shop, command, select, from_scratch=from_scratch),
     ]  # fmt: skip
-    if from_scratch and shop.project:
-        call += ["--full-refresh", "--resource-type", "model", "--resource-type", "seed"]
-    elif command == "build":
-        # The unit tests prove the package, not the shop's data: they run in its own test suite.
-        call += ["--exclude-resource-type", "unit_test"]
-        if shop.project and not select:
-            # Not what else the project has, nor tests that look at more than what is built.
-            select = [f"+package:{PACKAGE}"]
-            call += ["--indirect-selection", "buildable"]
-    if select:
-        call += ["--select", *select]
     if exclude:
         call += ["--exclude", *exclude]
     target = shop.target_dir(schema, (variables or {}).get("cva_spine"))
     return _execute(shop, call, {**(environment or {}), "DBT_TARGET_PATH": str(target)})
+
+
+def _selection(
+    shop: ResolvedShop, command: str, select: Sequence[str], *, from_scratch: bool
+) -> list[str]:
+    """The options that say what of the project dbt looks at."""
+    options = list[str]()
+    if from_scratch and shop.project:
+        options += ["--full-refresh", "--resource-type", "model", "--resource-type", "seed"]
+    elif command == "build":
+        # The unit tests prove the package, not the shop's data: they run in its own test suite.
+        options += ["--exclude-resource-type", "unit_test"]
+        if shop.project and not select:
+            # Not what else the project has, nor tests that look at more than what is built.
+            select = [f"+package:{PACKAGE}"]
+            options += ["--indirect-selection", "buildable"]
+    return [*options, "--select", *select] if select else options
 
 
 def refuse_jinja(settings: Mapping[str, Any]) -> None:
