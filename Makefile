@@ -8,7 +8,7 @@ READER_VENV := .venv-reader
 SUPERSET_VENV := .venv-superset
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup setup-dev setup-encoder setup-reader setup-superset demo test test-all test-bi lint types unit fuzz faults faults-short encoder reader database bench generate docs figures clean
+.PHONY: setup setup-dev setup-encoder setup-reader setup-superset demo test test-all test-bi lint types unit fuzz faults faults-short encoder networks reader database bench generate docs figures clean
 
 setup: $(VENV)/.installed
 
@@ -33,7 +33,7 @@ setup-encoder: $(ENCODER_VENV)/.installed
 $(ENCODER_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(ENCODER_VENV)
 	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder]' 'pytest>=8'
+	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder,train]' 'pytest>=8'
 	touch $@
 
 # The DuckDB that BI tools have today.
@@ -67,6 +67,7 @@ test: setup-dev
 test-all: test
 	$(call timed,faults-short)
 	$(call timed,encoder)
+	$(call timed,networks)
 	$(call timed,reader)
 	$(call timed,database)
 
@@ -100,6 +101,10 @@ faults-short: setup-dev
 # The export needs torch, so it is tested in an environment of its own.
 encoder: setup-encoder
 	$(ENCODER_VENV)/bin/pytest tests/encoder
+
+# Networks are fitted by torch, which the same environment has.
+networks: setup-encoder
+	$(ENCODER_VENV)/bin/pytest tests/networks
 
 # What is published has to open in the newest DuckDB 1.x.
 reader: setup-dev setup-reader

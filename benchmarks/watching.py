@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/watching.py --customers 20000 --files 40 --every 30
     .venv/bin/python benchmarks/watching.py --files 200 --every 0.5 --shuffle --kills 2
-    .venv/bin/python benchmarks/watching.py --files 30 --every 12 --readers 50 --kills 3
+    .venv/bin/python benchmarks/watching.py --files 30 --every 20 --readers 50 --kills 3
     .venv/bin/python benchmarks/watching.py --customers 500 --days 30
 
 A shop of MBG/NBD customers over two years has been loaded, trained and published. Then come files
@@ -196,17 +196,17 @@ while not os.path.exists(stop):
     except Exception as error:
         bad += 1
         print('failed', error, file=sys.stderr)
-    time.sleep(0.5)
+    time.sleep(float(sys.argv[3]))
 print(count, bad)
 """
 
 
 @contextmanager
-def readers(folder: Path, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def readers(folder: Path, count: int, pause: float) -> Iterator[list[subprocess.Popen[str]]]:
     stop = folder / "stop"
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", READER, str(published(folder)), str(stop)],
+            [sys.executable, "-c", READER, str(published(folder)), str(stop), str(pause)],
             stdout=subprocess.PIPE, text=True,
         )
         for _ in range(count)
@@ -244,7 +244,7 @@ def stream(folder: Path, shop: Shop, given: argparse.Namespace) -> None:
     runs = count_runs(folder)
     watcher.start()
     looker.start()
-    with readers(folder, given.readers):
+    with readers(folder, given.readers, given.pause):
         for place, (number, kinds) in enumerate(files):
             for kind, rows in kinds.items():
                 write_rows(folder / "in" / f"{kind}-{number}.csv", rows)
@@ -357,6 +357,7 @@ def main() -> None:
     parser.add_argument("--shuffle", action="store_true", help="in random order")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--readers", type=int, default=0)
+    parser.add_argument("--pause", type=float, default=4.0, help="seconds between two reads of one")
     parser.add_argument("--days", type=int, default=0, help="a file a day, compared each day")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

@@ -15,6 +15,8 @@ from cva_sql.cli.evaluate.evaluation import (
 )
 from cva_sql.cli.shop.options import HorizonDays, Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
 from cva_sql.cli.shop.resolver import Need, open_shop, parse_date
+from cva_sql.cli.train.command import Params
+from cva_sql.cli.train.settings import with_params
 from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def evaluate(
     variables: Vars = None,
     models_dir: ModelsDir = None,
     work_dir: WorkDir = None,
+    params: Params = None,
     as_json: Json = False,
     ablation: Annotated[
         bool,
@@ -76,6 +79,7 @@ def evaluate(
         work_dir=work_dir,
         project=project,
     )
+    shop = with_params(shop, params)
     dates = [parse_date(text, "--as-of") for text in as_of or []]
     with exclusive(shop):
         result = evaluate_shop(shop, dates, replicates, is_ablated=ablation)

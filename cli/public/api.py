@@ -53,16 +53,29 @@ class Shop(RawShop):
     CvaError, and what cannot be taken its subclass UsageError, with a message of one line.
     """
 
-    def train(self, *, deploy: bool | str = True, withdraw: bool = False) -> Trained:
+    def train(
+        self,
+        *,
+        deploy: bool | str = True,
+        withdraw: bool = False,
+        tune_minutes: float | None = None,
+        tensorboard: str | Path | None = None,
+    ) -> Trained:
         """Trains on past dates and deploys what won; `deploy`: false for nothing, or a candidate.
 
         `withdraw`: where nothing could be judged, no trained model scores any more.
+        `tune_minutes`: look so long for better settings of members first. `tensorboard`: a folder
+        to which the curves of the training are added.
         """
         from cva_sql.cli.train.deployment import Wish
         from cva_sql.cli.train.training import train_shop
 
         wish = Wish(bool(deploy), withdraw, deploy if isinstance(deploy, str) else None)
-        return writing(self._shop, lambda shop: train_shop(shop, wish))
+        board = None if tensorboard is None else Path(tensorboard)
+        return writing(
+            self._shop,
+            lambda shop: train_shop(shop, wish, tune_minutes=tune_minutes, tensorboard=board),
+        )
 
     def run(
         self, *, allow_empty: bool = False, accept_drift: bool = False, adopt: bool = False

@@ -170,11 +170,23 @@ def _former(shop: ResolvedShop, request: Request) -> Added | None:
     """The model of this name so far; raises UsageError where the name cannot be taken."""
     from cva_sql.models_onnx.value.backtesting.backtest import MODEL, names_of_kinds
     from cva_sql.models_onnx.value.backtesting.benchmarks import BENCHMARKS
-    from cva_sql.models_onnx.value.members.registry import all_members, candidates
+    from cva_sql.models_onnx.value.members.registry import (
+        all_members,
+        candidates,
+        network_names,
+    )
     from cva_sql.models_onnx.value.training.validation import RULE
 
     name = request.name
-    taken = {*candidates(), *names_of_kinds().values(), *BENCHMARKS, MODEL, RULE, "rule", "encoder"}
+    taken = {
+        *candidates(network_names()),
+        *names_of_kinds().values(),
+        *BENCHMARKS,
+        MODEL,
+        RULE,
+        "rule",
+        "encoder",
+    }
     taken |= {member.name for member in all_members()}
     if not (NAME.fullmatch(name) and is_plain_name(name)) or name in taken:
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +51,28 @@ IfNeeded = Annotated[
     ),
 ]
 
+Params = Annotated[
+    str | None,
+    typer.Option(
+        "--params",
+        metavar="FILE",
+        help="Settings of members from a YAML file; show prints all with their defaults.",
+    ),
+]
+Tune = Annotated[
+    float | None,
+    typer.Option(
+        "--tune",
+        metavar="MINUTES",
+        min=0.01,
+        help="Look so long for better settings, on dates before those that decide.",
+    ),
+]
+Board = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", help="Add the curves of the training to this folder."),
+]
+
 TableOf = Annotated[
     str | None,
     typer.Option("--table", help="Learn from this table or CSV or Parquet file, without orders."),
@@ -81,6 +104,9 @@ def train(
     is_to_keep: NoDeploy = False,
     is_to_withdraw: Withdraw = False,
     is_if_needed: IfNeeded = False,
+    params: Params = None,
+    tune: Tune = None,
+    tensorboard: Board = None,
     table: TableOf = None,
     key: KeyOf = None,
     target: TargetOf = None,
@@ -96,12 +122,18 @@ def train(
     learned instead, and scored in SQL by cva_predict_<name>.
     """
     from cva_sql.cli.shop.lock import exclusive, locked
+    from cva_sql.cli.train.settings import SHOW, show_params, with_params
 
+    if params == SHOW:
+        print(show_params())
+        return
     if (table, key, target, time, name) != (None,) * 5:
         if table is None or key is None or target is None:
             raise UsageError(
                 "--table needs --key and --target, e.g. --table f.csv --key user_id --target value"
             )
+        if (params, tune, tensorboard) != (None,) * 3:
+            raise UsageError("--table takes no --params, --tune or --tensorboard; leave them out")
         shop = open_shop(
             db, project=project, models_dir=models_dir, work_dir=work_dir, need=Need.NOTHING
         )
@@ -126,10 +158,11 @@ def train(
         work_dir=work_dir,
         project=project,
     )
+    shop = with_params(shop, params)
     if is_if_needed and not _is_needed(shop, as_json=as_json):
         return
     with exclusive(shop):
-        trained = train_shop(shop, wish)
+        trained = train_shop(shop, wish, tune_minutes=tune, tensorboard=tensorboard)
     if as_json:
         from cva_sql.udfs.manifest import plain
 

@@ -10,6 +10,7 @@ from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train.settings import describe_settings, read_networks, read_settings
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def read_terms(shop: ResolvedShop) -> Terms:
     from cva_sql.models_onnx.value.data.terms import Terms
 
     lines = _catalogue(shop)
-    terms = Terms(_monotone(shop, lines), _features_off(shop, lines))
+    terms = Terms(
+        _monotone(shop, lines),
+        _features_off(shop, lines),
+        read_networks(shop),
+        read_settings(shop),
+    )
     for line in describe_terms(terms):
         say(f"  {line}")
     return terms
@@ -39,7 +45,7 @@ def describe_terms(terms: Terms) -> list[str]:
     if terms.monotone:
         held = ", ".join(f"{SIGNS[sign]} with {name}" for name, sign in terms.monotone.items())
         lines.append(f"predicted value, all else equal ({MONOTONE}): {held}")
-    return lines
+    return [*lines, *describe_settings(terms)]
 
 
 def known_features(shop: ResolvedShop) -> dict[str, str]:

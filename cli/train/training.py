@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.history import Entry, recording
@@ -64,11 +65,18 @@ class Trained:
 @recording(
     "train", lambda found: Entry(found.as_of, found.examples, None, found.version), Owned.MODELS
 )
-def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
+def train_shop(
+    shop: ResolvedShop,
+    wish: Wish = UNASKED,
+    *,
+    tune_minutes: float | None = None,
+    tensorboard: Path | None = None,
+) -> Trained:
     """Trains the value model, then every other kind; what won forward in time is deployed.
 
     What has not leaves the deployed model as it is, unless the wish is to withdraw it. Another
-    kind's fault or defeat changes nothing of the value model's deployment.
+    kind's fault or defeat changes nothing of the value model's deployment. With `tune_minutes`
+    better settings are looked for first; curves are added to folder `tensorboard`.
     """
     from cva_sql.cli.shop.model_store import note_deployed
     from cva_sql.cli.shop.progress import step
@@ -76,9 +84,13 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     from cva_sql.cli.train.examples import TRAIN_SCHEMA, read_history, read_training_set
     from cva_sql.cli.train.kinds import train_others
     from cva_sql.cli.train.retention import models_kept, prune_models
+    from cva_sql.cli.train.settings import check_tuning, tuned_terms
+    from cva_sql.cli.train.tensorboard import check_tensorboard
     from cva_sql.cli.train.terms import check_scoring_rule, describe_terms, read_terms
 
     models_kept(shop)  # what is wrong with it is said before minutes were spent
+    check_tensorboard(tensorboard)
+    check_tuning(tune_minutes)
     added = _added_candidate(shop, wish.candidate)
     terms = read_terms(shop)
     check_scoring_rule(wish.candidate, terms, shop.target)
@@ -90,8 +102,12 @@ def train_shop(shop: ResolvedShop, wish: Wish = UNASKED) -> Trained:
     if found is None:
         trained, others = _leave_untrained(shop, history, wish)
     else:
+        if tune_minutes:
+            terms = tuned_terms(found, tune_minutes)
+            found = replace(found, data=replace(found.data, terms=terms))
         own = replace(wish, candidate=None, deploy=False, withdraw=False) if added else wish
-        trained, others = _train_value(shop, found, own), train_others(shop, found, wish)
+        trained = _train_value(shop, found, own, tensorboard)
+        others = train_others(shop, found, wish)
         if added and given:
             trained = _let_added_score(shop, found, added, given, trained)
     note_deployed(shop, "train")
@@ -127,13 +143,15 @@ def _leave_untrained(
 def _added_candidate(shop: ResolvedShop, name: str | None) -> Added | None:
     """The added model of this name; raises UsageError for what nothing is called that may score."""
     from cva_sql.cli.train.added import added_models, refuse_other_target
+    from cva_sql.cli.train.settings import read_networks
     from cva_sql.models_onnx.value.members.registry import candidates
 
-    if name is None or name in candidates():
+    scoring = candidates(read_networks(shop))
+    if name is None or name in scoring:
         return None
     added = added_models(shop.models_dir)
     if name not in added:
-        known = ", ".join([*candidates(), *added])
+        known = ", ".join([*scoring, *added])
         raise UsageError(f"--deploy {name}: expected one of {known}")
     refuse_other_target(shop)
     return added[name]
@@ -162,11 +180,14 @@ def _nothing_fitted(settled: Settled, examples: int) -> Trained:
     return Trained(None, False, settled.reason, {}, (), None, examples, scoring=settled.scoring)
 
 
-def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
+def _train_value(
+    shop: ResolvedShop, found: TrainingSet, wish: Wish, tensorboard: Path | None
+) -> Trained:
     """Fits, validates, exports, checks parity and deploys."""
     from cva_sql.cli.shop.model_store import store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.kinds import open_past
+    from cva_sql.cli.train.tensorboard import write_curves
     from cva_sql.models_onnx.kinds.value import export_value, fit_value
     from cva_sql.udfs.manifest import read_manifest
 
@@ -189,6 +210,8 @@ def _train_value(shop: ResolvedShop, found: TrainingSet, wish: Wish) -> Trained:
     manifest = read_manifest(store_model(shop.models_dir, model.onnx, model.manifest))
     settled = settling(manifest, is_better=model.is_better)
     _record(shop, found.plan, choice, manifest, settled, outliers)
+    if tensorboard:
+        write_curves(tensorboard, manifest.version, choice.curves)
     return Trained(
         manifest.version,
         settled.is_deployed,

@@ -163,7 +163,7 @@ def tweedie_fitter(preprocessing: Preprocessing) -> Callable[[Matrix, Floats], C
         )
         members = needs_no_orders()
         total = sum(member.weight for member in members)
-        parts = tuple((member.weight / total, member.fit(examples)) for member in members)
+        parts = tuple((member.weight / total, member.fit_with(examples, {})) for member in members)
         fitted = TweedieFit(log_scale, preprocessing, parts, 0.0)
         return replace(fitted, shift=float(np.log(mean / fitted.predict(x).mean())))
 

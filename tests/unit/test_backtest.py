@@ -40,7 +40,8 @@ from cva_sql.models_onnx.value.judging.verdicts import (
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts, weights
 from cva_sql.models_onnx.value.training import choice as choosing
 from cva_sql.models_onnx.value.training.choice import Choice, choose
-from cva_sql.models_onnx.value.training.learning import fit_members, prepare_learning
+from cva_sql.models_onnx.value.training.examples import fit_members
+from cva_sql.models_onnx.value.training.learning import prepare_learning
 from cva_sql.models_onnx.value.training.runs import (
     COLUMNS,
     Run,

@@ -22,8 +22,8 @@ from cva_sql.models_onnx.value.preparation.cold_start import (
     credible_means,
     fit_cold_start,
 )
+from cva_sql.models_onnx.value.training.examples import fit_constants
 from cva_sql.models_onnx.value.training.fit import fit_model
-from cva_sql.models_onnx.value.training.learning import fit_constants
 from cva_sql.models_onnx.value.training.manifest import build_manifest
 from tests.unit.test_value_model import AS_OF, PLAN, make_examples
 

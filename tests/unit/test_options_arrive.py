@@ -53,6 +53,7 @@ CALLS = {
         "train",
         (
             "train.command.open_shop",
+            "train.settings.with_params",
             "train.command.train_shop",
             "train.command.train_table",
             "train.needed.needs_training",

@@ -38,10 +38,10 @@ from cva_sql.models_onnx.value.total.calibration import (
     mean_probability,
 )
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
+from cva_sql.models_onnx.value.training.examples import fit_constants
 from cva_sql.models_onnx.value.training.growth import growth_facts
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
-    fit_constants,
     forecast_now,
     is_enough,
     prepare_learning,

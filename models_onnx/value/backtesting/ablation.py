@@ -10,7 +10,7 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, parts
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, NONE_JOINED, parts
 from cva_sql.models_onnx.value.model.ensemble import Members
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
@@ -49,14 +49,20 @@ FIGURES = (
 Outputs = dict[str, Floats]
 
 
-def predictor_without(predictors: Mapping[str, Floats], dropped: str, trust: float = 1.0) -> Floats:
+def predictor_without(
+    predictors: Mapping[str, Floats],
+    dropped: str,
+    trust: float = 1.0,
+    joined: Mapping[str, float] = NONE_JOINED,
+) -> Floats:
     """The ensemble's linear predictor with the weight of one part spread over the others.
 
     In proportion to theirs, within the `trust` that the ensemble has beside its rule. `predictors`
-    has the ensemble's and that of each part.
+    has the ensemble's and that of each part, the networks that `joined` it among them.
     """
-    whole = np.sum([share * predictors[part] for part, share in parts().items()], axis=0)
-    moved = parts()[dropped] / (1 - parts()[dropped]) * (whole - predictors[dropped])
+    shares = parts(joined)
+    whole = np.sum([share * predictors[part] for part, share in shares.items()], axis=0)
+    moved = shares[dropped] / (1 - shares[dropped]) * (whole - predictors[dropped])
     return np.asarray(predictors[ENSEMBLE] + trust * moved)
 
 
@@ -64,15 +70,15 @@ def predictor_without(predictors: Mapping[str, Floats], dropped: str, trust: flo
 class Lean(Members):
     """Members whose ensemble lacks one part or the logistic pair; see `ablate`."""
 
-    dropped: str
+    dropped: str = ""
 
     def linear_predictor(self, rows: Prepared, kind: str) -> Floats:
         """As the members', the ensemble's without `dropped` where that is a part of it."""
-        if kind != ENSEMBLE or self.dropped not in parts():
+        if kind != ENSEMBLE or self.dropped not in parts(self.joined):
             return super().linear_predictor(rows, kind)
-        names = (ENSEMBLE, *parts())
+        names = (ENSEMBLE, *parts(self.joined))
         found = {name: super(Lean, self).linear_predictor(rows, name) for name in names}
-        return predictor_without(found, self.dropped, self.shrinkage.trust)
+        return predictor_without(found, self.dropped, self.shrinkage.trust, self.joined)
 
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """As the members', or buy-till-you-die's own."""
@@ -108,7 +114,8 @@ def ablate(
     """
     report("ablation: weights and totals")
     found = {
-        f"member {part}": _lean(learning, members, folds, part).predict(test) for part in parts()
+        f"member {part}": _lean(learning, members, folds, part).predict(test)
+        for part in parts(members.joined)
     }
     found[LOGISTIC] = _lean(learning, members, folds, LOGISTIC).predict(test)
     now = learning.rows.seen_from(learning.plan.as_of)
@@ -144,7 +151,7 @@ def _lean_fold(fold: Fold, dropped: str) -> Fold:
         outcome = replace(outcome, logit=fold.own_logit)
     else:
         predictors = {ENSEMBLE: outcome.linear_predictor, **fold.parts}
-        predictor = predictor_without(predictors, dropped, fold.shrinkage.trust)
+        predictor = predictor_without(predictors, dropped, fold.shrinkage.trust, fold.joined)
         outcome = replace(outcome, linear_predictor=predictor)
     return replace(fold, outcomes={**fold.outcomes, ENSEMBLE: outcome})
 

@@ -28,7 +28,7 @@ from cva_sql.models_onnx.value.judging.verdicts import (
     gain_verdict,
     ranking_verdict,
 )
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds, network_names
 from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY as FAMILY
 from cva_sql.models_onnx.value.training.fit import Fitting, finish_model, fit_both_ways
 from cva_sql.models_onnx.value.training.validation import RULE, Report, reference_predictions
@@ -46,14 +46,15 @@ COMPARED = ("spearman", DECISIVE, "mae", "d2_tweedie")
 Outputs = dict[str, Floats]
 
 
-def names_of_kinds() -> dict[str, str]:
-    """Kind -> what it is called beside the benchmarks."""
-    return {kind: f"{kind}{CALIBRATED}" if kind in BENCHMARKS else kind for kind in kinds()}
+def names_of_kinds(learned: Sequence[str] = ()) -> dict[str, str]:
+    """Kind -> what it is called beside the benchmarks; by default of every packaged one."""
+    found = learned or kinds()
+    return {kind: f"{kind}{CALIBRATED}" if kind in BENCHMARKS else kind for kind in found}
 
 
 def _ours() -> set[str]:
     """Everything that is measured but for the rules."""
-    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *BENCHMARKS}
+    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *network_names(), *BENCHMARKS}
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,8 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
     if chosen.members is not None and chosen.model is not None:
         report("members and benchmarks")
         models = {chosen.model.kind: chosen.model}
-        for kind, name in sorted(names_of_kinds().items(), key=lambda k: k[0] != ENSEMBLE):
+        names = names_of_kinds(chosen.members.kinds)
+        for kind, name in sorted(names.items(), key=lambda k: k[0] != ENSEMBLE):
             if kind == chosen.model.kind and chosen.choice.has_won:
                 samples[name] = samples[MODEL]  # the same object is measured once
                 continue

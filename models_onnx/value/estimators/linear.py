@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats, Matrix, Signs, sigmoid
+from cva_sql.models_onnx.value.settings import Setting
 
 TWEEDIE_POWER = 1.4  # between Poisson (1) and gamma (2): many zeros, a heavy tail
 GLM_PENALTY = 0.1  # 0.01 does as well on two shops; more holds small shops together
+PENALTY = Setting(GLM_PENALTY, 0.0, 1e6, (0.003, 1.0), is_log=True)
 LOGIT_PENALTY = 0.02  # 0.001 to 0.1 do alike on two shops
 LINEAR_ROWS = 60_000  # sixty coefficients need no more; every n-th row above that
 NEWTON_STEPS = 25  # eight do
@@ -41,7 +43,12 @@ def add_up_linear(parts: Sequence[tuple[float, Linear]]) -> Linear:
 
 
 def fit_spend_linear(
-    z: Matrix, value: Floats, weight: Floats, offset: Floats, signs: Signs | None = None
+    z: Matrix,
+    value: Floats,
+    weight: Floats,
+    offset: Floats,
+    signs: Signs | None = None,
+    penalty: float = GLM_PENALTY,
 ) -> Linear:
     """Tweedie regression of spend with log link, L2 penalty and an offset in logs.
 
@@ -58,7 +65,7 @@ def fit_spend_linear(
     weight = weight[every] * unit ** (2 - TWEEDIE_POWER)
     regressor = TweedieRegressor(
         power=TWEEDIE_POWER,
-        alpha=GLM_PENALTY,
+        alpha=penalty,
         link="log",
         solver="newton-cholesky",
         max_iter=NEWTON_STEPS,
@@ -77,7 +84,7 @@ def fit_spend_linear(
         spent, expected = y * np.exp(-low * eta), np.exp((1 - low) * eta)
         return spent / low + expected / (1 - low), expected - spent
 
-    return _held(free, signs, z[every], weight / weight.sum(), GLM_PENALTY, loss)
+    return _held(free, signs, z[every], weight / weight.sum(), penalty, loss)
 
 
 def fit_logit_linear(

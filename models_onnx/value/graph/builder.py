@@ -126,6 +126,20 @@ class Graph:
         """(lines, rows) -> (1, rows), from the first line on."""
         return self.op("ReduceSum", matrix, self.const([0], np.int64), keepdims=1)
 
+    def blocks(self, matrix: str) -> str:
+        """(lines, rows) -> (blocks, lines, BLOCK), for products of matrices.
+
+        Each block's product is one of its own and of one shape, so that where a row lies among the
+        others changes nothing of it.
+        """
+        shape = self.const([0, -1, BLOCK], np.int64)
+        return self.op("Transpose", self.op("Reshape", matrix, shape), perm=[1, 0, 2])
+
+    def rows_of_blocks(self, value: str) -> str:
+        """(blocks, lines, BLOCK) -> (lines, rows)."""
+        lines = self.op("Transpose", value, perm=[1, 0, 2])
+        return self.op("Reshape", lines, self.const([0, -1], np.int64))
+
     def output(self, name: str, value: str) -> None:
         """Names `value`, less the filled-up rows, as a double output of shape (rows, 1)."""
         first, axis = self.const([0], np.int64), self.const([1], np.int64)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from cva_sql.models_onnx.value.members.purchase import PAIR, PurchaseModel, Purc
 from cva_sql.models_onnx.value.preparation.directions import column_signs
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import Prepared
+from cva_sql.models_onnx.value.settings import Setting, values_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Examples:
     task: `spend_offset` is the log of what buy-till-you-die expects with each date's total set
     right, `spend_mean` the log of each date's mean spend. `purchase` is already fitted. As a
     feature of `monotone` rises and all else stays, no prediction may fall (1) or rise (-1).
+    `dates` is each row's date as a number that grows, `orders_over_mean` its orders in the label
+    over their mean on that date; both are one number where nobody orders. `settings` are the
+    member's own, by name.
     """
 
     rows: Rows
@@ -50,6 +55,9 @@ class Examples:
     spend_mean: Floats
     purchase: PurchaseModel
     monotone: Mapping[str, int] = field(default_factory=dict)
+    dates: Floats = field(default_factory=lambda: np.zeros(1))
+    orders_over_mean: Floats = field(default_factory=lambda: np.zeros(1))
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def signs(self) -> Signs:
@@ -123,7 +131,8 @@ class Member:
     ensemble's geometric mean; with 0 it is fitted and judged, and no part of the ensemble. Members
     of one `kind` are averaged to a model that may score alone; without one a member forms none.
     `purchase` says how that model's purchase probability is made. `needs` names features that have
-    to be there even where they do not vary. `settings` are kept with every training, `curve_loss`
+    to be there even where they do not vary. `tunable` is what `cva train --params` may set,
+    `settings` what is fixed; both are kept with every training. `curve_loss`
     names what `FittedMember.curve` measures. With `is_tree_ensemble`, its kind is
     exp(slope · one tree ensemble + a constant), whose explanations are exact. `moves` has the
     features that it reads otherwise than by columns whose sign can be held, and which way its
@@ -139,7 +148,12 @@ class Member:
     purchase: PurchaseWeights = PAIR
     needs: tuple[str, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    tunable: Mapping[str, Setting] = field(default_factory=dict)
     curve_loss: str = ""
     is_tree_ensemble: bool = False
     moves: Mapping[str, int] = field(default_factory=dict)
     needs_orders: bool = True
+
+    def fit_with(self, examples: Examples, given: Mapping[str, Any]) -> FittedMember:
+        """Fitted to these examples with what is `given` of its settings, else their defaults."""
+        return self.fit(replace(examples, settings=values_of(self.tunable, given)))

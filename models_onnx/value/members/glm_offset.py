@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cva_sql.models_onnx.value.estimators.linear import (
-    GLM_PENALTY,
+    PENALTY,
     TWEEDIE_POWER,
     fit_spend_linear,
 )
@@ -18,6 +18,7 @@ def fit(examples: Examples) -> LinearMember:
         examples.weight,
         examples.spend_offset,
         examples.signs,
+        examples.settings["penalty"],
     )
     return LinearMember(1.0, found)
 
@@ -28,5 +29,6 @@ MEMBER = Member(
     weight=0.2,
     kind="glm",
     fit=fit,
-    settings={"penalty": GLM_PENALTY, "tweedie_power": TWEEDIE_POWER},
+    settings={"tweedie_power": TWEEDIE_POWER},
+    tunable={"penalty": PENALTY},
 )

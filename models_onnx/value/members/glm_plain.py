@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cva_sql.models_onnx.value.estimators.linear import (
-    GLM_PENALTY,
+    PENALTY,
     TWEEDIE_POWER,
     fit_spend_linear,
 )
@@ -17,7 +17,12 @@ from cva_sql.models_onnx.value.members.contract import Examples, LinearMember, M
 def fit(examples: Examples) -> LinearMember:
     """The regression of spend over its date's mean, raised to the mean of all dates."""
     found = fit_spend_linear(
-        examples.rows.z, examples.value, examples.weight, examples.spend_mean, examples.signs
+        examples.rows.z,
+        examples.value,
+        examples.weight,
+        examples.spend_mean,
+        examples.signs,
+        examples.settings["penalty"],
     )
     raised = found.intercept + float(np.log(examples.mean_spend))
     return LinearMember(0.0, replace(found, intercept=raised))
@@ -29,6 +34,7 @@ MEMBER = Member(
     weight=0.2,
     kind="glm",
     fit=fit,
-    settings={"penalty": GLM_PENALTY, "tweedie_power": TWEEDIE_POWER},
+    settings={"tweedie_power": TWEEDIE_POWER},
+    tunable={"penalty": PENALTY},
     needs_orders=False,
 )

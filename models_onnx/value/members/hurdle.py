@@ -9,7 +9,13 @@ import numpy as np
 
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.estimators.curves import GAMMA_POWER, CurvePoint, boosting_curve
-from cva_sql.models_onnx.value.estimators.trees import SHARED, Trees, fit_amount_trees
+from cva_sql.models_onnx.value.estimators.trees import (
+    AMOUNT_ROUNDS,
+    BOOSTING,
+    FIXED,
+    Trees,
+    fit_amount_trees,
+)
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member, Rows
 from cva_sql.models_onnx.value.members.purchase import PAIR, PurchaseModel
@@ -49,7 +55,9 @@ class FittedHurdle(FittedMember):
 def fit(examples: Examples) -> FittedHurdle:
     """Trees of what buyers spent."""
     features = examples.rows.prepared.features
-    trees = fit_amount_trees(features, examples.value, examples.weight, examples.feature_signs)
+    trees = fit_amount_trees(
+        features, examples.value, examples.weight, examples.feature_signs, examples.settings
+    )
     return FittedHurdle(trees, examples.purchase)
 
 
@@ -59,6 +67,7 @@ MEMBER = Member(
     weight=0.1,
     kind="hurdle",
     fit=fit,
-    settings=SHARED,
+    settings=FIXED,
+    tunable={"rounds": AMOUNT_ROUNDS, **BOOSTING},
     curve_loss="gamma_deviance",
 )

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint, boosting_curve
 from cva_sql.models_onnx.value.estimators.linear import TWEEDIE_POWER
-from cva_sql.models_onnx.value.estimators.trees import SHARED, Trees, fit_value_trees
+from cva_sql.models_onnx.value.estimators.trees import (
+    BOOSTING,
+    FIXED,
+    VALUE_ROUNDS,
+    Trees,
+    fit_value_trees,
+)
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member, Rows
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
@@ -38,7 +44,9 @@ class FittedTrees(FittedMember):
 def fit(examples: Examples) -> FittedTrees:
     """Trees of spend."""
     features = examples.rows.prepared.features
-    trees = fit_value_trees(features, examples.value, examples.weight, examples.feature_signs)
+    trees = fit_value_trees(
+        features, examples.value, examples.weight, examples.feature_signs, examples.settings
+    )
     return FittedTrees(trees)
 
 
@@ -48,7 +56,8 @@ MEMBER = Member(
     weight=0.1,
     kind="lightgbm",
     fit=fit,
-    settings={"tweedie_power": TWEEDIE_POWER, **SHARED},
+    settings={"tweedie_power": TWEEDIE_POWER, **FIXED},
+    tunable={"rounds": VALUE_ROUNDS, **BOOSTING},
     curve_loss="tweedie_deviance",
     is_tree_ensemble=True,
     needs_orders=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +13,13 @@ from cva_sql.models_onnx.value.data.preprocessing import LogScale
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.contract import FittedMember, LinearMember, Rows, add_up
 from cva_sql.models_onnx.value.members.purchase import OWN, PurchaseModel, PurchaseWeights
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, purchase_weights, weights
+from cva_sql.models_onnx.value.members.registry import (
+    ENSEMBLE,
+    joined_shares,
+    learned_kinds,
+    purchase_weights,
+    weights,
+)
 from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
@@ -57,8 +63,9 @@ def shrinkage_by(repeat_customers: int, rule: str) -> Shrinkage:
 class Members:
     """Everything fitted on one set of training rows, for rows of the date of `preparation`.
 
-    `fitted` has every member and rule by name; `shrinkage` is the ensemble's. What is predicted is
-    so before the total is calibrated.
+    `fitted` has every member, network and rule by name; `shrinkage` is the ensemble's, `joined` are
+    the networks that are a part of it, with their weights. What is predicted is so before the total
+    is calibrated.
     """
 
     preparation: Preparation
@@ -66,10 +73,18 @@ class Members:
     purchase: PurchaseModel
     fitted: Mapping[str, FittedMember]
     shrinkage: Shrinkage
+    joined: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What was learned, the ensemble last."""
+        return learned_kinds(self.fitted)
 
     def shares(self, kind: str) -> Mapping[str, float]:
-        """Member or rule -> its share in the geometric mean that a kind is."""
-        return self.shrinkage.shares(weights(kind)) if kind == ENSEMBLE else weights(kind)
+        """Member, network or rule -> its share in the geometric mean that a kind is."""
+        if kind != ENSEMBLE:
+            return weights(kind)
+        return self.shrinkage.shares(joined_shares(weights(kind), self.joined))
 
     def purchase_shares(self, kind: str) -> PurchaseWeights:
         """How a kind's probability to buy is made."""

@@ -16,6 +16,7 @@ from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetim
 from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
+from cva_sql.models_onnx.value.networks.layers import Network
 from cva_sql.models_onnx.value.preparation.cold_start import AGE, AGES
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED_FLOOR,
@@ -63,6 +64,13 @@ class GraphRows:
         total = self.graph.sum_of_lines(products)
         shift = float(np.sum(slopes * self.log_scale.mean))
         return self.graph.op("Add", total, part.intercept - shift)
+
+    def network(self, part: Network) -> str:
+        """A network of the standardised columns, (outputs, rows)."""
+        if not self._z:
+            self._z = self._add_z()
+        raw = part.on_raw(self.log_scale.mean, self.log_scale.deviation)
+        return raw.write(self.graph, self._z)
 
     def _add_z(self) -> str:
         """See `LogScale.transform`, before it is standardised."""

@@ -11,7 +11,7 @@ import numpy as np
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.bootstrap import paired_difference
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, learned_kinds
 from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.training.validation import Fold
 
@@ -28,7 +28,7 @@ class Choice:
 
     `kind` won, and `has_won` says whether anything did; `reason` says so in a sentence. `scores` is
     name -> metric -> mean over the dates; `total_errors` are log(actual / forecast total) by date,
-    `curves` the losses of LightGBM's members on the newest date.
+    `curves` the losses of boosters and networks by round on the newest date.
     """
 
     kind: str
@@ -51,7 +51,7 @@ def best_kind(folds: Sequence[Fold]) -> str:
     if len(folds) < 2:
         return ENSEMBLE
     leads: dict[str, float] = {}
-    for kind in kinds():
+    for kind in learned_kinds(folds[0].outcomes):
         ahead = [_lead(fold, kind) for fold in folds]
         deviance = float(np.mean([lead for lead, _ in ahead]))
         if all(min(pair) > 0 for pair in ahead) and deviance >= MEMBER_LEAD:

@@ -28,12 +28,12 @@ from cva_sql.models_onnx.value.total.calibration import (
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
+from cva_sql.models_onnx.value.training.examples import fit_members
 from cva_sql.models_onnx.value.training.growth import growth_facts
 from cva_sql.models_onnx.value.training.learning import (
     MIN_FIT_ROWS,
     Learning,
     can_fit,
-    fit_members,
     forecast_now,
     prepare_learning,
 )
@@ -81,9 +81,10 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
 
 
 def fit_now(learning: Learning, folds: Sequence[Fold]) -> Members:
-    """All members on all cutoffs, the ensemble leaning on the rule that it does in the folds."""
+    """All members on all cutoffs; the ensemble leans and is joined as it was in the folds."""
     plan, rule = learning.plan, folds[0].shrinkage.rule if folds else PLAINEST
-    return fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days, rule)
+    joined = folds[0].joined if folds else {}
+    return fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days, rule, joined)
 
 
 def _chosen(folds: Sequence[Fold], kind: str | None, barred: Collection[str]) -> Choice:

@@ -81,6 +81,7 @@ def build_manifest(
             "total_forecast": _total_facts(model, choice),
             "lifetimes": lifetime_facts(model),
             "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
+            **({"joined": dict(model.members.joined)} if model.members.joined else {}),
             **_cold_facts(model),
             "slope": model.slope,
             "purchase_slope": model.purchase_slope,
@@ -111,7 +112,12 @@ def _ranged(name: str, learned: Dataset) -> Feature:
 
 def _term_facts(terms: Terms) -> dict[str, Any]:
     """What was asked of the model, where anything was."""
-    facts = {"monotone": dict(terms.monotone), "features_off": list(terms.features_off)}
+    facts: dict[str, Any] = {
+        "monotone": dict(terms.monotone),
+        "features_off": list(terms.features_off),
+        "networks": list(terms.networks),
+        "settings": {name: dict(given) for name, given in terms.settings.items()},
+    }
     return {name: fact for name, fact in facts.items() if fact}
 
 

@@ -1,4 +1,4 @@
-"""What a training found, as rows to keep: its scores, the curves of its boosters, its settings."""
+"""What a training found, as rows to keep: its scores, the curves by round, its settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from cva_sql.models_onnx.value.members.purchase import REGRESSIONS, SETTINGS
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
     all_members,
+    all_networks,
     curve_losses,
+    joined_shares,
     purchase_weights,
     weights,
 )
+from cva_sql.models_onnx.value.settings import values_of
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.udfs.manifest import Manifest
 
@@ -36,7 +39,10 @@ COLUMNS = {  # name -> (type, comment)
     "kind": ("varchar", "score: on the validation dates; curve: loss by round; setting"),
     "model": ("varchar", "the member, candidate or rule; null for what holds for all"),
     "name": ("varchar", "the metric, loss or setting"),
-    "step": ("integer", "boosting rounds of a curve; the place in a list, from 1; else null"),
+    "step": (
+        "integer",
+        "rounds or epochs of a curve; the place in a list, from 1; else null",
+    ),
     "value": ("double", "the number, where it is one"),
     "text": ("varchar", "the words, where it is none"),
 }
@@ -94,16 +100,23 @@ def training_entries(
         Entry("setting", "outlier", None, place, outlier.spend, outlier.customer_id)
         for place, outlier in enumerate(outliers, start=1)
     ]
-    return [*found, *_code_settings(), *fitted, *left_out]
+    return [*found, *_code_settings(manifest.training if manifest else {}), *fitted, *left_out]
 
 
-def _code_settings() -> Iterator[Entry]:
-    for member, weight in weights(ENSEMBLE).items():
+def _code_settings(training: Mapping[str, Any]) -> Iterator[Entry]:
+    """Weights and settings, as the manifest says of what may be set, else as the code does."""
+    joined = training.get("joined", {})
+    for member, weight in joined_shares(weights(ENSEMBLE), joined).items():
         yield Entry("setting", "weight", member, value=weight)
     purchase = purchase_weights(ENSEMBLE)
     for name, weight in zip(("mbgnbd", *REGRESSIONS), purchase.all, strict=True):
         yield Entry("setting", "probability_weight", name, value=weight)
-    declared = [(member.name, member.settings) for member in all_members()]
+    fitted = [network for network in all_networks() if network.name in training.get("networks", ())]
+    given = training.get("settings", {})
+    declared = [
+        (one.name, {**one.settings, **values_of(one.tunable, given.get(one.name, {}))})
+        for one in (*all_members(), *fitted)
+    ]
     for owner, settings in (*declared, *SETTINGS.items()):
         for name, value in settings.items():
             yield _setting(name, value, owner)

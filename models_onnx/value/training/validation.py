@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -14,16 +14,24 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.rules import rule_predictions
+from cva_sql.models_onnx.value.members.contract import Member
 from cva_sql.models_onnx.value.members.directions import rules_against
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE, candidates, kinds, parts
+from cva_sql.models_onnx.value.members.registry import (
+    ENSEMBLE,
+    all_networks,
+    candidates,
+    kinds,
+    network_names,
+    parts,
+)
 from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 from cva_sql.models_onnx.value.total.calibration import Outcome
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
+from cva_sql.models_onnx.value.training.examples import fit_members
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
-    fit_members,
     forecast_at,
     is_enough,
 )
@@ -42,7 +50,7 @@ class Fold:
     candidate said before any total was calibrated. `curves` are those of the newest date alone.
     `parts` has the linear predictor of each part of the ensemble, `own_logit` the logit of
     buy-till-you-die's probability to buy. All values are in multiples of `unit`, but `scores`.
-    `shrinkage` is what the ensemble was drawn by.
+    `shrinkage` is what the ensemble was drawn by, `joined` are the networks that are a part of it.
     """
 
     cutoff: date
@@ -54,6 +62,7 @@ class Fold:
     parts: dict[str, Floats] = field(default_factory=dict)
     own_logit: Floats = field(default_factory=lambda: np.zeros(0))
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
+    joined: Mapping[str, float] = field(default_factory=dict)
     unit: float = 1.0
 
     @cached_property
@@ -64,26 +73,41 @@ class Fold:
         }
         return {name: {**told, "mae": told["mae"] * self.unit} for name, told in found.items()}
 
+    def joined_by(self, network: str, weight: float) -> Fold:
+        """The same with one network more in the ensemble, whose weight is beside all others' 1."""
+        others = 1.0 + sum(self.joined.values())
+        trust, rule = self.shrinkage.trust, self.shrinkage.rule
+        told = {name: outcome.linear_predictor for name, outcome in self.outcomes.items()}
+        own = told[ENSEMBLE] - (1 - trust) * told[rule]  # trust times the members' mean
+        more = weight / (others + weight) * (trust * told[network] - own)
+        return replace(
+            self._with_ensemble(told[ENSEMBLE] + more), joined={**self.joined, network: weight}
+        )
+
     def drawn_to(self, rule: str) -> Fold:
         """The same with the ensemble drawn towards another rule, as far as before."""
         former = self.shrinkage.rule
         if rule == former or not self.shrinkage.trust < 1:
             return self
         own, new, old = (self.outcomes[name].linear_predictor for name in (ENSEMBLE, rule, former))
-        predictor = own + (1 - self.shrinkage.trust) * (new - old)
+        drawn = self._with_ensemble(own + (1 - self.shrinkage.trust) * (new - old))
+        return replace(drawn, shrinkage=replace(self.shrinkage, rule=rule))
+
+    def _with_ensemble(self, predictor: Floats) -> Fold:
+        """The same with another linear predictor of the ensemble."""
         outcome = replace(self.outcomes[ENSEMBLE], linear_predictor=predictor)
         return replace(
             self,
             predictions={**self.predictions, ENSEMBLE: _calibrated(predictor, self.forecast)},
             outcomes={**self.outcomes, ENSEMBLE: outcome},
-            shrinkage=replace(self.shrinkage, rule=rule),
         )
 
 
 def validate(learning: Learning, report: Report) -> list[Fold]:
     """Forward-chained folds, newest first: each learns only from what was known on its date.
 
-    The ensemble is drawn towards the rule that did best over all of them.
+    The ensemble is drawn towards the rule that did best over all of them, and joined by the
+    networks that made it better on each.
     """
     plan = learning.plan
     folds: list[Fold] = []
@@ -100,7 +124,28 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
         members = fit_members(learning, known, cutoff, plan.label_days)
         folds.append(_fold(learning, members, cutoff, test, is_newest=not folds))
     rule = _best_rule(folds, rules_against(learning.rows.terms.monotone, learning.rows.target))
-    return [fold.drawn_to(rule) for fold in folds]
+    folds = [fold.drawn_to(rule) for fold in folds]
+    for network in all_networks():
+        folds = _joined_where_better(folds, network)
+    return folds
+
+
+def _joined_where_better(folds: list[Fold], network: Member) -> list[Fold]:
+    """With the network in the ensemble if that explains more deviance and ranks as well or better.
+
+    On each of two dates or more, so that one date's luck does not decide.
+    """
+    if not network.weight > 0 or len(folds) < 2 or network.name not in folds[0].outcomes:
+        return folds
+    with_it = [fold.joined_by(network.name, network.weight) for fold in folds]
+    pairs = [
+        (new.scores[ENSEMBLE], old.scores[ENSEMBLE])
+        for new, old in zip(with_it, folds, strict=True)
+    ]
+    is_better = all(
+        new["d2_shape"] > old["d2_shape"] and new["ngini"] >= old["ngini"] for new, old in pairs
+    )
+    return with_it if is_better else folds
 
 
 def _best_rule(folds: Sequence[Fold], barred: Collection[str]) -> str:
@@ -129,10 +174,12 @@ def _fold(
             members.linear_predictor(prepared, kind),
             members.purchase_logit(prepared, kind),
         )
-        for kind in candidates()
+        for kind in candidates(members.fitted)
         if kind in kinds() or kind in members.fitted
     }
-    predictions = {kind: _calibrated(outcomes[kind].linear_predictor, forecast) for kind in kinds()}
+    predictions = {
+        kind: _calibrated(outcomes[kind].linear_predictor, forecast) for kind in members.kinds
+    }
     return Fold(
         cutoff,
         test.label_value,
@@ -144,11 +191,11 @@ def _fold(
             part: outcomes[part].linear_predictor
             if part in outcomes
             else members.linear_predictor(prepared, part)
-            for part in parts()
+            for part in (*parts(), *(n for n in network_names() if n in members.fitted))
         },
         prepared.logit_purchase + prepared.purchase_extrapolation,
         members.shrinkage,
-        learning.unit,
+        unit=learning.unit,
     )
 
 

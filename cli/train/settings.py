@@ -1,0 +1,162 @@
+"""Which networks are fitted, and what is set of members: vars cva_networks, cva_member_settings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.progress import say
+from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.errors import UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.train.examples import TrainingSet
+    from cva_sql.models_onnx.value.data.terms import Terms
+    from cva_sql.models_onnx.value.members.contract import Member
+
+NETWORKS, SETTINGS = "cva_networks", "cva_member_settings"
+SHOW = "show"  # in place of a file: the defaults are printed
+
+
+def read_networks(shop: ResolvedShop) -> tuple[str, ...]:
+    """The networks that are asked for; none without torch, which is said.
+
+    Raises UsageError for what is no network.
+    """
+    from cva_sql.models_onnx.value.members.registry import network_names
+    from cva_sql.models_onnx.value.networks.learning import HOW, has_torch
+
+    given, known = shop.var(NETWORKS), network_names()
+    asked = list(known) if given is True else (given or [])
+    if not isinstance(asked, list):
+        raise UsageError(
+            f"{NETWORKS} is {shortened(str(given))}; expected true, or a list of {', '.join(known)}"
+        )
+    for name in asked:
+        if name not in known:
+            raise UsageError(
+                f"{NETWORKS} has {shortened(str(name))}; expected some of {', '.join(known)}"
+            )
+    if asked and shop.var("cva_monotone"):
+        raise UsageError(
+            f"{NETWORKS} and cva_monotone: a network keeps to no direction; leave one of them out"
+        )
+    if asked and not has_torch():
+        say(f"left out, as torch is not installed: {', '.join(asked)}; for them: {HOW}")
+        return ()
+    return tuple(name for name in known if name in asked)
+
+
+def read_settings(shop: ResolvedShop) -> dict[str, dict[str, Any]]:
+    """Member -> its settings other than by default; raises UsageError for what is not allowed."""
+    given, members = shop.var(SETTINGS), settable()
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{SETTINGS} is {shortened(str(given))}; expected members with their settings, "
+            "e.g. {lightgbm: {rounds: 120}}; all: cva train --params show"
+        )
+    return {str(name): _of_member(name, found, members) for name, found in given.items()}
+
+
+def settable() -> dict[str, Member]:
+    """The members and networks of which something may be set, by name."""
+    from cva_sql.models_onnx.value.members.registry import all_members, all_networks
+
+    return {one.name: one for one in (*all_members(), *all_networks()) if one.tunable}
+
+
+def _of_member(name: Any, given: Any, members: Mapping[str, Member]) -> dict[str, Any]:
+    if name not in members:
+        raise UsageError(f"{SETTINGS} has {shortened(str(name))}; {_nearest(name, members)}")
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"{SETTINGS} has {name}: {shortened(str(given))}; expected settings with numbers"
+        )
+    tunable, found = members[name].tunable, {}
+    for setting, value in given.items():
+        if setting not in tunable:
+            raise UsageError(
+                f"{SETTINGS} has {name}: {shortened(str(setting))}; {_nearest(setting, tunable)}"
+            )
+        found[str(setting)] = tunable[setting].read(value, f"{SETTINGS}: {name}: {setting}")
+    return found
+
+
+def _nearest(name: Any, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    return f"nearest: {', '.join(near)}" if near else f"expected one of {', '.join(known)}"
+
+
+def with_params(shop: ResolvedShop, path: str | None) -> ResolvedShop:
+    """The shop with a file's settings in place of those of its var."""
+    if path is None:
+        return shop
+    return replace(shop, vars={**shop.vars, SETTINGS: read_params(path)})
+
+
+def check_tuning(minutes: float | None) -> None:
+    """Raises UsageError where settings cannot be looked for."""
+    from cva_sql.models_onnx.value.networks.learning import HOW
+
+    if minutes and find_spec("optuna") is None:
+        raise UsageError(f"--tune: optuna is not installed: {HOW}")
+
+
+def tuned_terms(found: TrainingSet, minutes: float) -> Terms:
+    """The terms with settings that did better on dates before those of the gate."""
+    from cva_sql.cli.shop.progress import step
+    from cva_sql.models_onnx.value.training.tuning import tune
+
+    terms = found.data.terms
+    with step(f"looking for better settings for {minutes:g} minutes"):
+        tuned = tune(found.data, found.plan, minutes, lambda text: say(f"  {text}"))
+    if not tuned:
+        say("  no date before those of the gate has enough to learn from; the settings stay")
+    settings = {**terms.settings, **{one.member: one.settings for one in tuned if one.settings}}
+    return replace(terms, settings=settings)
+
+
+def read_params(path: str) -> dict[str, Any]:
+    """A file of settings, as `show` prints it; raises UsageError where it is none."""
+    import yaml
+
+    wanted = "expected a YAML file of members with their settings, as cva train --params show"
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise UsageError(f"--params {path}: {why}; {wanted}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"--params {path}: {shortened(str(found))}; {wanted}")
+    return found
+
+
+def show_params() -> str:
+    """Every member's settings with their defaults, as YAML that may be edited and given back."""
+    lines = []
+    for name, member in settable().items():
+        lines.append(f"{name}:")
+        for setting, one in member.tunable.items():
+            default = list(one.default) if isinstance(one.default, tuple) else one.default
+            lines.append(f"  {setting}: {default}  # from {one.low:g} to {one.high:g}")
+    return "\n".join(lines)
+
+
+def describe_settings(terms: Terms) -> list[str]:
+    """A line for what is asked of networks and settings."""
+    lines = []
+    if terms.networks:
+        lines.append(f"networks beside the members ({NETWORKS}): {', '.join(terms.networks)}")
+    for member, given in terms.settings.items():
+        said = ", ".join(
+            f"{name} {list(value) if isinstance(value, tuple) else value}"
+            for name, value in given.items()
+        )
+        if said:
+            lines.append(f"set of {member} ({SETTINGS}): {said}")
+    return lines

@@ -1,0 +1,38 @@
+"""The curves of a training as event files that TensorBoard shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cva_sql.udfs.errors import UsageError
+
+if TYPE_CHECKING:
+    from cva_sql.models_onnx.value.estimators.curves import CurvePoint
+
+
+def check_tensorboard(folder: Path | None) -> None:
+    """Raises UsageError where nothing can be written, before minutes were spent."""
+    if folder is None:
+        return
+    from cva_sql.models_onnx.value.networks.learning import HOW
+
+    if find_spec("tensorboard") is None or find_spec("torch") is None:
+        raise UsageError(f"--tensorboard: TensorBoard is not installed: {HOW}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--tensorboard {folder}: there is a file; expected a folder")
+
+
+def write_curves(folder: Path, name: str, curves: Sequence[CurvePoint]) -> None:
+    """Adds the loss by round or epoch of each member to `folder`, under this name."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from cva_sql.models_onnx.value.members.registry import curve_losses
+
+    losses = curve_losses()
+    with SummaryWriter(str(folder / name)) as writer:
+        for point in curves:
+            tag = f"{point.model}/{losses[point.model]}"
+            writer.add_scalar(tag, point.loss, point.rounds)
