@@ -67,6 +67,8 @@ def evaluate(
             raise UsageError(
                 "--table needs --predicted and --actual, e.g. --predicted p --actual y"
             )
+        if params is not None:
+            raise UsageError("--table fits nothing, so there is no use for --params; leave it out")
         database = open_shop(db, project=project, need=Need.NOTHING).db
         measured = _evaluate_table(database, table, predicted, actual, replicates)
         _print_metrics(measured, as_json)

@@ -127,7 +127,7 @@ def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
     assert [(one.step, one.value) for one in scalars] == [
         (1, 1.0),
         (2, 0.5),
-        (3, 0.333333),
+        (3, 0.25),
     ]
 
 

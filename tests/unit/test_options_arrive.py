@@ -53,11 +53,12 @@ CALLS = {
         "train",
         (
             "train.command.open_shop",
-            "train.settings.with_params",
+            "train.settings.read_params",
             "train.command.train_shop",
             "train.command.train_table",
             "train.needed.needs_training",
         ),
+        {"read_params": lambda _: {}},
     ),
     "run": Call("run", ("run.command.open_shop", "run.command.run_shop", "shop.owner.adopt")),
     "watch": Call(
@@ -86,7 +87,9 @@ CALLS = {
             "evaluate.command.write_evaluation",
             "evaluate.report.describe",
             "evaluate.command._evaluate_table",
+            "train.settings.read_params",
         ),
+        {"read_params": lambda _: {}},
     ),
     "check-features": Call(
         "check-features", ("check_features.command.open_shop", "check_features.command.check_shop")
@@ -218,6 +221,7 @@ OTHERWISE = [
 ]
 # What an option is given, where not any text will do; by the name it has in Python.
 VALUES = {
+    "tune": "1.5",
     "as_of": "2024-05-06",
     "first": "2024-05-06",
     "step": "quarter",
@@ -253,6 +257,9 @@ ARRIVES = {
 }
 ARRIVES_IN = {
     ("evaluate", "as_of"): "dates",
+    ("evaluate", "params"): "path",
+    ("train", "params"): "path",
+    ("train", "tune"): "tune_minutes",
     ("check-features", "as_of"): "day",
     ("init", "scan"): "db",
     ("alerts send", "to"): "text",
