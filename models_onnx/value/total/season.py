@@ -8,14 +8,14 @@ from datetime import date, timedelta
 import numpy as np
 
 from cva_sql.models_onnx.value.data.shop_past import ShopSales
-from cva_sql.models_onnx.value.total.forecast import (
+from cva_sql.models_onnx.value.total.clock import (
     YEAR,
     YEARS,
     Clock,
-    log_growth,
     log_index,
     shrink_season,
 )
+from cva_sql.models_onnx.value.total.sources import log_growth
 from cva_sql.models_onnx.value.total.windows import PastWindow
 
 
