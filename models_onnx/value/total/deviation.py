@@ -24,6 +24,7 @@ GRID = np.geomspace(0.002, 3.0, 121)  # the deviations that are weighed
 # A label is a third of the history or less, so that a forecast has a window to learn from. One made
 # with less, and without a window, says nothing of those to come.
 MATURE = 3  # labels of history
+LEAST_DEVIATION = 0.05  # nobody knows a shop's next quarter better
 SEASON_VARIES = 0.3  # of its log, as a deviation: how far a season misses the one of the next year
 
 
@@ -40,7 +41,7 @@ def stated_deviation(clock: Clock, season: float) -> float:
     """
     is_seen = clock.as_of - timedelta(days=YEAR) >= clock.sales.first
     of_season = SEASON_VARIES * season if is_seen else UNSEEN_SEASON_DEVIATION
-    return math.hypot(shared_deviation(*past_errors(clock)), of_season)
+    return max(math.hypot(shared_deviation(*past_errors(clock)), of_season), LEAST_DEVIATION)
 
 
 def past_errors(clock: Clock) -> tuple[Floats, Floats, float]:
