@@ -143,7 +143,7 @@ def rerun(shop: ResolvedShop, *_: object, **__: object) -> tuple[str, ...]:
 
 
 def look(db: Path, day: date) -> Case | None:
-    """The shop trained as of the day; None where there is too little to learn from."""
+    """The shop trained as of the day; None where that gave no interval of a total: a rule won."""
     shop = ResolvedShop(db, db.parent / "models", {"cva_horizon_days": HORIZON})
     plan = plan_cutoffs(first_and_last(db)[0], day, HORIZON)
     if plan is None:
@@ -155,10 +155,12 @@ def look(db: Path, day: date) -> Case | None:
         return None
     test, learning = data.at([day], HORIZON), fitting.learning
     dispersion = fitting.model.growth["dispersion"]
+    if dispersion is None:
+        return None
     return Case(
         fitting.model.predict(test)["predicted_value"],
         test.label_value,
-        float("nan") if dispersion is None else dispersion,
+        dispersion,
         fitting.model.forecast,
         plan,
         learning.shop,
@@ -189,13 +191,17 @@ def interval(predicted: Floats, dispersion: float, deviation: float) -> tuple[fl
 
 
 def describe(cases: Sequence[Case], deviations: Sequence[float]) -> list[str]:
-    """By tier: the share within p10 to p90, log errors, and what the interval is made of."""
+    """By tier: the share within p10 to p90, log errors, and what the interval is made of.
+
+    Last the median of φ as the tier's own customers show it, over that of the shop.
+    """
     lines = [
         "segment   within   below   above   log error: mean  deviation   stated: all    luck  total"
+        "   phi of it / of all"
     ]
     inside_tiers = []
     for name in (*TIERS, EVERYBODY):
-        within, below, above, errors, stated = [], [], [], [], []
+        within, below, above, errors, stated, phi = [], [], [], [], [], []
         for case, deviation in zip(cases, deviations, strict=True):
             who = tiers(case.predicted)[name]
             told, came = case.predicted[who], float(case.actual[who].sum())
@@ -205,13 +211,17 @@ def describe(cases: Sequence[Case], deviations: Sequence[float]) -> list[str]:
             above.append(came > high)
             errors.append(math.log(max(came, 1e-9) / told.sum()))
             stated.append((*log_deviations(told, case.dispersion, deviation), deviation))
+            mean = told * (came / told.sum())
+            squares = float(((case.actual[who] - mean) ** 2).sum())
+            if came > 0:
+                phi.append(squares / float((mean**1.5).sum()) / case.dispersion)
         if name != EVERYBODY:
             inside_tiers += within
         whole, luck, shared = np.sqrt(np.mean(np.square(stated), axis=0))
         lines.append(
             f"{name:<8} {np.mean(within):7.3f} {np.mean(below):7.3f} {np.mean(above):7.3f}"
             f" {np.mean(errors):17.3f} {np.std(errors):10.3f} {whole:13.3f} {luck:7.3f}"
-            f" {shared:6.3f}"
+            f" {shared:6.3f} {np.median(phi):20.2f}"
         )
     lines.append(f"tiers within p10 to p90: {sum(inside_tiers)} of {len(inside_tiers)}")
     return lines
