@@ -123,12 +123,12 @@ def tuned_terms(found: TrainingSet, minutes: float) -> Terms:
 
 def read_params(path: str) -> dict[str, Any]:
     """A file of settings, as `show` prints it; raises UsageError where it is none."""
-    import yaml
+    from cva_sql.cli.shop.yaml_text import parse_yaml
 
     wanted = "expected a YAML file of members with their settings, as cva train --params show"
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # not UTF-8 is a ValueError too
         why = " ".join(str(error).split())
         raise UsageError(f"--params {path}: {why}; {wanted}") from error
     if not isinstance(found, dict):

@@ -143,7 +143,7 @@ def held_out_rows(dates: NDArray[Any]) -> NDArray[np.bool_]:
     newest = dates == dates.max()
     if LEAST_ROWS <= newest.sum() <= len(dates) // 2:
         return np.asarray(newest)
-    return np.arange(len(dates)) % HELD_OUT == 0
+    return np.asarray(np.arange(len(dates)) % HELD_OUT == 0)
 
 
 def _rows(columns: Columns, mask: NDArray[np.bool_]) -> dict[str, Tensor]:

@@ -145,7 +145,7 @@ def fit(examples: Examples) -> FittedZiln:
         nn.init.zeros_(stack[-1].bias)
         return stack
 
-    columns = {"z": rows.z.astype(np.float32), **targets(examples)}
+    columns: dict[str, Matrix] = {"z": rows.z.astype(np.float32), **targets(examples)}
     learned = [
         learn(
             make,

@@ -113,7 +113,7 @@ def _code_settings(training: Mapping[str, Any]) -> Iterator[Entry]:
         yield Entry("setting", "probability_weight", name, value=weight)
     fitted = [network for network in all_networks() if network.name in training.get("networks", ())]
     given = training.get("settings", {})
-    declared = [
+    declared: list[tuple[str, Mapping[str, Any]]] = [
         (one.name, {**one.settings, **values_of(one.tunable, given.get(one.name, {}))})
         for one in (*all_members(), *fitted)
     ]

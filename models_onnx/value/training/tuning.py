@@ -152,6 +152,6 @@ def _tune(
 def _draw(trial: Trial, name: str, setting: Setting) -> Value:
     low, high = setting.search or (setting.low, setting.high)
     if isinstance(setting.default, int):
-        return trial.suggest_int(name, int(low), int(high), log=setting.is_log)
+        return int(trial.suggest_int(name, int(low), int(high), log=setting.is_log))
     drawn = trial.suggest_float(name, low, high, log=setting.is_log)
     return float(f"{drawn:.{DIGITS}g}")
