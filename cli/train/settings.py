@@ -28,8 +28,8 @@ def read_networks(shop: ResolvedShop) -> tuple[str, ...]:
 
     Raises UsageError for what is no network.
     """
+    from cva_sql.models_onnx.value.members.networks.learning import HOW, has_torch
     from cva_sql.models_onnx.value.members.registry import network_names
-    from cva_sql.models_onnx.value.networks.learning import HOW, has_torch
 
     given, known = shop.var(NETWORKS), network_names()
     asked = list(known) if given is True else (given or [])
@@ -101,7 +101,7 @@ def with_params(shop: ResolvedShop, path: str | None) -> ResolvedShop:
 
 def check_tuning(minutes: float | None) -> None:
     """Raises UsageError where settings cannot be looked for."""
-    from cva_sql.models_onnx.value.networks.learning import HOW
+    from cva_sql.models_onnx.value.members.networks.learning import HOW
 
     if minutes and find_spec("optuna") is None:
         raise UsageError(f"--tune: optuna is not installed: {HOW}")

@@ -17,7 +17,7 @@ def check_tensorboard(folder: Path | None) -> None:
     """Raises UsageError where nothing can be written, before minutes were spent."""
     if folder is None:
         return
-    from cva_sql.models_onnx.value.networks.learning import HOW
+    from cva_sql.models_onnx.value.members.networks.learning import HOW
 
     if find_spec("tensorboard") is None or find_spec("torch") is None:
         raise UsageError(f"--tensorboard: TensorBoard is not installed: {HOW}")

@@ -23,13 +23,17 @@ from cva_sql.cli.train.settings import (
     with_params,
 )
 from cva_sql.cli.train.tensorboard import check_tensorboard
-from cva_sql.models_onnx.value import networks
 from cva_sql.models_onnx.value.backtesting.ablation import ablate
 from cva_sql.models_onnx.value.backtesting.backtest import backtest
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.graph.network import Network, network_of
+from cva_sql.models_onnx.value.members import networks
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member
+from cva_sql.models_onnx.value.members.networks import learning as network_learning
+from cva_sql.models_onnx.value.members.networks import tutorial, ziln
+from cva_sql.models_onnx.value.members.networks.learning import held_out_rows
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
     all_members,
@@ -41,9 +45,6 @@ from cva_sql.models_onnx.value.members.registry import (
 )
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.model.parity import check_parity
-from cva_sql.models_onnx.value.networks import tutorial, ziln
-from cva_sql.models_onnx.value.networks.layers import Network, network_of
-from cva_sql.models_onnx.value.networks.learning import held_out_rows
 from cva_sql.models_onnx.value.settings import Setting, values_of
 from cva_sql.models_onnx.value.training import examples as fitting_examples
 from cva_sql.models_onnx.value.training import tuning, validation
@@ -291,11 +292,11 @@ def test_a_network_promises_no_direction() -> None:
 def test_without_torch_the_rest_is_trained_and_what_is_missing_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cva_sql.models_onnx.value.networks.learning.has_torch", lambda: False)
+    monkeypatch.setattr(network_learning, "has_torch", lambda: False)
     assert read_networks(shop({"cva_networks": True})) == ()
     said = capsys.readouterr().err
     assert "left out, as torch is not installed: tutorial_net, ziln_net; for them: pip" in said
-    monkeypatch.setattr("cva_sql.models_onnx.value.networks.learning.has_torch", lambda: True)
+    monkeypatch.setattr(network_learning, "has_torch", lambda: True)
     assert read_networks(shop({"cva_networks": ["ziln_net"]})) == ("ziln_net",)
     assert read_networks(shop({"cva_networks": True})) == network_names()
     assert read_networks(shop({})) == ()

@@ -8,7 +8,8 @@ from math import fsum
 from types import MappingProxyType
 
 from cva_sql.models_onnx.declared import declared
-from cva_sql.models_onnx.value import members, networks
+from cva_sql.models_onnx.value import members
+from cva_sql.models_onnx.value.members import networks
 from cva_sql.models_onnx.value.members.contract import Member
 from cva_sql.models_onnx.value.members.purchase import OWN, PAIR, PurchaseWeights
 from cva_sql.models_onnx.value.members.rules import RULE_FITS

@@ -15,8 +15,8 @@ from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_exp
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
+from cva_sql.models_onnx.value.graph.network import Network
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
-from cva_sql.models_onnx.value.networks.layers import Network
 from cva_sql.models_onnx.value.preparation.cold_start import AGE, AGES
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED_FLOOR,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.arrays import Floats
-from cva_sql.models_onnx.value.networks.layers import Network, network_of
+from cva_sql.models_onnx.value.graph.network import Network, network_of
 from cva_sql.models_onnx.value.settings import Setting
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats, Matrix
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.graph.builder import Graph
+from cva_sql.models_onnx.value.graph.network import Network
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member, Rows
-from cva_sql.models_onnx.value.networks.layers import Network
-from cva_sql.models_onnx.value.networks.learning import (
+from cva_sql.models_onnx.value.members.networks.learning import (
     PACE,
     dense_stack,
     learn,
