@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cva_sql.models_onnx.value.members.contract import Member
 
 NETWORKS, SETTINGS = "cva_networks", "cva_member_settings"
+SEQUENCES = "cva_use_sequences"
 SHOW = "show"  # in place of a file: the defaults are printed
 
 
@@ -29,10 +30,13 @@ def read_networks(shop: ResolvedShop) -> tuple[str, ...]:
     Raises UsageError for what is no network.
     """
     from cva_sql.models_onnx.value.members.networks.learning import HOW, has_torch
+    from cva_sql.models_onnx.value.members.networks.sequence import NAME as SEQUENCE
     from cva_sql.models_onnx.value.members.registry import network_names
 
     given, known = shop.var(NETWORKS), network_names()
-    asked = list(known) if given is True else (given or [])
+    has_sequences = shop.var(SEQUENCES) is True
+    able = [name for name in known if name != SEQUENCE or has_sequences]
+    asked = able if given is True else (given or [])
     if not isinstance(asked, list):
         raise UsageError(
             f"{NETWORKS} is {shortened(str(given))}; expected true, or a list of {', '.join(known)}"
@@ -42,6 +46,11 @@ def read_networks(shop: ResolvedShop) -> tuple[str, ...]:
             raise UsageError(
                 f"{NETWORKS} has {shortened(str(name))}; expected some of {', '.join(known)}"
             )
+    if SEQUENCE in asked and not has_sequences:
+        raise UsageError(
+            f"{NETWORKS} has {SEQUENCE}, which reads the last orders one by one; "
+            f"set {SEQUENCES}: true as well, here and for cva run"
+        )
     if asked and shop.var("cva_monotone"):
         raise UsageError(
             f"{NETWORKS} and cva_monotone: a network keeps to no direction; leave one of them out"

@@ -13,6 +13,7 @@
       if_absent                 what stands for customers that the family has no row of, where not NULL
       is_model_input            true, or the var that says it: age, gender and occupation are for auditing
       is_reason                 false for what says nothing by itself
+      is_on                     the var without which there is no such feature
       sentence                  how reasons say it: {value}; day[s] and categor[y|ies] for one or many;
                                 {horizon_2} for twice the horizon's days. Without it: `label: value`
       zero, one, none           the sentence for 0, for 1 (1 of a rate: all) and for NULL, where they differ
@@ -25,6 +26,8 @@
     'baskets': {'none': "items bought not known", 'none_zh': "所购商品未知"},
     'returns': {'none': "no return yet", 'none_zh': "没有退货"},
     'reviews': {'none': "no review yet", 'none_zh': "尚无评价"},
+    'sequence': {'is_on': 'cva_use_sequences', 'is_reason': false,
+                 'none': "no such order", 'none_zh': "没有该订单"},
     'shop': {'is_required': true, 'is_model_input': false}
 } %}
 {% set lines = [
@@ -430,6 +433,19 @@
      'description': "Standard deviation of log(spent / predicted) over those who bought; 0.8 with fewer than "
          "30 of them."}
 ]) %}
+{% for k in range(1, 9) %}
+{% set nth = 'the last day with an order' if k == 1 else 'the ' ~ k ~ 'th last day with an order' %}
+{% set nth_zh = '最近第 ' ~ k ~ ' 个下单日' %}
+{% do lines.extend([
+    {'name': 'order_day_' ~ k ~ '_age', 'family': 'sequence', 'reason_family': 'recency', 'unit': 'count',
+     'by_itself': 'grows',
+     'label': "days since " ~ nth, 'label_zh': "距" ~ nth_zh ~ "的天数",
+     'description': "Days from " ~ nth ~ " to as_of_date, 1 or more; null without one. Only with `cva_use_sequences`."},
+    {'name': 'order_day_' ~ k ~ '_amount', 'family': 'sequence', 'reason_family': 'spend', 'unit': 'money',
+     'label': "spend on " ~ nth, 'label_zh': nth_zh ~ "的消费",
+     'description': "Spend on " ~ nth ~ ", in the shop's currency; null without one. Only with `cva_use_sequences`."}
+]) %}
+{% endfor %}
 {% set features = [] %}
 {% for line in lines %}
     {% set feature = {

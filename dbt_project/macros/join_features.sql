@@ -8,7 +8,9 @@
     {% if feature.is_model_input is string and not feature.model %}
         {% do feature.update({'is_model_input': cva.setting(feature.is_model_input)}) %}
     {% endif %}
-    {% if feature.family not in off %}{% do features.append(feature) %}{% endif %}
+    {% if feature.family not in off and (not feature.is_on or cva.setting(feature.is_on)) %}
+        {% do features.append(feature) %}
+    {% endif %}
 {% endfor %}
 {% if needed | select('in', off) | list %}
     {% do exceptions.raise_compiler_error(

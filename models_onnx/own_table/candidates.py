@@ -174,5 +174,6 @@ def _rows(x: Matrix, log_scale: LogScale, preprocessing: Preprocessing) -> Rows:
     """Rows as a member sees them; what orders would tell is 0."""
     none = np.zeros(len(x))
     matrix = np.column_stack([x, np.zeros((len(x), len(COLUMNS)))])
-    prepared = Prepared(matrix, none, none, none, none, none, none, none)
+    beside = np.zeros((len(x), 0))
+    prepared = Prepared(matrix, none, none, none, none, none, none, none, beside)
     return Rows(prepared, log_scale.transform(x), preprocessing)

@@ -28,11 +28,11 @@ from cva_sql.models_onnx.value.backtesting.backtest import backtest
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.graph.builder import Graph
-from cva_sql.models_onnx.value.graph.network import Network, network_of
+from cva_sql.models_onnx.value.graph.network import Dense, Gru, Network, network_of
 from cva_sql.models_onnx.value.members import networks
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member
 from cva_sql.models_onnx.value.members.networks import learning as network_learning
-from cva_sql.models_onnx.value.members.networks import tutorial, ziln
+from cva_sql.models_onnx.value.members.networks import sequence, tutorial, ziln
 from cva_sql.models_onnx.value.members.networks.learning import held_out_rows
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
@@ -77,6 +77,15 @@ def fit_ziln(examples: Examples) -> FittedMember:
     return ziln.FittedZiln(found, (2.0, 1.0))
 
 
+def fit_sequence(examples: Examples) -> FittedMember:
+    width = examples.rows.z.shape[1]
+    pairs = tuple(
+        (random_gru(sequence.INPUTS, 4, seed), random_network(width + 4, ziln.HEADS, seed))
+        for seed in range(2)
+    )
+    return sequence.FittedSequence(25.0, pairs)
+
+
 def fit_tutorial(examples: Examples) -> FittedMember:
     inputs = ("orders_count", "historic_value")
     network = random_network(2, 1, 5, size=1.0)
@@ -88,13 +97,32 @@ def fit_tutorial(examples: Examples) -> FittedMember:
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """The networks with weights of no training."""
-    found = (replace(tutorial.MEMBER, fit=fit_tutorial), replace(ziln.MEMBER, fit=fit_ziln))
+    found = (
+        replace(tutorial.MEMBER, fit=fit_tutorial),
+        replace(ziln.MEMBER, fit=fit_ziln),
+        replace(sequence.MEMBER, fit=fit_sequence),
+    )
     for module in (fitting_examples, validation):
         monkeypatch.setattr(module, "all_networks", lambda: found)
 
 
 def asked(*names: str, **more: Any) -> Dataset:
-    return make_examples().under(Terms(networks=names or network_names(), **more))
+    return with_sequences(make_examples()).under(Terms(networks=names or network_names(), **more))
+
+
+def with_sequences(data: Dataset) -> Dataset:
+    """With up to three days with an order, one by one."""
+    random, rows = np.random.default_rng(9), len(data)
+    count = random.integers(0, 4, rows)
+    ages = np.cumsum(random.integers(1, 60, size=(rows, 3)), axis=1).astype(np.float32)
+    numbers = dict(data.numbers)
+    for place in range(3):
+        is_there = count > place
+        numbers[f"order_day_{place + 1}_age"] = np.where(is_there, ages[:, place], np.nan)
+        amount = random.gamma(3.0, 10.0, rows).astype(np.float32)
+        numbers[f"order_day_{place + 1}_amount"] = np.where(is_there, amount, np.nan)
+    families = {name: "sequence" for name in numbers if name.startswith("order_day_")}
+    return replace(data, numbers=numbers, families=families)
 
 
 def fitted(data: Dataset, kind: str | None = None) -> Fitting:
@@ -133,16 +161,39 @@ def test_a_network_in_the_graph_is_the_network_wherever_a_row_lies() -> None:
     assert np.array_equal(run(x[100:]), whole[100:])
 
 
-def test_a_network_of_raw_inputs_is_that_of_standardised_ones() -> None:
-    network, random = random_network(4, 2, 3), np.random.default_rng(4)
-    x, mean = random.normal(5, 3, size=(50, 4)), random.normal(size=4)
-    deviation = random.gamma(2.0, size=4)
-    raw = network.on_raw(mean, deviation)
-    assert raw.predict(x) == pytest.approx(network.predict((x - mean) / deviation), abs=1e-9)
+def random_gru(inputs: int, width: int, seed: int) -> Gru:
+    random = np.random.default_rng(seed)
+
+    def dense(columns: int) -> Dense:
+        shape = (3 * width, columns)
+        return Dense(random.normal(size=shape), random.normal(size=3 * width))
+
+    return Gru(dense(inputs), dense(width))
+
+
+def test_a_recurrent_unit_leaves_its_state_where_there_is_no_step() -> None:
+    gru, random = random_gru(2, 3, 1), np.random.default_rng(2)
+    steps = random.normal(size=(4, 5, 2))
+    there = np.ones((4, 5))
+    there[:, :2] = 0.0
+    assert gru.predict(steps, there) == pytest.approx(gru.predict(steps[:, 2:], there[:, 2:]))
+    assert not gru.predict(steps, np.zeros((4, 5))).any()
+
+
+def test_steps_go_from_the_oldest_day_to_the_newest() -> None:
+    beside = np.array([[5.0, 20.0, 12.0, 10.0, np.nan, np.nan], [np.nan] * 6])
+    steps, there = sequence.steps_of(beside, unit=10.0)
+    assert there.tolist() == [[0, 1, 1], [0, 0, 0]]
+    gap, is_first, amount, age = steps[0, 2]
+    assert (gap * sequence.DAYS, is_first) == (pytest.approx(np.log(8.0)), 0.0)
+    assert amount == pytest.approx(np.log(2.0 + sequence.LOGS))
+    assert age * sequence.DAYS == pytest.approx(np.log(6.0))
+    assert steps[0, 1, :2].tolist() == [0.0, 1.0]  # the oldest has nothing before it
+    assert np.isfinite(steps).all()
 
 
 @pytest.mark.usefixtures("by_hand")
-@pytest.mark.parametrize("kind", ["tutorial_net", "ziln_net"])
+@pytest.mark.parametrize("kind", ["tutorial_net", "ziln_net", "sequence_net"])
 def test_a_file_with_a_network_says_what_the_network_does(kind: str) -> None:
     data = asked()
     found = fitted(data, kind)
@@ -152,7 +203,11 @@ def test_a_file_with_a_network_says_what_the_network_does(kind: str) -> None:
     manifest = manifest_of(found, data, onnx)
     assert check_parity(found.model, onnx, manifest, data.seen_from(AS_OF)).worst < 1e-9
     assert kind in manifest.version
-    assert manifest.training["networks"] == ["tutorial_net", "ziln_net"]
+    assert manifest.training["networks"] == list(network_names())
+    beside = {f.name for f in manifest.features if f.name.startswith("order_day_")}
+    assert len(beside) == 6
+    trees = found.members.fitted["lightgbm"].trees
+    assert trees.booster.num_feature() == len(make_examples().numbers)  # none of those beside
     entries = training_entries(manifest, found.choice)
     settings = {(e.model, e.name): e.value for e in entries if e.kind == "setting"}
     assert settings["ziln_net", "epochs"] == 40
@@ -273,15 +328,25 @@ def shop(variables: dict[str, Any]) -> ResolvedShop:
     [
         (
             "ziln_net",
-            "cva_networks is ziln_net; expected true, or a list of tutorial_net, ziln_net",
+            "cva_networks is ziln_net; expected true, or a list of tutorial_net, ziln_net, "
+            "sequence_net",
         ),
-        (["zilm"], "cva_networks has zilm; expected some of tutorial_net, ziln_net"),
+        (["zilm"], "cva_networks has zilm; expected some of tutorial_net, ziln_net, sequence_net"),
     ],
 )
 def test_what_is_no_network_is_refused(given: Any, said: str) -> None:
     with pytest.raises(UsageError) as error:
         read_networks(shop({"cva_networks": given}))
     assert str(error.value) == said
+
+
+def test_sequences_have_to_be_there_for_the_network_that_reads_them() -> None:
+    with pytest.raises(UsageError) as error:
+        read_networks(shop({"cva_networks": ["sequence_net"]}))
+    assert str(error.value) == (
+        "cva_networks has sequence_net, which reads the last orders one by one; "
+        "set cva_use_sequences: true as well, here and for cva run"
+    )
 
 
 def test_a_network_promises_no_direction() -> None:
@@ -298,7 +363,9 @@ def test_without_torch_the_rest_is_trained_and_what_is_missing_is_said(
     assert "left out, as torch is not installed: tutorial_net, ziln_net; for them: pip" in said
     monkeypatch.setattr(network_learning, "has_torch", lambda: True)
     assert read_networks(shop({"cva_networks": ["ziln_net"]})) == ("ziln_net",)
-    assert read_networks(shop({"cva_networks": True})) == network_names()
+    able = {"cva_networks": True, "cva_use_sequences": True}
+    assert read_networks(shop(able)) == network_names()
+    assert read_networks(shop({"cva_networks": True})) == ("tutorial_net", "ziln_net")
     assert read_networks(shop({})) == ()
 
 

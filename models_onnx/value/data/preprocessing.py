@@ -16,10 +16,19 @@ CLIP = 4.0  # standard deviations; a linear model must not run away with one out
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The matrix: numbers as they are, then one column per kept category value (1 or 0)."""
+    """The matrix: numbers as they are, then one column per kept category value (1 or 0).
+
+    Numbers that stand `beside` it are read by members that ask for them alone.
+    """
 
     numbers: tuple[str, ...]
     categories: tuple[tuple[str, tuple[str, ...]], ...]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All numbers that are read."""
+        return (*self.numbers, *self.beside)
 
     @property
     def width(self) -> int:
@@ -35,14 +44,28 @@ class Preprocessing:
             columns += [(categories[name] == value).astype(np.float32) for value in values]
         return np.column_stack(columns)
 
+    def beside_of(self, numbers: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        """The numbers beside the matrix, (rows, numbers), NaN for NULL."""
+        rows = len(next(iter(numbers.values())))
+        columns = [numbers[name].astype(np.float64) for name in self.beside]
+        return np.column_stack(columns) if columns else np.zeros((rows, 0))
+
 
 def fit_preprocessing(
     numbers: Mapping[str, NDArray[np.float32]],
     categories: Mapping[str, NDArray[Any]],
     needed: Collection[str] = (),
+    beside: Collection[str] = (),
 ) -> Preprocessing:
-    """Keeps the numbers that vary or are `needed`, and the frequent category values."""
-    kept = tuple(name for name, column in numbers.items() if name in needed or _varies(column))
+    """Keeps the numbers that vary or are `needed`, and the frequent category values.
+
+    Those `beside` the matrix are all kept.
+    """
+    kept = tuple(
+        name
+        for name, column in numbers.items()
+        if name not in beside and (name in needed or _varies(column))
+    )
     frequent = []
     for name, column in categories.items():
         values, counts = np.unique(column.astype(str), return_counts=True)
@@ -54,7 +77,7 @@ def fit_preprocessing(
         ]
         if chosen and len(values) > 1:
             frequent.append((name, tuple(sorted(chosen))))
-    return Preprocessing(kept, tuple(frequent))
+    return Preprocessing(kept, tuple(frequent), tuple(n for n in numbers if n in beside))
 
 
 def _varies(column: NDArray[np.float32]) -> bool:

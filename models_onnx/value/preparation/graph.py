@@ -15,7 +15,6 @@ from cva_sql.models_onnx.value.estimators.btyd_graph import add_dropout, add_exp
 from cva_sql.models_onnx.value.estimators.lifetimes import INPUTS, TINY, Lifetimes
 from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
-from cva_sql.models_onnx.value.graph.network import Network
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
 from cva_sql.models_onnx.value.preparation.cold_start import AGE, AGES
 from cva_sql.models_onnx.value.preparation.rows import (
@@ -33,6 +32,7 @@ class GraphRows:
 
     An extrapolation is empty where label and horizon are the same, else holds one value.
     `log_scale` standardises what `linear` reads, which is written once, when it is first needed.
+    `beside` are the numbers beside the matrix, each (1, rows).
     """
 
     graph: Graph
@@ -47,6 +47,7 @@ class GraphRows:
     spend_extrapolation: tuple[str, ...]
     purchase_extrapolation: tuple[str, ...]
     orders_extrapolation: tuple[str, ...]
+    beside: tuple[str, ...] = ()
     _z: str = field(default="", init=False)
 
     def number(self, name: str) -> str:
@@ -65,12 +66,13 @@ class GraphRows:
         shift = float(np.sum(slopes * self.log_scale.mean))
         return self.graph.op("Add", total, part.intercept - shift)
 
-    def network(self, part: Network) -> str:
-        """A network of the standardised columns, (outputs, rows)."""
+    def standardised(self) -> str:
+        """See `LogScale.transform`, (columns, rows)."""
         if not self._z:
             self._z = self._add_z()
-        raw = part.on_raw(self.log_scale.mean, self.log_scale.deviation)
-        return raw.write(self.graph, self._z)
+        mean, deviation = self.log_scale.mean, self.log_scale.deviation
+        centred = self.graph.op("Sub", self._z, self.graph.column(mean))
+        return self.graph.op("Mul", centred, self.graph.column(1 / deviation))
 
     def _add_z(self) -> str:
         """See `LogScale.transform`, before it is standardised."""
@@ -131,6 +133,7 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
         *own,
         graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
         *extrapolations,
+        tuple(graph.padded_line(graph.number_input(name)) for name in preprocessing.beside),
     )
 
 

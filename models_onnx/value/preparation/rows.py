@@ -39,7 +39,8 @@ class Prepared:
 
     `matrix` is float64 with NaN for NULL: the features, then lifetimes.COLUMNS. What is expected in
     the label is `log_spend`, `logit_purchase`, `log_orders`; the `_extrapolation` of each is what
-    the horizon adds to it, 0 where label and horizon are the same.
+    the horizon adds to it, 0 where label and horizon are the same. `beside` has the numbers that
+    stand beside the matrix, (rows, numbers).
     """
 
     matrix: Matrix
@@ -50,6 +51,7 @@ class Prepared:
     spend_extrapolation: Floats
     purchase_extrapolation: Floats
     orders_extrapolation: Floats
+    beside: Matrix
 
     @property
     def features(self) -> Matrix:
@@ -97,6 +99,7 @@ class Preparation:
             spend_extrapolation=later[0] - spend,
             purchase_extrapolation=later[1] - purchase,
             orders_extrapolation=later[2] - orders,
+            beside=self.preprocessing.beside_of(rows.numbers),
         )
 
     def _cold(self, rows: Dataset) -> tuple[Floats, Floats]:

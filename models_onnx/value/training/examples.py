@@ -46,6 +46,7 @@ from cva_sql.models_onnx.value.total.calibration import logit_shift
 from cva_sql.models_onnx.value.training.learning import Learning
 
 MIN_COLD_ROWS = 50  # fewer customers without an order, and a guess serves
+BESIDE = "sequence"  # the family of features that stand beside the matrix
 COLD_SHARE = 0.01  # that guess, of what a customer with orders spends or how often one buys
 
 
@@ -77,7 +78,8 @@ def read_examples(
 ) -> tuple[Members, Examples]:
     """What `fit_members` fits, with no member fitted yet, and what they are fitted to."""
     rows = learning.at(dates)
-    preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows))
+    beside = [name for name in rows.numbers if rows.families.get(name) == BESIDE]
+    preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows), beside)
     constants = fit_constants(rows, learning.plan.label_days)
     preparation = learning.prepare(
         preprocessing,

@@ -50,7 +50,7 @@ def build_manifest(
     is_rule = model.kind in RULE_FITS
     features = [
         Feature(name, "number") if learned is None or is_rule else _ranged(name, learned)
-        for name in preprocessing.numbers
+        for name in preprocessing.inputs
     ]
     features += [Feature(name, "category", values) for name, values in preprocessing.categories]
     return Manifest(

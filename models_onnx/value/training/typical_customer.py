@@ -24,7 +24,7 @@ def build_explanation(model: FittedModel, rows: Dataset) -> Explanation:
     """
     preprocessing = model.members.preparation.preprocessing
     reference: dict[str, float | str | None] = {
-        name: typical_number(rows.numbers[name]) for name in preprocessing.numbers
+        name: typical_number(rows.numbers[name]) for name in preprocessing.inputs
     }
     reference |= {name: typical_text(rows.categories[name]) for name, _ in preprocessing.categories}
     columns: list[tuple[str, str | None]] = []

@@ -127,7 +127,7 @@ def learn(
     given = {name: torch.tensor(column, device=device) for name, column in columns.items()}
     given["weight"] = torch.tensor(weight.astype(np.float32), device=device)
     held = held_out_rows(dates)
-    with _steady(seed):
+    with steady(seed):
         first = _Fit(make().to(device), loss, pace, seed)
         losses = first.until_worse(_rows(given, ~held), _rows(given, held))
         epochs = int(np.argmin(losses)) + 1
@@ -154,7 +154,7 @@ def _rows(columns: Columns, mask: NDArray[np.bool_]) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _steady(seed: int) -> Iterator[None]:
+def steady(seed: int) -> Iterator[None]:
     """Torch with this seed on one thread; its state is as before afterwards."""
     import torch
 

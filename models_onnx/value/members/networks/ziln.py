@@ -52,17 +52,13 @@ class FittedZiln(FittedMember):
 
     def predict(self, rows: Rows) -> Floats:
         """See `FittedMember`."""
-        logs = [_log_spend(network.predict(rows.z), rows.prepared) for network in self.networks]
+        logs = [log_spend(network.predict(rows.z), rows.prepared) for network in self.networks]
         return np.asarray(np.mean(logs, axis=0))
 
     def write(self, graph: Graph, rows: GraphRows) -> str:
         """See `FittedMember`."""
-        logit = rows.logit_purchase
-        amount = graph.op("Sub", rows.log_spend, _write_log_sigmoid(graph, logit))
-        logs = [
-            _write_log_spend(graph, rows.network(network), logit, amount)
-            for network in self.networks
-        ]
+        z = rows.standardised()
+        logs = [write_log_spend(graph, network.write(graph, z), rows) for network in self.networks]
         return graph.op("Mul", graph.sum(logs), 1 / len(logs))
 
     def curve(self, rows: Rows, actual: Floats) -> Sequence[CurvePoint]:
@@ -70,17 +66,17 @@ class FittedZiln(FittedMember):
         return [CurvePoint(NAME, n, loss) for n, loss in enumerate(self.held_out, start=1)]
 
 
-def _log_sigmoid(logit: Floats) -> Floats:
+def log_sigmoid(logit: Floats) -> Floats:
     return -np.logaddexp(0.0, -logit)
 
 
-def _log_spend(heads: Matrix, prepared: Prepared) -> Floats:
+def log_spend(heads: Matrix, prepared: Prepared) -> Floats:
     """log of expected spend from the heads, (rows, HEADS)."""
     logit = np.clip(prepared.logit_purchase + heads[:, 0], -LARGEST_LOGIT, LARGEST_LOGIT)
-    own = prepared.log_spend - _log_sigmoid(prepared.logit_purchase)
+    own = prepared.log_spend - log_sigmoid(prepared.logit_purchase)
     sigma = LEAST_SIGMA + (MOST_SIGMA - LEAST_SIGMA) * sigmoid(heads[:, 2])
     amount = np.clip(heads[:, 1], -LARGEST_LOG, LARGEST_LOG) + sigma**2 / 2
-    return np.asarray(own + amount + _log_sigmoid(logit))
+    return np.asarray(own + amount + log_sigmoid(logit))
 
 
 def _write_log_sigmoid(graph: Graph, logit: str) -> str:
@@ -89,7 +85,10 @@ def _write_log_sigmoid(graph: Graph, logit: str) -> str:
     return graph.op("Neg", never)
 
 
-def _write_log_spend(graph: Graph, heads: str, own_logit: str, own_amount: str) -> str:
+def write_log_spend(graph: Graph, heads: str, rows: GraphRows) -> str:
+    """The same as a value of the ONNX graph, (1, rows), from (HEADS, rows)."""
+    own_logit = rows.logit_purchase
+    own_amount = graph.op("Sub", rows.log_spend, _write_log_sigmoid(graph, own_logit))
     more, amount, sigma = (graph.lines(heads, place, place + 1) for place in range(3))
     logit = graph.clip(graph.op("Add", own_logit, more), -LARGEST_LOGIT, LARGEST_LOGIT)
     rise = graph.op("Mul", graph.op("Sigmoid", sigma), MOST_SIGMA - LEAST_SIGMA)
@@ -100,11 +99,15 @@ def _write_log_spend(graph: Graph, heads: str, own_logit: str, own_amount: str) 
 
 
 def _loss(module: Module, rows: Mapping[str, Tensor]) -> Tensor:
-    """Minus the log-likelihood of purchase, amount if any, and orders, of each row."""
+    return minus_log_likelihood(module(rows["z"]), rows)
+
+
+def minus_log_likelihood(heads: Tensor, rows: Mapping[str, Tensor]) -> Tensor:
+    """That of purchase, amount if any, and orders, of each row, by `targets`."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits, poisson_nll_loss
 
-    heads, bought = module(rows["z"]), rows["bought"]
+    bought = rows["bought"]
     logit = (rows["logit"] + heads[:, 0]).clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
     sigma = LEAST_SIGMA + (MOST_SIGMA - LEAST_SIGMA) * torch.sigmoid(heads[:, 2])
     miss = (rows["log_more"] - heads[:, 1].clamp(-LARGEST_LOG, LARGEST_LOG)) / sigma
@@ -123,7 +126,7 @@ def targets(examples: Examples) -> dict[str, Floats]:
     """
     bought = examples.value > 0
     logit = examples.rows.prepared.logit_purchase
-    own = examples.spend_offset - _log_sigmoid(logit)
+    own = examples.spend_offset - log_sigmoid(logit)
     spent = np.log(np.where(bought, examples.value, 1.0))
     return {
         "bought": bought.astype(np.float32),
@@ -133,17 +136,22 @@ def targets(examples: Examples) -> dict[str, Floats]:
     }
 
 
-def fit(examples: Examples) -> FittedZiln:
-    """Networks of as many seeds, the mean of which varies less than each."""
+def heads_of(inputs: int, hidden: Sequence[int], dropout: float) -> Module:
+    """Dense layers that say at first what buy till you die expects."""
     from torch import nn
 
+    stack = dense_stack(inputs, hidden, HEADS, dropout)
+    nn.init.zeros_(stack[-1].weight)
+    nn.init.zeros_(stack[-1].bias)
+    return stack
+
+
+def fit(examples: Examples) -> FittedZiln:
+    """Networks of as many seeds, the mean of which varies less than each."""
     given, rows = examples.settings, examples.rows
 
     def make() -> Module:
-        stack = dense_stack(rows.z.shape[1], given["hidden"], HEADS, given["dropout"])
-        nn.init.zeros_(stack[-1].weight)  # from what buy till you die expects
-        nn.init.zeros_(stack[-1].bias)
-        return stack
+        return heads_of(rows.z.shape[1], given["hidden"], given["dropout"])
 
     columns: dict[str, Matrix] = {"z": rows.z.astype(np.float32), **targets(examples)}
     learned = [
