@@ -25,18 +25,22 @@ from cva_sql.cli.load.table import load_table
 from cva_sql.cli.train.tensorboard import write_curves
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
+from cva_sql.models_onnx.value.data.preprocessing import Preprocessing
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.estimators.curves import CurvePoint
+from cva_sql.models_onnx.value.members.networks import sequence
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, network_names
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.training.fit import Fitting, fit_model
 from cva_sql.models_onnx.value.training.tuning import tune
 from tests.unit.test_members import AS_OF, PLAN, make_examples
+from tests.unit.test_networks import with_sequences
 
 assert optuna
 assert tensorboard
 QUICK = {name: {"epochs": 6, "patience": 2} for name in network_names()}
-QUICK["ziln_net"] |= {"networks": 1}
+for name in ("ziln_net", "sequence_net"):
+    QUICK[name] |= {"networks": 1}
 
 
 @lru_cache
@@ -46,7 +50,7 @@ def learned(seed: int = 7) -> Fitting:
 
 
 def asked(data: Dataset, settings: dict[str, dict[str, int]]) -> Dataset:
-    return data.under(Terms(networks=network_names(), settings=settings))
+    return with_sequences(data).under(Terms(networks=network_names(), settings=settings))
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another() -> None:
@@ -75,7 +79,20 @@ def test_training_leaves_torch_as_it_was() -> None:
 def test_a_network_learns_what_there_is_to_learn() -> None:
     scores = learned().choice.scores
     assert scores["ziln_net"]["d2_shape"] > scores["mbgnbd"]["d2_shape"] + 0.02
-    assert {"tutorial_net", "ziln_net"} <= {point.model for point in learned().choice.curves}
+    assert scores["sequence_net"]["d2_shape"] > scores["mbgnbd"]["d2_shape"] + 0.02
+    assert set(network_names()) <= {point.model for point in learned().choice.curves}
+
+
+def test_what_comes_next_is_learned_without_labels() -> None:
+    data = with_sequences(make_examples())
+    names = [name for name in data.numbers if name.startswith("order_day_")]
+    beside = Preprocessing((), (), tuple(names)).beside_of(data.numbers)
+    steps, there = sequence.steps_of(beside, 25.0)
+    module = sequence._modules(3, [8], 0.0, 16)
+    losses = sequence.pretrain(module, steps, there, 12, seed=1)
+    assert losses[-1] < 0.8 * losses[0]
+    assert sequence.pretrain(module, steps, 0.0 * there, 12, seed=1) == []
+    assert sequence.pretrain(module, steps, there, 0, seed=1) == []
 
 
 def test_a_network_that_learned_from_shuffled_labels_is_refused() -> None:
@@ -139,15 +156,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "shop.duckdb"
 
 
-ASKED = {"cva_networks": True, "cva_member_settings": QUICK}
+ASKED = {"cva_networks": True, "cva_member_settings": QUICK, "cva_use_sequences": True}
 
 
+@pytest.mark.parametrize("kind", ["ziln_net", "sequence_net"])
 def test_a_deployed_network_scores_and_is_explained_without_torch(
-    shop: Path, tmp_path: Path
+    shop: Path, tmp_path: Path, kind: str
 ) -> None:
-    trained = Shop(shop, vars=ASKED).train(deploy="ziln_net", tensorboard=tmp_path / "board")
+    trained = Shop(shop, vars=ASKED).train(deploy=kind, tensorboard=tmp_path / "board")
     assert trained.version is not None
-    assert "ziln_net" in trained.version
+    assert kind in trained.version
     assert trained.parity is not None
     assert trained.parity < 1e-9
     assert [path.name for path in (tmp_path / "board").iterdir()] == [trained.version]
@@ -155,7 +173,7 @@ def test_a_deployed_network_scores_and_is_explained_without_torch(
         "import sys\n"
         "sys.modules['torch'] = None\n"
         "from cva_sql import Shop\n"
-        f"Shop({str(shop)!r}).run()\n"
+        f"Shop({str(shop)!r}, vars={{'cva_use_sequences': True}}).run()\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=600)
     with duckdb.connect(str(shop), read_only=True) as con:
@@ -163,8 +181,7 @@ def test_a_deployed_network_scores_and_is_explained_without_torch(
             "select model_version, count(*), count(reason_1) from main.customer_value group by all"
         ).fetchall()
         curves = con.execute(
-            "select count(*) from main.cva_training_runs"
-            " where kind = 'curve' and model = 'ziln_net'"
+            "select count(*) from main.cva_training_runs where kind = 'curve' and model = ?", [kind]
         ).fetchall()
     assert [(rows[0][0], rows[0][1] > 0, rows[0][2] > 0)] == [(trained.version, True, True)]
     assert len(rows) == 1
