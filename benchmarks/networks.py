@@ -30,6 +30,7 @@ from cva_sql.models_onnx.value.judging.bootstrap import (
     evaluate_dates,
     mean_differences,
 )
+from cva_sql.models_onnx.value.members.networks.sequence import NAME as SEQUENCE
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
     all_members,
@@ -48,7 +49,9 @@ WITH, TUNED = "ensemble with networks", "tuned"
 
 
 def read_data(db: Path, dates: list[date]) -> tuple[Dataset, list[Plan]]:
-    shop = ResolvedShop(db, db.parent / "models", {"cva_horizon_days": HORIZON})
+    shop = ResolvedShop(
+        db, db.parent / "models", {"cva_horizon_days": HORIZON, "cva_use_sequences": True}
+    )
     history = read_history(shop, EVALUATE_SCHEMA)
     plans = []
     for day in dates:
@@ -85,6 +88,8 @@ def at_date(data: Dataset, plan: Plan, minutes: float) -> dict[str, Sample]:
     found, _ = predict(data, plan, Terms())
     more, joined = predict(data, plan, every)
     found |= {name: more[name] for name in network_names()} | {WITH: more[ENSEMBLE]}
+    untaught = Terms(networks=(SEQUENCE,), settings={SEQUENCE: {"pretrain_epochs": 0}})
+    found[f"{SEQUENCE}, not pretrained"] = predict(data, plan, untaught)[0][SEQUENCE]
     print(f"{plan.as_of}: joined by {joined}", flush=True)
     if minutes:
         tuned = tune(data.under(every), plan, minutes, lambda text: print(f"  {text}", flush=True))
@@ -105,14 +110,14 @@ def describe(dates: list[dict[str, Sample]]) -> list[str]:
     values = {name: evaluate_dates(rows, replicates=0)[1] for name, rows in samples.items()}
     others = {name: rows for name, rows in samples.items() if name != ENSEMBLE}
     less = mean_differences(samples[ENSEMBLE], others, FIGURES)
-    lines = [f"{'':24s}" + "".join(f"{name:>10s}{'less the ensemble':>24s}" for name in FIGURES)]
+    lines = [f"{'':30s}" + "".join(f"{name:>10s}{'less the ensemble':>24s}" for name in FIGURES)]
     for name, found in values.items():
         cells = ""
         for figure in FIGURES:
             cells += f"{found[figure].value:10.3f}"
             one = less[name][figure] if name in less else None
-            cells += f"{f'{one.lower:+.3f} .. {one.upper:+.3f}':>24s}" if one else f"{'':24s}"
-        lines.append(f"{name:24s}{cells}".rstrip())
+            cells += f"{f'{one.lower:+.3f} .. {one.upper:+.3f}':>24s}" if one else f"{'':30s}"
+        lines.append(f"{name:30s}{cells}".rstrip())
     return lines
 
 
@@ -124,13 +129,15 @@ def fit_times(data: Dataset, plan: Plan) -> list[str]:
     for member in (*all_members(), *all_networks()):
         read, write = os.pipe()
         if not (child := os.fork()):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            started = time.process_time()
-            member.fit_with(examples, {})
-            spent = time.process_time() - started
-            more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-            os.write(write, f"{spent:.1f} {more / 1024:.0f}".encode())
-            os._exit(0)
+            try:
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                started = time.process_time()
+                member.fit_with(examples, {})
+                spent = time.process_time() - started
+                more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+                os.write(write, f"{spent:.1f} {more / 1024:.0f}".encode())
+            finally:
+                os._exit(0)
         os.close(write)
         with os.fdopen(read) as answer:
             seconds, megabytes = answer.read().split()

@@ -60,8 +60,12 @@ def evaluate(
     """
     from cva_sql.cli.evaluate.report import describe
     from cva_sql.cli.shop.lock import exclusive
+    from cva_sql.cli.train.settings import SHOW, show_params
     from cva_sql.udfs.manifest import plain
 
+    if params == SHOW:
+        print(show_params())
+        return
     if (table, predicted, actual) != (None, None, None):
         if table is None or predicted is None or actual is None:
             raise UsageError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.train.examples import TrainingSet
     from cva_sql.models_onnx.value.data.terms import Terms
     from cva_sql.models_onnx.value.members.contract import Member
+    from cva_sql.models_onnx.value.settings import Value
 
 NETWORKS, SETTINGS = "cva_networks", "cva_member_settings"
 SEQUENCES = "cva_use_sequences"
@@ -61,15 +63,44 @@ def read_networks(shop: ResolvedShop) -> tuple[str, ...]:
     return tuple(name for name in known if name in asked)
 
 
+def refuse_unasked_network(shop: ResolvedShop, name: str | None) -> None:
+    """Raises UsageError where a network is to score that is not fitted."""
+    from cva_sql.models_onnx.value.members.networks.learning import HOW, has_torch
+    from cva_sql.models_onnx.value.members.registry import network_names
+
+    if name not in network_names():
+        return
+    if not has_torch():
+        raise UsageError(f"--deploy {name}: torch is not installed: {HOW}")
+    if name not in read_networks(shop):
+        raise UsageError(
+            f"--deploy {name}: this network is not fitted; ask for it with --vars "
+            f"'{{{NETWORKS}: [{name}]}}'"
+        )
+
+
 def read_settings(shop: ResolvedShop) -> dict[str, dict[str, Any]]:
     """Member -> its settings other than by default; raises UsageError for what is not allowed."""
-    given, members = shop.var(SETTINGS), settable()
+    given, members = shop.var(SETTINGS) or {}, settable()
     if not isinstance(given, Mapping):
         raise UsageError(
             f"{SETTINGS} is {shortened(str(given))}; expected members with their settings, "
             "e.g. {lightgbm: {rounds: 120}}; all: cva train --params show"
         )
-    return {str(name): _of_member(name, found, members) for name, found in given.items()}
+    found = {str(name): _of_member(name, one, members) for name, one in given.items()}
+    return {name: own for name, own in found.items() if own}
+
+
+def settings_of_fitted(
+    settings: Mapping[str, dict[str, Any]], networks: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """The settings of what is fitted; of networks that are not, it is said that they do nothing."""
+    from cva_sql.models_onnx.value.members.registry import network_names
+
+    idle = [name for name in settings if name in network_names() and name not in networks]
+    if idle:
+        say(f"{SETTINGS} has {', '.join(idle)}, not fitted as {NETWORKS} does not ask")
+    return {name: own for name, own in settings.items() if name not in idle}
 
 
 def settable() -> dict[str, Member]:
@@ -92,7 +123,9 @@ def _of_member(name: Any, given: Any, members: Mapping[str, Member]) -> dict[str
             raise UsageError(
                 f"{SETTINGS} has {name}: {shortened(str(setting))}; {_nearest(setting, tunable)}"
             )
-        found[str(setting)] = tunable[setting].read(value, f"{SETTINGS}: {name}: {setting}")
+        own = tunable[setting].read(value, f"{SETTINGS}: {name}: {setting}")
+        if own != tunable[setting].default:
+            found[str(setting)] = own
     return found
 
 
@@ -112,6 +145,8 @@ def check_tuning(minutes: float | None) -> None:
     """Raises UsageError where settings cannot be looked for."""
     from cva_sql.models_onnx.value.members.networks.learning import HOW
 
+    if minutes is not None and not 0 < minutes < inf:
+        raise UsageError(f"--tune {minutes:g}: expected minutes above 0, e.g. --tune 10")
     if minutes and find_spec("optuna") is None:
         raise UsageError(f"--tune: optuna is not installed: {HOW}")
 
@@ -152,20 +187,23 @@ def show_params() -> str:
         lines.append(f"{name}:")
         for setting, one in member.tunable.items():
             default = list(one.default) if isinstance(one.default, tuple) else one.default
-            lines.append(f"  {setting}: {default}  # from {one.low:g} to {one.high:g}")
+            lines.append(f"  {setting}: {default}  # from {one.bounds}")
     return "\n".join(lines)
 
 
 def describe_settings(terms: Terms) -> list[str]:
-    """A line for what is asked of networks and settings."""
+    """A line for what is asked of networks, and one of YAML for what is set of members."""
     lines = []
     if terms.networks:
         lines.append(f"networks beside the members ({NETWORKS}): {', '.join(terms.networks)}")
-    for member, given in terms.settings.items():
-        said = ", ".join(
-            f"{name} {list(value) if isinstance(value, tuple) else value}"
-            for name, value in given.items()
-        )
-        if said:
-            lines.append(f"set of {member} ({SETTINGS}): {said}")
+    members = [
+        f"{member}: {{{', '.join(f'{name}: {_plain(value)}' for name, value in given.items())}}}"
+        for member, given in terms.settings.items()
+    ]
+    if members:
+        lines.append(f"{SETTINGS}: {{{', '.join(members)}}}")
     return lines
+
+
+def _plain(value: Value) -> object:
+    return list(value) if isinstance(value, tuple) else value

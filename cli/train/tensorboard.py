@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cva_sql.cli.shop.progress import say
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ def check_tensorboard(folder: Path | None) -> None:
 
     if find_spec("tensorboard") is None or find_spec("torch") is None:
         raise UsageError(f"--tensorboard: TensorBoard is not installed: {HOW}")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--tensorboard {folder}: there is a file; expected a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--tensorboard {folder}: {error.strerror}; expected a folder") from error
 
 
 def write_curves(folder: Path, name: str, curves: Sequence[CurvePoint]) -> None:
@@ -32,7 +35,10 @@ def write_curves(folder: Path, name: str, curves: Sequence[CurvePoint]) -> None:
     from cva_sql.models_onnx.value.members.registry import curve_losses
 
     losses = curve_losses()
-    with SummaryWriter(str(folder / name)) as writer:
-        for point in curves:
-            tag = f"{point.model}/{losses[point.model]}"
-            writer.add_scalar(tag, point.loss, point.rounds)
+    try:
+        with SummaryWriter(str(folder / name)) as writer:
+            for point in curves:
+                tag = f"{point.model}/{losses[point.model]}"
+                writer.add_scalar(tag, point.loss, point.rounds)
+    except OSError as error:  # the model is there, and its curves are in cva_training_runs
+        say(f"{folder}: the curves were not written: {error.strerror}")

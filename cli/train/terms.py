@@ -10,7 +10,12 @@ from cva_sql.cli.shop.expressions import shortened
 from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.progress import say
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.train.settings import describe_settings, read_networks, read_settings
+from cva_sql.cli.train.settings import (
+    describe_settings,
+    read_networks,
+    read_settings,
+    settings_of_fitted,
+)
 from cva_sql.udfs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +31,9 @@ def read_terms(shop: ResolvedShop) -> Terms:
     from cva_sql.models_onnx.value.data.terms import Terms
 
     lines = _catalogue(shop)
-    terms = Terms(
-        _monotone(shop, lines),
-        _features_off(shop, lines),
-        read_networks(shop),
-        read_settings(shop),
-    )
+    networks = read_networks(shop)
+    settings = settings_of_fitted(read_settings(shop), networks)
+    terms = Terms(_monotone(shop, lines), _features_off(shop, lines), networks, settings)
     for line in describe_terms(terms):
         say(f"  {line}")
     return terms

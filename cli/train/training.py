@@ -143,11 +143,12 @@ def _leave_untrained(
 def _added_candidate(shop: ResolvedShop, name: str | None) -> Added | None:
     """The added model of this name; raises UsageError for what nothing is called that may score."""
     from cva_sql.cli.train.added import added_models, refuse_other_target
-    from cva_sql.cli.train.settings import read_networks
-    from cva_sql.models_onnx.value.members.registry import candidates
+    from cva_sql.cli.train.settings import refuse_unasked_network
+    from cva_sql.models_onnx.value.members.registry import candidates, network_names
 
-    scoring = candidates(read_networks(shop))
+    scoring = candidates(network_names())
     if name is None or name in scoring:
+        refuse_unasked_network(shop, name)
         return None
     added = added_models(shop.models_dir)
     if name not in added:

@@ -28,10 +28,12 @@ class Setting:
     def read(self, value: Any, name: str) -> Value:
         """The value as the default's type; raises UsageError, in one line, where it is not."""
         if isinstance(self.default, tuple):
-            if isinstance(value, list | tuple) and value and all(map(self._is_allowed, value)):
-                return tuple(int(one) for one in value)
-        elif self._is_allowed(value):
-            return type(self.default)(value)
+            if isinstance(value, list | tuple) and value:
+                numbers = [_number(one) for one in value]
+                if all(self._is_allowed(one) for one in numbers):
+                    return tuple(int(one) for one in numbers if one is not None)
+        elif (number := _number(value)) is not None and self._is_allowed(number):
+            return type(self.default)(number)
         raise UsageError(f"{name} is {str(value)[:80]!r}; expected {self.expected}")
 
     @property
@@ -42,13 +44,30 @@ class Setting:
         if isinstance(self.default, tuple):
             what = "a list of whole numbers"
         default = list(self.default) if isinstance(self.default, tuple) else self.default
-        return f"{what} from {self.low:g} to {self.high:g} (default: {default})"
+        return f"{what} from {self.bounds} (default: {default})"
 
-    def _is_allowed(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+    @property
+    def bounds(self) -> str:
+        """The least and the largest, in words."""
+        return " to ".join(
+            str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
+            for bound in (self.low, self.high)
+        )
+
+    def _is_allowed(self, number: float | None) -> bool:
+        if number is None or not self.low <= number <= self.high:
             return False
-        is_whole = float(value).is_integer()
-        return (is_whole or isinstance(self.default, float)) and self.low <= value <= self.high
+        return isinstance(self.default, float) or float(number).is_integer()
+
+
+def _number(value: Any) -> float | None:
+    """A number as YAML has it, to which 1e-3 is a text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def values_of(settings: Mapping[str, Setting], given: Mapping[str, Value]) -> dict[str, Value]:

@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import yaml
 
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.settings import (
+    check_tuning,
     describe_settings,
     read_networks,
     read_params,
     read_settings,
+    refuse_unasked_network,
     settable,
+    settings_of_fitted,
     show_params,
     with_params,
 )
@@ -33,7 +37,7 @@ from cva_sql.models_onnx.value.members import networks
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member
 from cva_sql.models_onnx.value.members.networks import learning as network_learning
 from cva_sql.models_onnx.value.members.networks import sequence, tutorial, ziln
-from cva_sql.models_onnx.value.members.networks.learning import held_out_rows
+from cva_sql.models_onnx.value.members.networks.learning import split
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
     all_members,
@@ -45,7 +49,7 @@ from cva_sql.models_onnx.value.members.registry import (
 )
 from cva_sql.models_onnx.value.model.graph import build_model
 from cva_sql.models_onnx.value.model.parity import check_parity
-from cva_sql.models_onnx.value.settings import Setting, values_of
+from cva_sql.models_onnx.value.settings import Setting
 from cva_sql.models_onnx.value.training import examples as fitting_examples
 from cva_sql.models_onnx.value.training import tuning, validation
 from cva_sql.models_onnx.value.training.choice import Choice
@@ -306,17 +310,28 @@ def test_networks_have_places_and_names_of_their_own() -> None:
     assert set(candidates(["ziln_net"])) - set(candidates()) == {"ziln_net"}
 
 
+def test_what_was_complete_is_learned_from_and_the_newest_date_says_when_to_stop() -> None:
+    dates, customers = np.repeat([-180, -90, -60, -30, 0], 300), np.tile(np.arange(300), 5)
+    learn_from, held = split(dates, customers, 90)
+    assert np.array_equal(learn_from, dates <= -90)
+    assert np.array_equal(held, dates == 0)
+
+
 @pytest.mark.parametrize(
-    ("dates", "held"),
-    [
-        (np.repeat([-60, -30, 0], 300), np.repeat([False, False, True], 300)),
-        (np.zeros(1000), np.arange(1000) % 5 == 0),
-        (np.repeat([-30, 0], [10, 300]), np.arange(310) % 5 == 0),
-        (np.repeat([-30, 0], [300, 10]), np.arange(310) % 5 == 0),
-    ],
+    "dates", [np.repeat([-60, -30, 0], 300), np.zeros(900), np.repeat([-180, 0], [10, 890])]
 )
-def test_the_newest_date_says_when_to_stop_where_it_can(dates: Any, held: Any) -> None:
-    assert np.array_equal(held_out_rows(dates), held)
+def test_a_fifth_of_the_customers_says_when_to_stop_where_there_are_too_few_dates(
+    dates: Any,
+) -> None:
+    customers = np.arange(900) % 300
+    learn_from, held = split(dates, customers, 90)
+    assert np.array_equal(learn_from, ~held)
+    assert set(customers[held]).isdisjoint(customers[learn_from])
+    assert held.mean() == pytest.approx(0.2)
+    same = np.zeros(900, dtype=np.int64)  # one customer: no date or customer to part by
+    learn_from, held = split(dates, same, 90)
+    assert learn_from.any()
+    assert held.any()
 
 
 def shop(variables: dict[str, Any]) -> ResolvedShop:
@@ -404,14 +419,18 @@ def test_what_is_shown_may_be_given_back(tmp_path: Path) -> None:
     file = tmp_path / "params.yml"
     file.write_text(show_params(), encoding="utf-8")
     found = read_settings(with_params(shop({"cva_member_settings": {"hurdle": 1}}), str(file)))
-    assert found == {name: values_of(member.tunable, {}) for name, member in settable().items()}
-    file.write_text("lightgbm: {rounds: 7}\nziln_net: {hidden: [8, 8.0]}\n", encoding="utf-8")
+    assert found == {}  # all as by default
+    shown = yaml.safe_load(show_params())
+    assert shown.keys() == settable().keys()
+    for name, member in settable().items():
+        assert shown[name].keys() == member.tunable.keys()
+    text = "lightgbm: {rounds: 7, learning_rate: 5e-2}\nziln_net: {hidden: [8, 8.0]}\n"
+    file.write_text(text, encoding="utf-8")
     found = read_settings(with_params(shop({}), str(file)))
     assert found == {"lightgbm": {"rounds": 7}, "ziln_net": {"hidden": (8, 8)}}
-    assert describe_settings(Terms(settings=found)) == [
-        "set of lightgbm (cva_member_settings): rounds 7",
-        "set of ziln_net (cva_member_settings): hidden [8, 8]",
-    ]
+    (said,) = describe_settings(Terms(settings=found))
+    assert said == "cva_member_settings: {lightgbm: {rounds: 7}, ziln_net: {hidden: [8, 8]}}"
+    assert read_settings(shop(yaml.safe_load(said))) == found
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "just words"])
@@ -465,6 +484,9 @@ def test_a_setting_has_the_type_of_its_default() -> None:
     assert type(Setting(1, 0, 5).read(2.0, "a")) is int
     with pytest.raises(UsageError, match="a is '9'; expected a number from 0 to 5"):
         Setting(1.0, 0, 5).read(9, "a")
+    assert Setting(1.0, 0, 5).read("1e-3", "a") == 0.001  # YAML takes it for a text
+    with pytest.raises(UsageError, match="a is '1000"):
+        Setting(1.0, 0, 5).read(10**400, "a")
 
 
 def test_every_default_is_allowed_and_lies_where_it_is_searched() -> None:
@@ -488,6 +510,36 @@ def test_a_file_is_no_folder_for_curves(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UsageError, match="--tensorboard: TensorBoard is not installed: pip"):
         check_tensorboard(tmp_path)
     monkeypatch.setattr("cva_sql.cli.train.tensorboard.find_spec", lambda name: name)
-    with pytest.raises(UsageError, match="there is a file; expected a folder"):
-        check_tensorboard(file)
+    for given in (file, file / "in"):
+        with pytest.raises(UsageError, match=r"--tensorboard .*; expected a folder"):
+            check_tensorboard(given)
     check_tensorboard(tmp_path / "new")
+    assert (tmp_path / "new").is_dir()
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0, float("inf"), float("nan")])
+def test_minutes_that_never_end_or_begin_are_refused(minutes: float) -> None:
+    with pytest.raises(UsageError, match=r"expected minutes above 0, e\.g\. --tune 10"):
+        check_tuning(minutes)
+
+
+def test_settings_of_what_is_not_fitted_do_nothing_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = {"ziln_net": {"epochs": 3}, "lightgbm": {"rounds": 9}}
+    assert settings_of_fitted(given, ["ziln_net"]) == given
+    assert settings_of_fitted(given, []) == {"lightgbm": {"rounds": 9}}
+    assert "cva_member_settings has ziln_net, not fitted as cva_networks" in capsys.readouterr().err
+
+
+def test_a_network_that_is_not_fitted_cannot_be_asked_to_score(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refuse_unasked_network(shop({}), "lightgbm")
+    monkeypatch.setattr(network_learning, "has_torch", lambda: True)
+    with pytest.raises(UsageError, match=r"--vars '\{cva_networks: \[ziln_net\]\}'"):
+        refuse_unasked_network(shop({}), "ziln_net")
+    refuse_unasked_network(shop({"cva_networks": ["ziln_net"]}), "ziln_net")
+    monkeypatch.setattr(network_learning, "has_torch", lambda: False)
+    with pytest.raises(UsageError, match="--deploy ziln_net: torch is not installed: pip"):
+        refuse_unasked_network(shop({"cva_networks": True}), "ziln_net")

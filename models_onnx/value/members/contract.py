@@ -42,9 +42,10 @@ class Examples:
     task: `spend_offset` is the log of what buy-till-you-die expects with each date's total set
     right, `spend_mean` the log of each date's mean spend. `purchase` is already fitted. As a
     feature of `monotone` rises and all else stays, no prediction may fall (1) or rise (-1).
-    `dates` is each row's date as a number that grows, `orders_over_mean` its orders in the label
-    over their mean on that date; both are one number where nobody orders. `settings` are the
-    member's own, by name.
+    `purchase_offset` is buy-till-you-die's logit with each date's share of buyers set right,
+    `orders_over_mean` the orders in the label over their mean on the date. `dates` is each row's
+    date in days that grow, `label_days` how many a label has, `customers` a number a customer.
+    These are one number without orders. `settings` are the member's own, by name.
     """
 
     rows: Rows
@@ -55,8 +56,11 @@ class Examples:
     spend_mean: Floats
     purchase: PurchaseModel
     monotone: Mapping[str, int] = field(default_factory=dict)
-    dates: Floats = field(default_factory=lambda: np.zeros(1))
+    purchase_offset: Floats = field(default_factory=lambda: np.zeros(1))
     orders_over_mean: Floats = field(default_factory=lambda: np.zeros(1))
+    dates: Floats = field(default_factory=lambda: np.zeros(1))
+    customers: Floats = field(default_factory=lambda: np.zeros(1))
+    label_days: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

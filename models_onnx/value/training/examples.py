@@ -97,7 +97,13 @@ def read_examples(
     far = replace(preparation, horizon_days=horizon)
     shrinkage = shrinkage_by(learning.repeat_customers[as_of], rule)
     examples, log_scale = _examples(far, prepared, value, weight, -age, rows.terms.monotone)
-    examples = replace(examples, orders_over_mean=orders)
+    ids = np.concatenate([part.customer_id.astype(str) for _, part in parts])
+    examples = replace(
+        examples,
+        orders_over_mean=orders,
+        customers=np.unique(ids, return_inverse=True)[1],
+        label_days=learning.plan.label_days,
+    )
     return Members(far, log_scale, examples.purchase, {}, shrinkage, joined), examples
 
 
@@ -171,7 +177,8 @@ def _examples(
         np.concatenate(spend_mean),
         purchase,
         monotone,
-        dates,
+        np.concatenate(logit_offset),
+        dates=dates,
     )
     return examples, log_scale
 

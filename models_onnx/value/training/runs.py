@@ -148,6 +148,8 @@ def _setting(name: str, value: Any, model: str | None = None) -> Entry:
     if isinstance(value, int | float):
         number = float(value)
         return Entry("setting", name, model, value=number if np.isfinite(number) else None)
+    if isinstance(value, tuple):
+        value = list(value)
     return Entry("setting", name, model, text=None if value is None else str(value))
 
 

@@ -38,6 +38,7 @@ from cva_sql.models_onnx.value.training.learning import (
 
 VALIDATION_DATES = 3
 RULE = "baseline"
+JOIN_LEAD = 0.001  # of the deviance explained, with a network in the ensemble
 
 Report = Callable[[str], None]
 
@@ -133,7 +134,7 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
 def _joined_where_better(folds: list[Fold], network: Member) -> list[Fold]:
     """With the network in the ensemble if that explains more deviance and ranks as well or better.
 
-    On each of two dates or more, so that one date's luck does not decide.
+    On each of two dates or more, and JOIN_LEAD more deviance on average: the dates' labels overlap.
     """
     if not network.weight > 0 or len(folds) < 2 or network.name not in folds[0].outcomes:
         return folds
@@ -142,10 +143,9 @@ def _joined_where_better(folds: list[Fold], network: Member) -> list[Fold]:
         (new.scores[ENSEMBLE], old.scores[ENSEMBLE])
         for new, old in zip(with_it, folds, strict=True)
     ]
-    is_better = all(
-        new["d2_shape"] > old["d2_shape"] and new["ngini"] >= old["ngini"] for new, old in pairs
-    )
-    return with_it if is_better else folds
+    leads = [new["d2_shape"] - old["d2_shape"] for new, old in pairs]
+    is_better = min(leads) > 0 and all(new["ngini"] >= old["ngini"] for new, old in pairs)
+    return with_it if is_better and float(np.mean(leads)) >= JOIN_LEAD else folds
 
 
 def _best_rule(folds: Sequence[Fold], barred: Collection[str]) -> str:

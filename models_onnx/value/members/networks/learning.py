@@ -1,7 +1,8 @@
 """How a network learns: Adam, forward early stopping, the same seed the same weights.
 
-With two past dates or more it is first fitted on all but the newest, whose examples say after how
-many epochs to stop; then on all examples for as many. With one date a fifth of its examples says.
+It is first fitted to the examples whose labels were complete by the newest date, whose examples say
+after how many epochs to stop; then to all examples for as many. Where there are too few of either,
+a fifth of the customers says, with all their dates.
 """
 
 from __future__ import annotations
@@ -9,23 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.graph.network import Network, network_of
+from cva_sql.models_onnx.value.members.contract import Examples
 from cva_sql.models_onnx.value.settings import Setting
+from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-LEAST_ROWS = 200  # of the newest date, fewer and a share of all examples says when to stop
-HELD_OUT = 5  # every so manieth example is that share
+LEAST_ROWS = 200  # to learn from and of the newest date, fewer and a fifth of the customers says
+HELD_OUT = 5
 PACE: Mapping[str, Setting] = MappingProxyType(
     {
         "learning_rate": Setting(0.001, 1e-6, 1.0, (0.0003, 0.01), is_log=True),
@@ -63,7 +64,6 @@ class Learned:
     """A network with its weights, and the loss on held-out examples by epoch, from 1."""
 
     module: Module
-    epochs: int
     held_out: tuple[float, ...]
 
 
@@ -104,52 +104,64 @@ def mean_curve(learned: Sequence[Learned]) -> tuple[float, ...]:
 
 def has_torch() -> bool:
     """Whether networks can be fitted here."""
-    return find_spec("torch") is not None
+    try:
+        import torch  # noqa: F401
+    except (ImportError, OSError):  # a library of its own may be missing
+        return False
+    return True
 
 
 def learn(
     make: Callable[[], Module],
     loss: Loss,
     columns: Mapping[str, NDArray[Any]],
-    weight: Floats,
-    dates: NDArray[Any],
+    examples: Examples,
     pace: Pace,
     seed: int,
 ) -> Learned:
-    """Fits what `make` makes to `columns`, each of (rows, …), by the mean weighted `loss`.
+    """Fits what `make` makes to `columns` of the examples, each of (rows, …), by the mean `loss`.
 
-    `dates` is each row's date as a number that grows. One thread works, as sums of several differ.
+    One thread works, as sums of several differ. Raises CvaError where the loss is no number.
     """
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    weight = weight / weight.mean()
-    given = {name: torch.tensor(column, device=device) for name, column in columns.items()}
-    given["weight"] = torch.tensor(weight.astype(np.float32), device=device)
-    held = held_out_rows(dates)
+    weight = examples.weight / examples.weight.mean()
+    given = {name: torch.tensor(column) for name, column in columns.items()}
+    given["weight"] = torch.tensor(weight.astype(np.float32))
+    learn_from, held = split(examples.dates, examples.customers, examples.label_days)
     with steady(seed):
-        first = _Fit(make().to(device), loss, pace, seed)
-        losses = first.until_worse(_rows(given, ~held), _rows(given, held))
-        epochs = int(np.argmin(losses)) + 1
+        first = _Fit(make(), loss, pace, seed)
+        losses = first.until_worse(_rows(given, learn_from), _rows(given, held))
+        if not np.isfinite(losses).any():
+            raise CvaError(
+                f"a network's loss is no number after one epoch at learning_rate "
+                f"{pace.learning_rate:g}; set a smaller one in cva_member_settings"
+            )
         torch.manual_seed(seed)
-        final = _Fit(make().to(device), loss, pace, seed)
-        for _ in range(epochs):
+        final = _Fit(make(), loss, pace, seed)
+        for _ in range(int(np.argmin(losses)) + 1):
             final.epoch(given)
-    return Learned(final.module.eval().cpu(), epochs, tuple(losses))
+    return Learned(final.module.eval(), tuple(losses))
 
 
-def held_out_rows(dates: NDArray[Any]) -> NDArray[np.bool_]:
-    """The examples that say when to stop: those of the newest date, or every fifth of one date."""
+def split(
+    dates: NDArray[Any], customers: NDArray[Any], label_days: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The examples to learn from, and those that say when to stop, masks of shape (rows,)."""
     newest = dates == dates.max()
-    if LEAST_ROWS <= newest.sum() <= len(dates) // 2:
-        return np.asarray(newest)
-    return np.asarray(np.arange(len(dates)) % HELD_OUT == 0)
+    earlier = dates <= dates.max() - label_days
+    if min(newest.sum(), earlier.sum()) >= LEAST_ROWS and label_days > 0:
+        return np.asarray(earlier), np.asarray(newest)
+    held = np.asarray(customers % HELD_OUT == 0)
+    if held.all() or not held.any():
+        held = np.arange(len(dates)) % HELD_OUT == 0
+    return ~held, held
 
 
 def _rows(columns: Columns, mask: NDArray[np.bool_]) -> dict[str, Tensor]:
     import torch
 
-    chosen = torch.tensor(mask, device=columns["weight"].device)
+    chosen = torch.tensor(mask)
     return {name: column[chosen] for name, column in columns.items()}
 
 
@@ -187,7 +199,7 @@ class _Fit:
         self.module.train()
         rows = len(columns["weight"])
         size = min(self.pace.batch_size, max(rows // STEPS, LEAST_BATCH))
-        order = torch.tensor(self.draw.permutation(rows)).to(columns["weight"].device)
+        order = torch.tensor(self.draw.permutation(rows))
         for batch in order.split(size):
             part = {name: column[batch] for name, column in columns.items()}
             self.optimiser.zero_grad()

@@ -145,7 +145,7 @@ def _states(module: Any, steps: Tensor, there: Tensor) -> list[Tensor]:
     """The state after each step."""
     import torch
 
-    state = torch.zeros(len(steps), module["gru"].hidden_size, device=steps.device)
+    state = torch.zeros(len(steps), module["gru"].hidden_size)
     found = []
     for place in range(steps.shape[1]):
         is_there = there[:, place : place + 1]
@@ -224,9 +224,7 @@ def fit(examples: Examples) -> FittedSequence:
             module["gru"].load_state_dict(weights)
             return module
 
-        learned.append(
-            learn(start, _loss, columns, examples.weight, examples.dates, pace_of(given), seed)
-        )
+        learned.append(learn(start, _loss, columns, examples, pace_of(given), seed))
     pairs = tuple((_to_gru(one.module["gru"]), to_network(one.module["stack"])) for one in learned)
     return FittedSequence(unit, pairs, mean_curve(learned))
 

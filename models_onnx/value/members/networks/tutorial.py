@@ -95,8 +95,7 @@ def fit(examples: Examples) -> FittedTutorial:
         lambda: dense_stack(len(inputs), [given["hidden"]], 1, given["dropout"]),
         _loss,
         columns,
-        examples.weight,
-        examples.dates,
+        examples,
         pace_of(given),
         given["seed"],
     )

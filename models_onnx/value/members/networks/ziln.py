@@ -122,10 +122,10 @@ def minus_log_likelihood(heads: Tensor, rows: Mapping[str, Tensor]) -> Tensor:
 def targets(examples: Examples) -> dict[str, Floats]:
     """What is learned, each (rows,): `log_more` is a buyer's spend over what was expected of one.
 
-    Each date's total is set right, as it is no member's task.
+    Each date's total and share of buyers are set right, as they are no member's task.
     """
     bought = examples.value > 0
-    logit = examples.rows.prepared.logit_purchase
+    logit = examples.purchase_offset
     own = examples.spend_offset - log_sigmoid(logit)
     spent = np.log(np.where(bought, examples.value, 1.0))
     return {
@@ -159,8 +159,7 @@ def fit(examples: Examples) -> FittedZiln:
             make,
             _loss,
             columns,
-            examples.weight,
-            examples.dates,
+            examples,
             pace_of(given),
             given["seed"] + place,
         )
