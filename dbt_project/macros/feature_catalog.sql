@@ -26,8 +26,7 @@
     'baskets': {'none': "items bought not known", 'none_zh': "所购商品未知"},
     'returns': {'none': "no return yet", 'none_zh': "没有退货"},
     'reviews': {'none': "no review yet", 'none_zh': "尚无评价"},
-    'sequence': {'is_on': 'cva_use_sequences', 'is_reason': false,
-                 'none': "no such order", 'none_zh': "没有该订单"},
+    'sequence': {'is_on': 'cva_use_sequences'},
     'shop': {'is_required': true, 'is_model_input': false}
 } %}
 {% set lines = [
@@ -433,16 +432,19 @@
      'description': "Standard deviation of log(spent / predicted) over those who bought; 0.8 with fewer than "
          "30 of them."}
 ]) %}
-{% for k in range(1, 9) %}
-{% set nth = 'the last day with an order' if k == 1 else 'the ' ~ k ~ 'th last day with an order' %}
+{% for place in ['', ' but one', ' but two', ' but three', ' but four', ' but five', ' but six', ' but seven'] %}
+{% set k = loop.index %}
+{% set nth = 'the last day' ~ place ~ ' with an order' %}
 {% set nth_zh = '最近第 ' ~ k ~ ' 个下单日' %}
 {% do lines.extend([
     {'name': 'order_day_' ~ k ~ '_age', 'family': 'sequence', 'reason_family': 'recency', 'unit': 'count',
      'by_itself': 'grows',
      'label': "days since " ~ nth, 'label_zh': "距" ~ nth_zh ~ "的天数",
+     'none': "no " ~ k ~ " days with an order", 'none_zh': "没有 " ~ k ~ " 个下单日",
      'description': "Days from " ~ nth ~ " to as_of_date, 1 or more; null without one. Only with `cva_use_sequences`."},
     {'name': 'order_day_' ~ k ~ '_amount', 'family': 'sequence', 'reason_family': 'spend', 'unit': 'money',
      'label': "spend on " ~ nth, 'label_zh': nth_zh ~ "的消费",
+     'none': "no " ~ k ~ " days with an order", 'none_zh': "没有 " ~ k ~ " 个下单日",
      'description': "Spend on " ~ nth ~ ", in the shop's currency; null without one. Only with `cva_use_sequences`."}
 ]) %}
 {% endfor %}

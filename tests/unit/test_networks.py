@@ -119,6 +119,7 @@ def with_sequences(data: Dataset) -> Dataset:
     random, rows = np.random.default_rng(9), len(data)
     count = random.integers(0, 4, rows)
     ages = np.cumsum(random.integers(1, 60, size=(rows, 3)), axis=1).astype(np.float32)
+    ages[::7] = ages[::7, ::-1]  # as where explanations mix two customers
     numbers = dict(data.numbers)
     for place in range(3):
         is_there = count > place
@@ -193,6 +194,8 @@ def test_steps_go_from_the_oldest_day_to_the_newest() -> None:
     assert amount == pytest.approx(np.log(2.0 + sequence.LOGS))
     assert age * sequence.DAYS == pytest.approx(np.log(6.0))
     assert steps[0, 1, :2].tolist() == [0.0, 1.0]  # the oldest has nothing before it
+    mixed, _ = sequence.steps_of(np.array([[30.0, 1.0, 2.0, 1.0]]), unit=1.0)  # of two customers
+    assert mixed[0, 1, 0] == 0.0
     assert np.isfinite(steps).all()
 
 

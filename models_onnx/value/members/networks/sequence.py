@@ -85,17 +85,18 @@ def steps_of(beside: Matrix, unit: float) -> tuple[Matrix, Matrix]:
     """(steps, whether each is there), (rows, steps, INPUTS) and (rows, steps), the oldest first.
 
     `beside` has the age and the amount of each day with an order, the newest first, NaN where there
-    is none. The gap before the oldest is not known.
+    is none. The gap before the oldest is not known. One below 0, as where explanations mix two
+    customers, counts as 0.
     """
     ages, amounts = beside[:, 0::2], beside[:, 1::2]
     before = np.column_stack([ages[:, 1:], np.full(len(ages), np.nan)])
     gap = before - ages
     steps = np.stack(
         [
-            np.log(1.0 + np.nan_to_num(gap)) * (1 / DAYS),
+            np.log(1.0 + np.maximum(np.nan_to_num(gap), 0.0)) * (1 / DAYS),
             np.isnan(gap) * 1.0,
             np.log(np.maximum(np.nan_to_num(amounts), 0.0) * (1 / unit) + LOGS),
-            np.log(1.0 + np.nan_to_num(ages)) * (1 / DAYS),
+            np.log(1.0 + np.maximum(np.nan_to_num(ages), 0.0)) * (1 / DAYS),
         ],
         axis=-1,
     )
@@ -108,11 +109,11 @@ def _write_steps(graph: Graph, beside: Sequence[str], unit: float) -> tuple[list
     steps, there = [], []
     for place in reversed(range(len(ages))):
         age = ages[place]
-        days = graph.op("Where", graph.op("IsNaN", age), 0.0, age)
+        days = graph.op("Max", graph.op("Where", graph.op("IsNaN", age), 0.0, age), 0.0)
         if place + 1 < len(ages):
             gap = graph.op("Sub", ages[place + 1], age)
             is_nan = graph.op("IsNaN", gap)
-            known = graph.op("Where", is_nan, 0.0, gap)
+            known = graph.op("Max", graph.op("Where", is_nan, 0.0, gap), 0.0)
             gap_log = graph.op("Mul", graph.op("Log", graph.op("Add", known, 1.0)), 1 / DAYS)
             is_first = graph.double(is_nan)
         else:
