@@ -56,7 +56,7 @@ class Gru:
     @property
     def width(self) -> int:
         """How many numbers a state has."""
-        return self.of_state.weight.shape[1]
+        return int(self.of_state.weight.shape[1])
 
     def predict(self, steps: Matrix, there: Matrix) -> Matrix:
         """The last state, (rows, width), of `steps` (rows, steps, inputs); `there` is 1 or 0."""

@@ -47,7 +47,7 @@ class GraphRows:
     spend_extrapolation: tuple[str, ...]
     purchase_extrapolation: tuple[str, ...]
     orders_extrapolation: tuple[str, ...]
-    beside: tuple[str, ...] = ()
+    beside: tuple[str, ...] = field(default=(), kw_only=True)
     _z: str = field(default="", init=False)
 
     def number(self, name: str) -> str:
@@ -133,7 +133,7 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
         *own,
         graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
         *extrapolations,
-        tuple(graph.padded_line(graph.number_input(name)) for name in preprocessing.beside),
+        beside=tuple(graph.padded_line(graph.number_input(n)) for n in preprocessing.beside),
     )
 
 

@@ -101,7 +101,7 @@ def read_examples(
     examples = replace(
         examples,
         orders_over_mean=orders,
-        customers=np.unique(ids, return_inverse=True)[1],
+        customers=np.unique(ids, return_inverse=True)[1].astype(np.float64),
         label_days=learning.plan.label_days,
     )
     return Members(far, log_scale, examples.purchase, {}, shrinkage, joined), examples

@@ -202,7 +202,7 @@ def fit(examples: Examples) -> FittedSequence:
     known = amounts[np.isfinite(amounts) & (amounts > 0)]
     unit = float(np.median(known)) if len(known) else 1.0
     steps, there = steps_of(rows.prepared.beside, unit)
-    columns = {
+    columns: dict[str, Matrix] = {
         "z": rows.z.astype(np.float32),
         "steps": steps.astype(np.float32),
         "there": there.astype(np.float32),
