@@ -42,7 +42,8 @@ WRITTEN_BY_COMMANDS = (
     ),
     (
         audit.TABLE,
-        "what became of each model: trained, deployed, rolled back, withdrawn, redacted, removed",
+        "what became of each model: trained, added, deployed, rolled back, withdrawn, redacted,"
+        " removed",
         audit.COLUMNS,
     ),
     (

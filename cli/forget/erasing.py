@@ -111,13 +111,14 @@ def _find(
     shop: ResolvedShop, customers: Sequence[str], *, even_if_unknown: bool
 ) -> tuple[tuple[str, ...], int]:
     """Every id of the customers, and how many of these were not forgotten before."""
-    from cva_sql.cli.forget.models import is_in_a_manifest
     from cva_sql.cli.person.holdings import holdings
     from cva_sql.cli.person.identity import any_of, ids_of_person
+    from cva_sql.cli.person.manifests import customers_in_manifests
     from cva_sql.cli.person.raw import raw_sources
     from cva_sql.cli.shop.connection import connect
     from cva_sql.cli.shop.forgotten import read_tombstones
 
+    named = frozenset[str]().union(*customers_in_manifests(shop).values())
     con = connect(shop.db, read_only=True)
     try:
         sources = raw_sources(con, shop)
@@ -131,9 +132,8 @@ def _find(
             who = any_of(theirs)
             places = [(s.rows, said) for s in sources if (said := s.of(who)) is not None]
             places += [(f"from {one.relation}", one.of(who)) for one in tables]
-            is_kept = any(_has(con, *place) for place in places)
-            is_kept = is_kept or is_in_a_manifest(shop, set(theirs).__contains__)
-            if not even_if_unknown and not is_kept:
+            is_let = even_if_unknown or not named.isdisjoint(theirs)
+            if not is_let and not any(_has(con, *place) for place in places):
                 raise UsageError(
                     f"nothing is kept of customer {customer!r}, so nobody was forgotten; leave"
                     " them out, or keep a file from bringing them in later: --even-if-unknown"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.person.manifests import customers_in_manifests, named_in, text_of
 from cva_sql.cli.shop.audit import note_redacted
 from cva_sql.cli.shop.connection import find_relation
-from cva_sql.cli.shop.files import write_atomic, written_to
+from cva_sql.cli.shop.files import write_atomic
 from cva_sql.cli.shop.sql_text import column_names, quoted
 from cva_sql.udfs.distributions import FACTS
 from cva_sql.udfs.manifest import MANIFEST_FILE, without_ids
@@ -16,7 +16,7 @@ from cva_sql.udfs.model_files import parse_object
 from cva_sql.udfs.sessions import VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -67,11 +67,6 @@ def _categories(shop: ResolvedShop) -> Iterator[tuple[str, str, list[str]]]:
             continue  # what is wrong with a model is said by cva models
 
 
-def is_in_a_manifest(shop: ResolvedShop, is_theirs: Callable[[str], bool]) -> bool:
-    """Whether a manifest of before names them among the customers left out of learning."""
-    return any(any(map(is_theirs, _named(file))) for file in _manifests(shop))
-
-
 def redact_manifests(
     con: DuckDBPyConnection, shop: ResolvedShop, known: Tombstones
 ) -> tuple[list[str], list[str]]:
@@ -81,65 +76,44 @@ def redact_manifests(
     since one that was left would be the next to be asked for.
     """
     notes, left = list[str](), list[str]()
-    for file in _manifests(shop):
-        why = None
-        if not any(map(known.is_named, _named(file))):
-            if _parsed(file) is not None or not known.names_in(_text(file)):
-                continue
-            why = "no JSON"
-        elif any(path.is_symlink() for path in (file, *file.parents[:2])):
-            why = "a link"
-        elif (data := _without_ids(file)) is None:
-            why = "not as a training writes it"
+    for file, ids in customers_in_manifests(shop).items():
+        if not any(map(known.is_named, ids)):
+            continue
+        if why := _redact(con, file, known):
+            left.append(f"{file}, which names them and {why}; remove it")
         else:
-            _replace(con, file, data)
             notes.append(f"{file} named customers, and names nobody now; scores stay as they were")
-        if why:
-            left.append(f"{file}, which names them and is {why}; remove it")
     return notes, left
 
 
-def _replace(con: DuckDBPyConnection, file: Path, data: bytes) -> None:
-    times = file.stat()
-    note_redacted(con, file.parent, data, "forget")
-    with written_to(file.parent):
-        write_atomic(file, data)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))  # models are told by age
+def _redact(con: DuckDBPyConnection, file: Path, known: Tombstones) -> str | None:
+    """Takes the customers out of a manifest; says why it was left as it is, None where it was not.
 
-
-def _manifests(shop: ResolvedShop) -> list[Path]:
-    return sorted(shop.models_dir.glob(f"*/*/{MANIFEST_FILE}"))
-
-
-def _text(file: Path) -> str:
+    What is noted of it is noted of the new file: one that stayed was not changed.
+    """
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""  # nobody can read it, here
-
-
-def _parsed(file: Path) -> dict[str, Any] | None:
-    """The manifest; None where it is no JSON object."""
-    try:
-        return parse_object(_text(file))
+        raw = parse_object(text_of(file))
     except ValueError:
-        return None
-
-
-def _named(file: Path) -> list[str]:
-    """The customers that a manifest names, as training did until it kept a count of them alone."""
+        return "is no JSON"
+    if any(path.is_symlink() for path in (file, *file.parents[:2])):
+        return "is a link"
+    data = _without_ids(raw)
+    if data is None or any(map(known.is_named, named_in(data))):
+        return "is not as a training writes it"
     try:
-        named = (_parsed(file) or {})["training"]["outliers"]
-        return [str(one["customer_id"]) for one in named]
-    except (KeyError, TypeError):
-        return []
+        was = file.stat()
+        times = (was.st_atime_ns, was.st_mtime_ns)  # models are told by age
+        write_atomic(file, data.encode(), times)
+    except OSError as error:
+        return f"cannot be written ({error.strerror or error})"
+    note_redacted(con, file.parent, data.encode(), "forget")
+    return None
 
 
-def _without_ids(file: Path) -> bytes | None:
+def _without_ids(raw: dict[str, Any]) -> str | None:
     """The manifest as it is read, without the customers; None for one that cannot be."""
-    raw = _parsed(file) or {}
     try:
-        raw["training"] = without_ids(raw["training"])
-    except (KeyError, TypeError, ValueError):
+        training = without_ids(raw["training"])
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return (json.dumps(raw, indent=2, sort_keys=True) + "\n").encode()
+    return json.dumps({**raw, "training": training}, indent=2, sort_keys=True) + "\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cva_sql.cli.alerts.api import ALERTS, State, read_alerts
 from cva_sql.cli.person.holdings import Holding, holdings
 from cva_sql.cli.person.identity import any_of, ids_of_person
+from cva_sql.cli.person.manifests import customers_in_manifests
 from cva_sql.cli.person.raw import KEY, ROW, RawSource, orders_of, raw_sources
 from cva_sql.cli.person.texts import READINGS, every_text
 from cva_sql.cli.shop.connection import connect, reason_of
@@ -46,7 +47,7 @@ class Person:
     """A person: the ids that are theirs, what customer_value says in words, and every table.
 
     `says` are columns of customer_value, None where the last run has no row of them. `reasons` are
-    its sentences. Money is in the shop's currency.
+    its sentences. Money is in the shop's currency. `manifests` are files of models that name them.
     """
 
     customer_id: str
@@ -54,6 +55,7 @@ class Person:
     says: Row | None
     reasons: tuple[str, ...]
     tables: tuple[Kept, ...]
+    manifests: tuple[str, ...] = ()
 
 
 def read_person(shop: ResolvedShop, customer: str) -> Person:
@@ -73,7 +75,9 @@ def read_person(shop: ResolvedShop, customer: str) -> Person:
     finally:
         con.close()
     tables += _published(shop, ids)
-    if not tables:
+    named = customers_in_manifests(shop).items()
+    manifests = tuple(str(file) for file, theirs in named if not theirs.isdisjoint(ids))
+    if not tables and not manifests:
         raise UsageError(
             f"nothing is kept of customer {customer!r} in {shop.db}; expected an id of the raw"
             " tables or of customer_value"
@@ -81,7 +85,7 @@ def read_person(shop: ResolvedShop, customer: str) -> Person:
     says = next((k.rows[-1] for k in tables if k.table == f"{shop.schema}.{VALUES}"), None)
     names = ("reason_1", "reason_2", "reason_3")
     reasons = tuple(str(says[name]) for name in names if says and says.get(name) is not None)
-    return Person(ids[0], tuple(ids), says, reasons, tuple(tables))
+    return Person(ids[0], tuple(ids), says, reasons, tuple(tables), manifests)
 
 
 def _raw(

@@ -34,6 +34,9 @@ def as_text(person: Person) -> str:
     if counted:
         lines += ["", "also, with every value in --json:"]
         lines += [f"  {kept.table}: {count_of(len(kept.rows), 'row')}" for kept in counted]
+    if person.manifests:
+        lines += ["", "models whose manifest names them; cva forget takes the name out:"]
+        lines += [f"  {file}" for file in person.manifests]
     return "\n".join(lines)
 
 

@@ -19,14 +19,19 @@ FULL_NUMBERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNFINISHED = "cva-"  # before the number of the process: a backup of the user's has no such name
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file by renaming a finished copy onto it; a link is replaced, not followed."""
+def write_atomic(path: Path, data: bytes, times: tuple[int, int] | None = None) -> None:
+    """Writes a file by renaming a finished copy onto it; a link is replaced, not followed.
+
+    `times`: when it was read and changed last, in nanoseconds; now where None.
+    """
     temporary = unfinished(path)
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if times is not None:
+            os.utime(temporary, ns=times)
         temporary.replace(path)
     except OSError:
         with suppress(OSError):

@@ -82,16 +82,22 @@ class Tombstones:
 
         `counts`: also digits that are as likely a count.
         """
-        quoted = [part for mark in "'\"" for part in text.split(mark)[1::2]]
-        words = [word.rstrip(".!?") for word in WORD.findall(text)]
-        found = [*quoted, *(word for word in words if counts or not COUNT.fullmatch(word))]
-        return [part for part in dict.fromkeys(found) if part and self.is_named(part)]
+        found = words_of(text, counts=counts)
+        return [part for part in found if self.is_named(part)]
 
     def redacted(self, text: str) -> str:
         """The text with another word in the place of such ids."""
         for name in sorted(self.names_in(text), key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", SAID, text)
         return text
+
+
+def words_of(text: str, *, counts: bool = False) -> list[str]:
+    """The words and quoted parts of a text that may be ids, each once; `counts`: see names_in."""
+    quoted = [part for mark in "'\"" for part in text.split(mark)[1::2]]
+    words = [word.rstrip(".!?") for word in WORD.findall(text)]
+    found = [*quoted, *(word for word in words if counts or not COUNT.fullmatch(word))]
+    return [part for part in dict.fromkeys(found) if part]
 
 
 def read_tombstones(con: DuckDBPyConnection) -> Tombstones | None:

@@ -424,6 +424,52 @@ def test_a_manifest_that_cannot_be_changed_is_named(shop: ResolvedShop, tmp_path
     assert elsewhere.read_text() == before
 
 
+def test_an_odd_row_of_a_manifest_hides_nobody(shop: ResolvedShop) -> None:
+    models = shop.models_dir / "value"
+    files = {name: write_old_manifest(models / name) for name in ("row", "kind", "other")}
+    raw = json.loads(files["row"].read_text())
+    named = raw["training"]["outliers"]
+    kinds = {"row": [7, *named], "kind": {PERSON: 9000.5}, "other": [{"spend": 5.0}, *named[1:]]}
+    for name, outliers in kinds.items():
+        raw["training"]["outliers"] = outliers
+        files[name].write_text(json.dumps(raw))
+    found = forget(shop, PERSON)
+    assert found.left == (
+        f"{files['kind']}, which names them and is not as a training writes it; remove it",
+        f"{files['row']}, which names them and is not as a training writes it; remove it",
+    )
+    assert OTHER in files["other"].read_text()
+
+
+def test_a_manifest_that_cannot_be_written_stops_nothing(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        make_table(con, "main.cva_model_audit", COLUMNS)
+        con.execute(
+            "insert into cva_model_audit (what, kind, version, model_hash, manifest_hash)"
+            " values ('trained', 'value', 'old', 'of the model', 'of before')"
+        )
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file = shop.models_dir / "value" / "old" / "manifest.json"
+    before = file.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("cva_sql.cli.forget.models.write_atomic", refuse)
+        found = forget(shop, PERSON)
+    said = "which names them and cannot be written (Permission denied); remove it"
+    assert found.left == (f"{file}, {said}",)
+    assert (found.published_rows, found.removed_runs, file.read_bytes()) == (2, 2, before)
+    changes = "select count(*) from cva_model_audit where what = 'redacted'"
+    for rows in (0, 1):
+        with duckdb.connect(str(shop.db), read_only=True) as con:
+            assert con.execute(changes).fetchall() == [(rows,)]
+        forget(shop, PERSON)
+    assert found_of(shop.db.parent, *WORDS) == []
+
+
 def test_the_file_keeps_what_else_is_in_it(tmp_path: Path) -> None:
     db = tmp_path / "shop.duckdb"
     with duckdb.connect(str(tmp_path / "x.duckdb")) as con:

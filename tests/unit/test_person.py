@@ -13,9 +13,10 @@ import pytest
 
 from cva_sql import Shop, UsageError
 from cva_sql.cli.person.reading import Person, read_person
+from cva_sql.cli.person.report import as_text
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
-from tests.people import OTHER, PERSON, make_shop
+from tests.people import OTHER, PERSON, make_shop, write_old_manifest
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -67,6 +68,18 @@ def test_any_id_of_a_person_finds_all_of_them(shop: ResolvedShop, tmp_path: Path
         person = read_person(merged, name)
         assert (person.customer_id, person.ids) == (PERSON, (PERSON, "old"))
         assert counts(person)["raw.orders"] == ("raw", 4)
+
+
+def test_a_manifest_of_before_that_names_them_is_shown(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "shop")
+    file = write_old_manifest(shop.models_dir / "value" / "v2")
+    file.write_text(file.read_text().replace(PERSON, "ghost-1"))
+    old = str(shop.models_dir / "value" / "old" / "manifest.json")
+    assert read_person(shop, PERSON).manifests == (old,)
+    ghost = read_person(shop, "ghost-1")
+    assert (ghost.manifests, ghost.tables) == ((str(file),), ())
+    said = f"models whose manifest names them; cva forget takes the name out:\n  {file}"
+    assert as_text(ghost).endswith(said)
 
 
 def test_tables_of_the_users_own_are_shown_as_such(tmp_path: Path) -> None:
