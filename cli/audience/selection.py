@@ -71,7 +71,8 @@ def _left_out(
     *,
     needs_consent: bool,
 ) -> str | None:
-    if row["score_status"] == "not_eligible":
+    # Who objects since the last run is left out too, by the raw rows.
+    if row["score_status"] == "not_eligible" or known.get("has_objected"):
         return "not eligible"
     if needs_consent and known.get("has_consent") is not True:
         return "no consent"

@@ -1,7 +1,8 @@
-{#- Writes who may be reached how, for `cva audience`, into a file: customer_id, email, phone, name, has_consent.
-    Of several values the newest, those of customers before those of orders. A person consents where the newest
-    row of each account that says anything does; NULL where none does. The one place that reads contact columns
-    but `cva_customer_key`. -#}
+{#- Writes who may be reached how, for `cva audience`, into a file: customer_id, email, phone, name, has_consent,
+    has_objected. Of several values the newest, those of customers before those of orders. A person consents where
+    the newest row of each account that says anything does; NULL where none does. Who objects to being profiled is
+    there without contacts too, and as of the raw rows, as consent is. The one place that reads contact columns but
+    `cva_customer_key`. -#}
 {% macro write_contacts(path) %}
 {% set parts, known = [], [] %}
 {% for table, line in cva.raw_tables().items() if line.get('contact') and execute %}
@@ -18,13 +19,16 @@
         ~ ' --column email=…') %}
 {% endif %}
 {% do run_query(
-    "copy (with known as (" ~ parts | join(' union all ') ~ "), consents as (select customer_id, bool_and(consent)"
-    ~ " as has_consent from (select customer_id, person_id, arg_max(consent, known_at) as consent from known where"
-    ~ " consent is not null group by customer_id, person_id) as accounts group by customer_id)"
-    ~ " select known.customer_id, arg_max(email, (place, known_at, email)) as email, arg_max(phone, (place, known_at, phone))"
+    "copy (with objecting as (" ~ cva.opted_out_by_now() ~ "), known as (" ~ parts | join(' union all ')
+    ~ "), consents as (select customer_id, bool_and(consent) as has_consent from (select customer_id, person_id, arg_max(consent, known_at) as consent from known where"
+    ~ " consent is not null group by customer_id, person_id) as accounts group by customer_id),"
+    ~ " reached as (select known.customer_id, arg_max(email, (place, known_at, email)) as email, arg_max(phone, (place, known_at, phone))"
     ~ " as phone, arg_max(name, (place, known_at, name)) as name, min(has_consent) as has_consent from known left join"
     ~ " consents on known.customer_id = consents.customer_id where known.customer_id is not null"
-    ~ " group by known.customer_id) to '" ~ path | replace("'", "''") ~ "' (format parquet)") %}
+    ~ " group by known.customer_id) select coalesce(reached.customer_id, objecting.customer_id) as"
+    ~ " customer_id, email, phone, name, has_consent, objecting.customer_id is not null as has_objected from reached"
+    ~ " full join objecting on reached.customer_id = objecting.customer_id) to '"
+    ~ path | replace("'", "''") ~ "' (format parquet)") %}
 {% endmacro %}
 
 

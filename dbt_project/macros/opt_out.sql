@@ -13,6 +13,27 @@ select cast(null as string) as customer_id
 {% endmacro %}
 
 
+{#- The same by the raw rows as they are now, each of the person that the last run knew it to be of. -#}
+{% macro opted_out_by_now() %}
+{%- if not cva.has_source_column('customers', 'profiling_opt_out') -%}
+select cast(null as varchar) as customer_id where 1 = 0
+{%- else -%}
+{%- set rows -%}
+(
+    select
+        coalesce(persons.customer_id, given.person_id) as customer_id,
+        given.profiling_opt_out,
+        given.valid_from,
+        null as reject_reason
+    from ({{ cva.rows_with_keys('customers') }}) as given
+    left join {{ ref('cva', 'int_cva__customer_ids') }} as persons on given.person_id = persons.raw_id
+) as rows_now
+{%- endset -%}
+{{ cva.opted_out_of(rows) }}
+{%- endif -%}
+{% endmacro %}
+
+
 {#- The same of a relation; `cva train` asks it too. -#}
 {% macro opted_out_of(customers) -%}
 select said.customer_id

@@ -34,20 +34,22 @@ select
 
 {#- Takes away what a run computes anew: dates whose window has passed since, those that another run speaks for now,
     those that the history keeps no more, and what came by a run that published nothing or looked further ahead. And
-    those that predicted another target, of which it says how many there are. -#}
+    those that predicted another target, of which it says how many there are. `history` is what the last run of each
+    date said. -#}
 {% macro prune_live_performance(live, history, dates) %}
 {{- return(adapter.dispatch('prune_live_performance', 'cva')(live, history, dates)) -}}
 {% endmacro %}
 
 {% macro default__prune_live_performance(live, history, dates) %}
-{% do cva.say_other_targets(history) %}
 {% if execute and load_relation(live) is not none %}
 {% set runs = adapter.get_relation(database=live.database, schema='main', identifier='cva_runs') %}
 {% set names = adapter.get_columns_in_relation(live) | map(attribute='name') | list %}
+{% set is_of_target = cva.is_of_target() if 'target' in names else cva.setting('cva_target') == 'spend' %}
+{% do cva.say_other_targets(live, history, is_of_target) %}
 delete from {{ live }} where has_passed <> (
     ends_on <= (select least(max(as_of_date), cast({{ cva.now() }} as date)) from {{ dates }})
 );
-delete from {{ live }} where not ({{ cva.is_of_target() if 'target' in names else cva.setting('cva_target') == 'spend' }});
+delete from {{ live }} where not ({{ is_of_target }});
 {% if runs is not none and 'judged_by' in names %}
 delete from {{ live }} where
     not contains(judged_by, '-')
@@ -66,16 +68,17 @@ delete from {{ live }} as old where not exists (
 {% macro spark__prune_live_performance(live, history, dates) %}{% endmacro %}
 
 
-{#- Says how many dates of the history are compared with nothing, as another target was predicted then. -#}
-{% macro say_other_targets(history) %}
-{% if execute and load_relation(history) is not none %}
+{#- Says how many dates are compared with nothing from now on, as the last run of each predicted another target: once,
+    where their rows go. -#}
+{% macro say_other_targets(live, history, is_of_target) %}
 {% set dates, targets = run_query(
-    "select count(distinct as_of_date), string_agg(distinct coalesce(target, 'spend'), ' and ' order by coalesce(target, 'spend')) from " ~ history
-    ~ ' where not (' ~ cva.is_of_target() ~ ')').rows[0] %}
+    'select count(distinct as_of_date), string_agg(distinct target, \' and \' order by target) from ' ~ history
+    ~ ' where not (' ~ cva.is_of_target() ~ ') and as_of_date in (select as_of_date from ' ~ live
+    ~ ' where not (' ~ is_of_target ~ '))').rows[0] %}
 {% if dates %}
 {% do log(
     'cva: ' ~ dates ~ ' date' ~ ('s' if dates > 1 else '') ~ ' of customer_value_history predicted ' ~ targets ~ ', not '
-    ~ cva.setting('cva_target') ~ '; cva_live_performance, segment_moves and segment_flows leave them out', info=true) %}
-{% endif %}
+    ~ cva.setting('cva_target') ~ '; cva_live_performance, segment_moves and segment_flows leave '
+    ~ ('them' if dates > 1 else 'it') ~ ' out', info=true) %}
 {% endif %}
 {% endmacro %}

@@ -99,6 +99,17 @@ def test_they_are_placed_nowhere_and_nothing_is_planned(db: Path, rows: Any) -> 
     assert rows(db, known) == [("in",), ("newest",), ("unsaid",)]
 
 
+def test_a_stage_of_ones_own_that_is_null_has_an_action(
+    db: Path, rows: Any, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(db.parent, tmp_path / "shop")) / db.name
+    with duckdb.connect(str(copy)) as con:
+        con.execute("update customer_segments set lifecycle_stage = null where customer_id = 'in'")
+    run_dbt(open_shop(copy), "run", select=["next_actions"])
+    known = "select customer_id from next_actions order by 1"
+    assert rows(copy, known) == [("in",), ("newest",), ("unsaid",)]
+
+
 def test_totals_of_segments_have_them(db: Path, rows: Any) -> None:
     found = rows(
         db,
@@ -128,6 +139,18 @@ def test_they_are_in_no_audience(db: Path) -> None:
         assert {"in", "unsaid"} <= found
         assert "out" not in found
         assert sheet.left_out["not eligible"] == 1
+
+
+def test_who_objects_since_the_last_run_is_in_no_audience(db: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(db.parent, tmp_path / "shop")) / db.name
+    with duckdb.connect(str(copy)) as con:
+        con.execute(
+            "insert into raw.customers (customer_id, profiling_opt_out, valid_from)"
+            " values ('in', true, timestamp '2024-09-30'), ('newest', true, null)"
+        )
+    sheet = make_audience(open_shop(copy), "true", "csv", needs_consent=False)
+    assert [row[sheet.header.index("customer_id")] for row in sheet.rows] == ["unsaid"]
+    assert sheet.left_out == {"not eligible": 3}
 
 
 def test_an_alert_is_over_once_they_object(db: Path, rows: Any, tmp_path: Path) -> None:

@@ -179,26 +179,30 @@ def test_who_was_never_seen_is_no_drift_and_what_came_is_judged_by_a_published_r
 
 
 def test_what_predicted_another_target_is_compared_with_nothing(
-    watched: Path, cva: Any, rows: Any, tmp_path: Path, sample_shop: Any
+    watched: Path, cva: Any, rows: Any, tmp_path: Path
 ) -> None:
     shutil.copytree(watched.parent, tmp_path / "shop", symlinks=True)
     db = tmp_path / "shop" / watched.name
     live = "select as_of_date, realised_value, target from cva_live_performance order by 1"
     moves = "select count(*) > 0 from segment_moves"
-    both, as_of = rows(db, live), date.fromisoformat(sample_shop.run.as_of)
+    both = rows(db, live)
     assert [row[2] for row in both] == ["spend", "spend"]
     assert rows(db, moves) == [(True,)]
-    for target, expected in (("'margin'", both[1:]), ("null", both)):  # null: of before it was kept
-        with duckdb.connect(str(db)) as con:
+    steps = (
+        ("'margin'", both[1:], True),
+        ("'margin'", both[1:], False),  # said once
+        ("null", both, False),  # of before it was kept
+    )
+    for target, expected, is_said in steps:
+        with duckdb.connect(str(db)) as con:  # the newest date is run anew
             for table in ("main_cva.int_cva__value_history", "cva_live_performance"):
-                con.execute(f"update {table} set target = {target} where as_of_date < ?", [as_of])
+                con.execute(f"update {table} set target = {target}")
         done = cva("run", "--db", db)
         assert done.returncode == 0, done.stderr
         assert rows(db, live) == expected
-        is_other = target != "null"
         said = "1 date of customer_value_history predicted margin, not spend; cva_live_performance"
-        assert (said in done.stderr) == is_other
-        assert rows(db, moves) == [(not is_other,)]
+        assert (said in done.stderr) == is_said
+        assert rows(db, moves) == [(target == "null",)]
 
 
 def test_a_training_is_needed_where_something_says_so(

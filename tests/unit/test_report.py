@@ -472,6 +472,10 @@ def test_curves_use_the_catalogues_reason_templates(build: Build) -> None:
         ("update customer_value set predicted_value = 7.5", "distribution", "is predicted 7.50"),
         ("update customer_value set score_status = 'cold_start', historic_value = 0, score = null, "
          "reason_1 = null", "customers", "No reasons are known"),
+        ("update customer_value set score_status = 'not_eligible', score = null", "customers",
+         "No customer is eligible"),
+        ("update customer_value set score_status = 'not_eligible', score = null", "waterfalls",
+         "nobody is shown"),
         ("update customer_value set score_status = 'untrained'; drop table cva_feature_importance",
          "drivers", "cva run"),
     ],

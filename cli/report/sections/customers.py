@@ -25,6 +25,8 @@ def best_customers(source: Source, overview: Overview) -> Section:
         "where score_status <> 'not_eligible' "
         f"order by predicted_value desc, customer_id limit {SHOWN}"
     )
+    if not rows and overview.customers:
+        return Section(NAME, TITLE, "No customer is eligible: nobody is named.")
     if not rows:
         what = f"There is no customer to show. Load orders, then: {source.command('run')}"
         return missing(NAME, TITLE, what)

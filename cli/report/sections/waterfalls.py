@@ -24,6 +24,8 @@ def waterfalls(source: Source, overview: Overview) -> Section:
     chosen = _chosen(source)
     families = _families(source)
     found = [_waterfall(source, c, roles, families) for c, roles in chosen.items()]
+    if not found:
+        return Section(NAME, TITLE, "No customer who is explained is eligible: nobody is shown.")
     first = found[0]
     start, who = "typical customer", "For a typical customer"
     if overview.is_untrained:

@@ -8,7 +8,7 @@
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     pre_hook="{{ cva.prune_live_performance(
-        this, ref('cva', 'int_cva__value_history'), ref('cva', 'int_cva__as_of_dates')
+        this, ref('cva', 'customer_value_history'), ref('cva', 'int_cva__as_of_dates')
     ) }}"
 ) }}
 

@@ -1,5 +1,5 @@
--- One row per customer that has a stage: what to do next, by the macros of macros/actions.sql, and whether it may
--- be done. With who is not eligible nothing is.
+-- One row per customer but those who are not eligible, with whom nothing is done: what to do next, by the macros
+-- of macros/actions.sql, and whether it may be done. A stage of a project's own may be NULL.
 {%- set knows_consent = cva.features_on() | selectattr('name', 'equalto', 'has_marketing_consent') | list %}
 
 with segments as (select * from {{ ref('cva', 'customer_segments') }}),
@@ -9,7 +9,7 @@ features as (select * from {{ ref('cva', 'customer_features') }}),
 planned as (
     select *, {{ cva.next_action() }} as action
     from segments
-    where lifecycle_stage <> 'not_eligible'
+    where coalesce(lifecycle_stage, '') <> 'not_eligible'
 ),
 
 decided as (

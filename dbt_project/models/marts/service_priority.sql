@@ -58,6 +58,7 @@ waiting as (
 customers as (
     select
         features.customer_id,
+        {{ cva.is_profiled('customer_values.') }} as is_profiled,
         {{- cva.alert_customer_columns() }}
     from features
     inner join customer_values
@@ -70,11 +71,7 @@ usual as (select *, {{ cva.alert_usual_value() }} as usual_value from customers)
 
 staked as (select *, {{ cva.alert_money_at_stake() }} as money_at_stake from usual),
 
-valued as (
-    select *, {{ cva.service_value_at_risk() }} as value_at_risk
-    from staked
-    where {{ cva.is_profiled() }}
-),
+valued as (select *, {{ cva.service_value_at_risk() }} as value_at_risk from staked),
 
 known as (
     select
@@ -91,14 +88,13 @@ known as (
         tones.mean_sentiment,
         tones.worst_sentiment,
         tones.sentence,
-        valued.value_tier,
-        valued.horizon_days,
-        valued.churn_probability,
-        valued.value_at_risk,
-        customers.customer_id is not null and valued.customer_id is null as is_not_profiled
+        case when valued.is_profiled then valued.value_tier end as value_tier,
+        case when valued.is_profiled then valued.horizon_days end as horizon_days,
+        case when valued.is_profiled then valued.churn_probability end as churn_probability,
+        case when valued.is_profiled then valued.value_at_risk end as value_at_risk,
+        coalesce(not valued.is_profiled, false) as is_not_profiled
     from waiting
     left join tones on waiting.text_hash = tones.text_hash
-    left join customers on waiting.customer_id = customers.customer_id
     left join valued on waiting.customer_id = valued.customer_id
 ),
 
