@@ -145,7 +145,11 @@ limit 20;
 select family, feature, value, reference_value, round(attribution, 2) as attribution
 from customer_value_explain
 where customer_id = (
-    select customer_id from customer_value order by predicted_value desc, customer_id limit 1
+    select customer_id
+    from customer_value
+    where score_status <> 'not_eligible'
+    order by predicted_value desc, customer_id
+    limit 1
 )
 order by rank;
 
@@ -258,7 +262,7 @@ order by value.value_tier;
 select features.customer_id, features.sentiment_min, value.predicted_value
 from customer_features as features
 inner join customer_value as value on value.customer_id = features.customer_id
-where features.sentiment_min < 0
+where features.sentiment_min < 0 and value.score_status <> 'not_eligible'
 order by value.predicted_value desc, features.customer_id
 limit 20;
 

@@ -121,7 +121,10 @@ def _accept(loaded: Loaded, is_asked: bool) -> None:
 
 def _next_steps(db: Path, loaded: Loaded) -> str:
     named = f"--db {shlex.quote(str(db))}"
-    top = "select * from customer_value order by predicted_value desc limit 10"
+    top = (
+        "select * from customer_value where score_status <> 'not_eligible'"
+        " order by predicted_value desc limit 10"
+    )
     return f"""next:
   the customers          cva sql {named} "{top}"
   how good is it here    cva evaluate {named}
