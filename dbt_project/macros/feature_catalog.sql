@@ -440,10 +440,12 @@
     {'name': 'order_day_' ~ k ~ '_age', 'family': 'sequence', 'reason_family': 'recency', 'unit': 'count',
      'by_itself': 'grows',
      'label': "days since " ~ nth, 'label_zh': "距" ~ nth_zh ~ "的天数",
+     'sentence': nth ~ " was {value} day[s] ago", 'sentence_zh': "距" ~ nth_zh ~ " {value} 天",
      'none': "no " ~ k ~ " days with an order", 'none_zh': "没有 " ~ k ~ " 个下单日",
      'description': "Days from " ~ nth ~ " to as_of_date, 1 or more; null without one. Only with `cva_use_sequences`."},
     {'name': 'order_day_' ~ k ~ '_amount', 'family': 'sequence', 'reason_family': 'spend', 'unit': 'money',
      'label': "spend on " ~ nth, 'label_zh': nth_zh ~ "的消费",
+     'sentence': "spent {value} on " ~ nth, 'sentence_zh': nth_zh ~ "消费 {value}",
      'none': "no " ~ k ~ " days with an order", 'none_zh': "没有 " ~ k ~ " 个下单日",
      'description': "Spend on " ~ nth ~ ", in the shop's currency; null without one. Only with `cva_use_sequences`."}
 ]) %}
