@@ -33,8 +33,7 @@ from cva_sql.models_onnx.value.judging.bootstrap import (
 from cva_sql.models_onnx.value.members.networks.sequence import NAME as SEQUENCE
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
-    all_members,
-    all_networks,
+    learners,
     network_names,
 )
 from cva_sql.models_onnx.value.training.examples import read_examples
@@ -126,7 +125,7 @@ def fit_times(data: Dataset, plan: Plan) -> list[str]:
     learning = prepare_learning(data, plan)
     _, examples = read_examples(learning, plan.cutoffs, plan.as_of, HORIZON)
     lines = [f"one fit to {len(examples.value):,} examples of {examples.rows.z.shape[1]} columns:"]
-    for member in (*all_members(), *all_networks()):
+    for member in learners(network_names()):
         read, write = os.pipe()
         if not (child := os.fork()):
             try:

@@ -1,10 +1,36 @@
-"""A synthetic shop of any size, generated in SQL: 20 orders a customer, spread over 1,000 days."""
+"""Synthetic shops: one of any size in SQL, 20 orders a customer over 1,000 days, and MBG/NBD's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 ORDERS_EACH = 20
+
+
+def live(
+    rng: np.random.Generator,
+    rate: NDArray[np.float64],
+    leaving: NDArray[np.float64],
+    born: NDArray[np.float64],
+    end: float,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """(who, when) of all orders before `end` of MBG/NBD customers, the first of each at `born`.
+
+    Each is a Poisson stream of this `rate` who may leave after any order.
+    """
+    who, when = [], []
+    alive, now = np.ones(len(rate), bool), born.copy()
+    while alive.any():
+        at = np.flatnonzero(alive)
+        who.append(at)
+        when.append(now[at])
+        alive[at] = rng.random(len(at)) >= leaving[at]
+        now[at] += rng.exponential(1 / rate[at])
+        alive &= now < end
+    return np.concatenate(who), np.concatenate(when)
 
 
 def make_shop(db: Path, customers: int) -> None:

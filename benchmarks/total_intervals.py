@@ -28,6 +28,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from shop import live
 
 from cva_sql import Shop
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -92,17 +93,8 @@ def simulate(customers: int, seed: int, *, is_moving: bool) -> pa.Table:
     leaving = rng.beta(1.0, rng.uniform(3, 6), customers)
     mean = rng.gamma(3.0, 15.0, customers)
     clock = np.concatenate([[0.0], np.cumsum((moving if is_moving else still)(rng))])
-    now = rng.uniform(0, clock[DAYS], customers)
-    who, when, alive = [], [], np.ones(customers, bool)
-    while alive.any():
-        at = np.flatnonzero(alive)
-        who.append(at)
-        when.append(now[at])
-        alive[at] = rng.random(len(at)) >= leaving[at]
-        now[at] += rng.exponential(1 / rate[at])
-        alive &= now < clock[-1]
-    ids = np.concatenate(who)
-    days = np.interp(np.concatenate(when), clock, np.arange(len(clock))).astype(int)
+    ids, when = live(rng, rate, leaving, rng.uniform(0, clock[DAYS], customers), clock[-1])
+    days = np.interp(when, clock, np.arange(len(clock))).astype(int)
     amount = np.maximum(rng.gamma(4.0, mean[ids] / 4.0).round(2), 0.01)
     return pa.table({"id": np.arange(len(ids)), "who": ids, "day": days, "amount": amount})
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from shop import live
 
 from cva_sql import Shop
 
@@ -36,16 +37,8 @@ def simulate(db: Path, customers: int, seed: int) -> None:
     leaving = rng.beta(1.0, rng.uniform(3, 6), customers)
     mean = rng.gamma(3.0, 15.0, customers)
     born = rng.integers(0, WON_DAYS, customers).astype(float)
-    end, who, when = WON_DAYS + AHEAD_DAYS, [], []
-    alive, now = np.ones(customers, bool), born.copy()
-    while alive.any():
-        at = np.flatnonzero(alive)
-        who.append(at)
-        when.append(now[at])
-        alive[at] = rng.random(len(at)) >= leaving[at]
-        now[at] += rng.exponential(1 / rate[at])
-        alive &= now < end
-    ids, days = np.concatenate(who), np.floor(np.concatenate(when))
+    ids, when = live(rng, rate, leaving, born, WON_DAYS + AHEAD_DAYS)
+    days = np.floor(when)
     amount = np.maximum(rng.gamma(4.0, mean[ids] / 4.0).round(2), 0.01)
     orders = {"id": np.arange(len(ids)), "customer": ids, "day": days.astype(int), "amount": amount}
     with duckdb.connect(str(db)) as con:

@@ -105,9 +105,9 @@ def settings_of_fitted(
 
 def settable() -> dict[str, Member]:
     """The members and networks of which something may be set, by name."""
-    from cva_sql.models_onnx.value.members.registry import all_members, all_networks
+    from cva_sql.models_onnx.value.members.registry import learners, network_names
 
-    return {one.name: one for one in (*all_members(), *all_networks()) if one.tunable}
+    return {one.name: one for one in learners(network_names()) if one.tunable}
 
 
 def _of_member(name: Any, given: Any, members: Mapping[str, Member]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.graph.network import Dense, Gru, Network, network_of
-from cva_sql.models_onnx.value.members import networks
+from cva_sql.models_onnx.value.members import networks, registry
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member
 from cva_sql.models_onnx.value.members.networks import learning as network_learning
 from cva_sql.models_onnx.value.members.networks import sequence, tutorial, ziln
@@ -106,7 +106,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         replace(ziln.MEMBER, fit=fit_ziln),
         replace(sequence.MEMBER, fit=fit_sequence),
     )
-    for module in (fitting_examples, validation):
+    for module in (registry, validation):
         monkeypatch.setattr(module, "all_networks", lambda: found)
 
 

@@ -37,6 +37,11 @@ def network_names() -> tuple[str, ...]:
     return tuple(network.name for network in all_networks())
 
 
+def learners(networks: Collection[str]) -> tuple[Member, ...]:
+    """All members, and the networks of these names."""
+    return (*all_members(), *(one for one in all_networks() if one.name in networks))
+
+
 def _ordered(found: list[Member]) -> tuple[Member, ...]:
     for what in ("name", "place"):
         taken = [getattr(member, what) for member in found]
@@ -114,5 +119,5 @@ def purchase_weights(kind: str) -> PurchaseWeights:
 
 def curve_losses() -> Mapping[str, str]:
     """Member -> what its curve measures, for those that have one."""
-    found = (*all_members(), *all_networks())
+    found = learners(network_names())
     return MappingProxyType({m.name: m.curve_loss for m in found if m.curve_loss})

@@ -24,7 +24,7 @@ from cva_sql.models_onnx.value.members.purchase import PurchaseModel
 from cva_sql.models_onnx.value.members.registry import (
     NONE_JOINED,
     all_members,
-    all_networks,
+    learners,
 )
 from cva_sql.models_onnx.value.members.rules import PLAINEST, rules_for
 from cva_sql.models_onnx.value.model.ensemble import Members, shrinkage_by
@@ -115,10 +115,9 @@ def _over_mean(orders: Floats) -> Floats:
 
 def _fit_all(examples: Examples, terms: Terms, preparation: Preparation) -> dict[str, FittedMember]:
     """Every member, the networks that were asked for, and the rules, by name."""
-    wanted = [network for network in all_networks() if network.name in terms.networks]
     fitted = {
         member.name: member.fit_with(examples, terms.settings.get(member.name, {}))
-        for member in (*all_members(), *wanted)
+        for member in learners(terms.networks)
     }
     rules = rules_for(preparation.preprocessing.numbers, preparation.target)
     return fitted | {name: rule.fit(examples) for name, rule in rules.items()}

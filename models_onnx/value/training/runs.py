@@ -14,10 +14,9 @@ from cva_sql.models_onnx.value.data.shop_past import Outlier
 from cva_sql.models_onnx.value.members.purchase import REGRESSIONS, SETTINGS
 from cva_sql.models_onnx.value.members.registry import (
     ENSEMBLE,
-    all_members,
-    all_networks,
     curve_losses,
     joined_shares,
+    learners,
     purchase_weights,
     weights,
 )
@@ -111,11 +110,10 @@ def _code_settings(training: Mapping[str, Any]) -> Iterator[Entry]:
     purchase = purchase_weights(ENSEMBLE)
     for name, weight in zip(("mbgnbd", *REGRESSIONS), purchase.all, strict=True):
         yield Entry("setting", "probability_weight", name, value=weight)
-    fitted = [network for network in all_networks() if network.name in training.get("networks", ())]
     given = training.get("settings", {})
     declared: list[tuple[str, Mapping[str, Any]]] = [
         (one.name, {**one.settings, **values_of(one.tunable, given.get(one.name, {}))})
-        for one in (*all_members(), *fitted)
+        for one in learners(training.get("networks", ()))
     ]
     for owner, settings in (*declared, *SETTINGS.items()):
         for name, value in settings.items():

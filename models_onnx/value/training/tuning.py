@@ -19,7 +19,7 @@ from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.judging import metrics
 from cva_sql.models_onnx.value.members.contract import Examples, Member, Rows
-from cva_sql.models_onnx.value.members.registry import all_members, all_networks
+from cva_sql.models_onnx.value.members.registry import learners
 from cva_sql.models_onnx.value.settings import Setting, Value
 from cva_sql.models_onnx.value.training.examples import read_examples
 from cva_sql.models_onnx.value.training.learning import Learning, is_enough, prepare_learning
@@ -71,8 +71,7 @@ def tune(data: Dataset, plan: Plan, minutes: float, report: Report) -> list[Tune
     learning = prepare_learning(data, plan)
     dates = tuning_dates(learning)
     terms = data.terms
-    networks = [one for one in all_networks() if one.name in terms.networks]
-    members = [one for one in (*all_members(), *networks) if _searched(one.tunable)]
+    members = [one for one in learners(terms.networks) if _searched(one.tunable)]
     found = []
     for member in members if dates else ():
         start = terms.settings.get(member.name, {})

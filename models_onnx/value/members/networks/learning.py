@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cva_sql.models_onnx.value.estimators.curves import CurvePoint
 from cva_sql.models_onnx.value.graph.network import Network, network_of
 from cva_sql.models_onnx.value.members.contract import Examples
 from cva_sql.models_onnx.value.settings import Setting
@@ -94,6 +95,11 @@ def to_network(module: Module) -> Network:
             if isinstance(layer, nn.Linear)
         ]
     )
+
+
+def curve_of(name: str, held_out: Sequence[float]) -> list[CurvePoint]:
+    """The loss by epoch on the examples that said when to stop, as `FittedMember.curve` has it."""
+    return [CurvePoint(name, n, loss) for n, loss in enumerate(held_out, start=1)]
 
 
 def mean_curve(learned: Sequence[Learned]) -> tuple[float, ...]:

@@ -23,6 +23,7 @@ from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, M
 from cva_sql.models_onnx.value.members.networks.learning import (
     PACE,
     STEPS,
+    curve_of,
     learn,
     mean_curve,
     pace_of,
@@ -30,6 +31,7 @@ from cva_sql.models_onnx.value.members.networks.learning import (
     to_network,
 )
 from cva_sql.models_onnx.value.members.networks.ziln import (
+    LAYERS,
     heads_of,
     log_spend,
     minus_log_likelihood,
@@ -78,7 +80,7 @@ class FittedSequence(FittedMember):
 
     def curve(self, rows: Rows, actual: Floats) -> Sequence[CurvePoint]:
         """The loss by epoch on the examples that said when to stop, mean over the networks."""
-        return [CurvePoint(NAME, n, loss) for n, loss in enumerate(self.held_out, start=1)]
+        return curve_of(NAME, self.held_out)
 
 
 def steps_of(beside: Matrix, unit: float) -> tuple[Matrix, Matrix]:
@@ -248,8 +250,7 @@ MEMBER = Member(
     tunable={
         "state": Setting(16, 1, 1024),
         "pretrain_epochs": Setting(15, 0, 10_000),
-        "hidden": Setting((64, 32), 1, 4096),
-        "dropout": Setting(0.3, 0.0, 0.95, (0.0, 0.6)),
+        **LAYERS,
         "networks": Setting(2, 1, 50),
         **PACE,
     },

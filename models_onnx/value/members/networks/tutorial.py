@@ -20,6 +20,7 @@ from cva_sql.models_onnx.value.graph.network import Network
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member, Rows
 from cva_sql.models_onnx.value.members.networks.learning import (
     PACE,
+    curve_of,
     dense_stack,
     learn,
     mean_curve,
@@ -66,7 +67,7 @@ class FittedTutorial(FittedMember):
 
     def curve(self, rows: Rows, actual: Floats) -> Sequence[CurvePoint]:
         """The squared error by epoch on the examples that said when to stop."""
-        return [CurvePoint(NAME, n, loss) for n, loss in enumerate(self.held_out, start=1)]
+        return curve_of(NAME, self.held_out)
 
 
 def standardised(rows: Rows, inputs: Sequence[str], mean: Floats, deviation: Floats) -> Matrix:

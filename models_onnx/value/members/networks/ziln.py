@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from cva_sql.models_onnx.value.graph.network import Network
 from cva_sql.models_onnx.value.members.contract import Examples, FittedMember, Member, Rows
 from cva_sql.models_onnx.value.members.networks.learning import (
     PACE,
+    curve_of,
     dense_stack,
     learn,
     mean_curve,
@@ -43,6 +45,14 @@ LEAST_SIGMA, MOST_SIGMA = 0.2, 1.5
 LARGEST_LOGIT, LARGEST_LOG, LARGEST_ORDERS = 15.0, 10.0, 5.0
 
 
+LAYERS: Mapping[str, Setting] = MappingProxyType(
+    {
+        "hidden": Setting((64, 32), 1, 4096),
+        "dropout": Setting(0.3, 0.0, 0.95, (0.0, 0.6)),
+    }
+)
+
+
 @dataclass(frozen=True)
 class FittedZiln(FittedMember):
     """Networks whose logs of expected spend are averaged."""
@@ -63,7 +73,7 @@ class FittedZiln(FittedMember):
 
     def curve(self, rows: Rows, actual: Floats) -> Sequence[CurvePoint]:
         """The loss by epoch on the examples that said when to stop, mean over the networks."""
-        return [CurvePoint(NAME, n, loss) for n, loss in enumerate(self.held_out, start=1)]
+        return curve_of(NAME, self.held_out)
 
 
 def log_sigmoid(logit: Floats) -> Floats:
@@ -175,8 +185,7 @@ MEMBER = Member(
     kind=NAME,
     fit=fit,
     tunable={
-        "hidden": Setting((64, 32), 1, 4096),
-        "dropout": Setting(0.3, 0.0, 0.95, (0.0, 0.6)),
+        **LAYERS,
         "networks": Setting(3, 1, 50),
         **PACE,
     },
