@@ -90,7 +90,7 @@ def main() -> None:
                 np.abs(found.money[:, explainer.family_of == f].sum(axis=1) - money) / scale
                 for f, money in enumerate(found.family_money.T)
             ]
-            by = "trees, exact" if explainer.leaves else "coalitions, sampled orders"
+            by = "by parts" if explainer.ready else "by the whole file"
             print(f"  {kind:<10} prediction {whole.max():.0e}, family {np.max(parts):.0e} ({by})")
             worst = max(worst, float(whole.max()), float(np.max(parts)))
     sys.exit(0 if worst <= TOLERANCE else 1)

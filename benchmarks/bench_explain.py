@@ -115,10 +115,10 @@ def measure_speed(db: Path, model: Any, models_dir: Path, customers: int) -> Non
 
 @dataclass(frozen=True)
 class Race:
-    """Some customers' game, (rows, players); coalitions' values; the context of each family."""
+    """Some customers' game, evaluated by the whole file; the context of each family."""
 
     game: Any
-    values: Any
+    whole: Any
     contexts: list[Any]
 
     @property
@@ -132,9 +132,10 @@ def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
     """The game of some customers, drawn by hash."""
     import duckdb
 
-    from cva_sql.udfs import explain
     from cva_sql.udfs.coalitions import Game, load_explainer
+    from cva_sql.udfs.explain import find_context
     from cva_sql.udfs.manifest import inputs_from_columns
+    from cva_sql.udfs.play import WholePlay
     from cva_sql.udfs.sessions import deployed_folder
 
     con = duckdb.connect(str(db), read_only=True)
@@ -144,20 +145,21 @@ def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
     explainer = load_explainer(deployed_folder(models_dir))
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
     game = Game(explainer, inputs_from_columns(explainer.manifest, columns, len(table)), len(table))
-    values = explain._family_coalitions(game)
+    whole = WholePlay(game)
+    lines, _ = whole.families()
     places = range(len(explainer.families))
-    return Race(game, values, [explain._contexts(values, place, True) for place in places])
+    return Race(game, whole, [find_context(lines, place) for place in places])
 
 
 def long_run(race: Race, players: Any, context: Any) -> tuple[Any, Any]:
     """Shares in logs of these players by many orders, and their standard errors."""
     import numpy as np
 
-    from cva_sql.udfs import explain
+    from cva_sql.udfs.play import sampled
 
     random = np.random.default_rng(1)
     orders = [random.permutation(players) for _ in range(LONG_RUN)]
-    links, error = explain._sample_links(race.game, orders, race.values, context, True)
+    links, error = sampled([race.whole.pair(order, context) for order in orders])
     return links, error
 
 
@@ -173,16 +175,12 @@ def long_run_by_family(race: Race) -> tuple[Any, Any]:
 
 
 def our_links(race: Race) -> Any:
-    """Shares in logs as cva_explain samples them, before they become money."""
-    import numpy as np
+    """Shares in logs as cva_explain finds them, before they become money."""
+    from cva_sql.udfs.play import FormulaPlay
 
-    from cva_sql.udfs import explain
-
-    total = np.zeros(race.game.differs.shape)
-    orders = explain.permutations_by_family(race.game.explainer.family_of)
-    for order, context in zip(orders, race.contexts, strict=True):
-        total += explain._sample_links(race.game, order, race.values, context, True)[0]
-    return total
+    play = FormulaPlay(race.game)
+    play.families()
+    return sum(play.shares(place, context)[0] for place, context in enumerate(race.contexts))
 
 
 def shap_links(race: Race, groups: Sequence[tuple[Any, Any]], orders: int) -> Any:
@@ -190,9 +188,9 @@ def shap_links(race: Race, groups: Sequence[tuple[Any, Any]], orders: int) -> An
     import numpy as np
     import shap
 
-    from cva_sql.udfs.explain import _family_table
+    from cva_sql.udfs.play import family_table
 
-    game, table = race.game, _family_table(race.game.explainer)
+    game, table = race.game, family_table(race.game.explainer)
     total = np.zeros(game.differs.shape)
     for row in range(game.rows):
         for group, context in groups:
@@ -219,7 +217,7 @@ def coalition_log(game: Any, row: int, context: Any, players: Any) -> Callable[[
         table = np.tile(context, (len(there), 1))
         table[:, players] = there > 0.5
         lines = np.arange(len(there))
-        return np.log(game.values(np.full(len(there), row), lines, table))
+        return np.log(game.values(game.explainer.whole, np.full(len(there), row), lines, table))
 
     return predict
 
@@ -234,11 +232,11 @@ def root_mean_square(race: Race, found: Any, reference: tuple[Any, Any]) -> floa
 
 
 def milliseconds_of_ours(db: Path, models_dir: Path) -> float:
-    """Of one thread a customer, with coalitions of families, sampling and money."""
-    from cva_sql.udfs import explain
+    """Of one thread a customer, with coalitions of families and money."""
+    from cva_sql.udfs.explain import explain_game
 
     game = draw_race(db, models_dir, TIMED_ROWS).game
-    seconds = [timed(lambda: explain._explain_part(game)) for _ in range(REPETITIONS)]
+    seconds = [timed(lambda: explain_game(game)) for _ in range(REPETITIONS)]
     return 1000 * statistics.median(seconds) / float(game.rows)
 
 
@@ -288,7 +286,7 @@ def print_shap(
     """
     import numpy as np
 
-    from cva_sql.udfs.explain import PAIRS
+    from cva_sql.udfs.play import PAIRS
 
     given = np.asarray(budgets, dtype=float)
     orders = float(np.exp(np.mean(np.log(given * (np.asarray(errors) / error) ** 2))))

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.formula import read_formula
+from cva_sql.udfs.formula_parts import ReadyFormula, make_ready
 from cva_sql.udfs.manifest import (
     RETRAIN,
     Explanation,
@@ -21,7 +23,6 @@ from cva_sql.udfs.manifest import (
     read_model,
 )
 from cva_sql.udfs.sessions import open_session
-from cva_sql.udfs.tree_attributions import Leaf, read_leaves
 
 Floats = NDArray[np.float64]
 
@@ -30,22 +31,33 @@ BATCH = 4096  # rows a call of the session: more no longer saves time, and costs
 
 
 @dataclass(frozen=True)
+class Wide:
+    """Σ weight · value of a graph, for whole rows; with `is_log` shares are of its log."""
+
+    session: Any
+    values: tuple[tuple[str, float], ...]
+    is_log: bool
+
+
+@dataclass(frozen=True)
 class Explainer:
     """The part of a deployed model that makes predicted_value, and what it is explained against.
 
     `players` are the features that explain, in order of their names; `family_of` is the place of
     each one's family in `families`. `reference` has an array of one value for every player.
-    `leaves` are those of a model that is a tree ensemble, else empty.
+    `whole` is all of that part; `ready` is its formula where it is one, `wide` what that formula
+    has that can only be evaluated as a whole.
     """
 
     manifest: Manifest
     explanation: Explanation
-    session: Any
     players: tuple[str, ...]
     families: tuple[str, ...]
     family_of: NDArray[np.int64]
     reference: dict[str, NDArray[Any]]
-    leaves: tuple[Leaf, ...]
+    whole: Wide
+    ready: ReadyFormula | None
+    wide: Wide | None
 
 
 def load_explainer(folder: Path) -> Explainer:
@@ -65,27 +77,28 @@ def _load(folder: Path, manifest_text: str) -> Explainer:
             f"model {manifest.version} has no typical customer to explain against; retrain with: "
             "cva train"
         )
-    part, leaves = _explained_part(read_model(folder, manifest), explanation)
+    part = _explained_part(read_model(folder, manifest))
     families = tuple(sorted(set(explanation.families.values())))
     kinds = {feature.name: feature.kind for feature in manifest.features}
     players = tuple(sorted(explanation.reference))
+    reference = {name: _one(explanation.reference[name], kinds[name]) for name in players}
+    family_of = np.array(
+        [families.index(explanation.families[name]) for name in players], dtype=np.int64
+    )
+    is_log = explanation.link == "log"
+    formula = read_formula(part, VALUE) if is_log else None
+    ready = make_ready(formula, players, family_of, reference) if formula else None
+    whole = Wide(open_session(part.SerializeToString()), ((VALUE, 1.0),), is_log)
+    wide = _open_wide(part, ready.total.wide) if ready else None
     return Explainer(
-        manifest,
-        explanation,
-        open_session(part.SerializeToString()),
-        players,
-        families,
-        np.array([families.index(explanation.families[name]) for name in players], dtype=np.int64),
-        {name: _one(explanation.reference[name], kinds[name]) for name in players},
-        leaves,
+        manifest, explanation, players, families, family_of, reference, whole, ready, wide
     )
 
 
-def _explained_part(data: bytes, explanation: Explanation) -> tuple[Any, tuple[Leaf, ...]]:
-    """The part of a graph that gives predicted_value, and the leaves of its trees.
+def _explained_part(data: bytes) -> Any:
+    """The part of a graph that gives predicted_value; raises ModelError where there is none.
 
-    onnxruntime runs all of a graph, whichever output is asked for. Raises ModelError where the
-    file is another's than the explanation's.
+    onnxruntime runs all of a graph, whichever output is asked for.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -93,16 +106,25 @@ def _explained_part(data: bytes, explanation: Explanation) -> tuple[Any, tuple[L
 
     try:
         model = onnx.load_from_string(data)
-        inputs = [value.name for value in model.graph.input]
-        part = Extractor(model).extract_model(inputs, [VALUE])
-        leaves = read_leaves(part) if explanation.tree_columns else ()
+        return Extractor(model).extract_model([value.name for value in model.graph.input], [VALUE])
     except (DecodeError, ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"the model cannot be explained: {reason}; {RETRAIN}") from None
-    known = len(explanation.tree_columns)
-    if any(test.column >= known for leaf in leaves for test in leaf.tests):
-        raise ModelError(f"the model's trees have more columns than the {known} named; {RETRAIN}")
-    return part, leaves
+
+
+def _open_wide(part: Any, values: tuple[tuple[str, float], ...]) -> Wide | None:
+    from onnx import TensorProto, helper
+    from onnx.utils import Extractor
+
+    if not values:
+        return None
+    names = [name for name, _ in values]
+    part.graph.value_info.extend(
+        helper.make_tensor_value_info(name, TensorProto.DOUBLE, [1, "filled"]) for name in names
+    )
+    inputs = [value.name for value in part.graph.input]
+    small = Extractor(part).extract_model(inputs, names)
+    return Wide(open_session(small.SerializeToString()), values, is_log=False)
 
 
 def _one(value: float | str | None, kind: str) -> NDArray[Any]:
@@ -121,44 +143,45 @@ class Game:
     def __init__(self, explainer: Explainer, inputs: Mapping[str, NDArray[Any]], rows: int) -> None:
         self.explainer = explainer
         self.rows = rows
-        self._inputs = {name: column.reshape(rows) for name, column in inputs.items()}
+        self.inputs = {name: column.reshape(rows) for name, column in inputs.items()}
         self.differs = np.ones((rows, len(explainer.players)), dtype=bool)
         for place, name in enumerate(explainer.players):
-            own, typical = self._inputs[name], explainer.reference[name]
+            own, typical = self.inputs[name], explainer.reference[name]
             same = own == typical
             if own.dtype != object:
                 same |= np.isnan(own) & np.isnan(typical)
             self.differs[:, place] = ~same
 
+    def take(self, rows: NDArray[np.int64]) -> Game:
+        """The game of some of the rows."""
+        inputs = {name: column[rows] for name, column in self.inputs.items()}
+        return Game(self.explainer, inputs, len(rows))
+
     def values(
-        self, rows: NDArray[np.int64], codes: NDArray[np.int64], table: NDArray[np.bool_]
+        self,
+        wide: Wide,
+        rows: NDArray[np.int64],
+        codes: NDArray[np.int64],
+        table: NDArray[np.bool_],
     ) -> Floats:
-        """predicted_value, (n,), for n pairs of a row and a line of `table`, (lines, players).
+        """`wide`, (n,), for n pairs of a row and a line of `table`, (lines, players).
 
         The line says of which players the row's own value is taken. Pairs of one row that follow
         each other save a fifth: trees then mostly take the branches they took before.
         """
         result = np.empty(len(rows))
+        names = [name for name, _ in wide.values]
         for first in range(0, len(rows), BATCH):
             part = slice(first, first + BATCH)
             own = table[codes[part]]
-            feed = {name: column[rows[part]] for name, column in self._inputs.items()}
+            feed = {name: column[rows[part]] for name, column in self.inputs.items()}
             for place, name in enumerate(self.explainer.players):
                 typical = self.explainer.reference[name]
                 feed[name] = np.where(own[:, place], feed[name], typical)
             feed = {name: column.reshape(-1, 1) for name, column in feed.items()}
-            result[part] = self.explainer.session.run([VALUE], feed)[0].reshape(-1)
+            found = wide.session.run(names, feed)
+            total = np.zeros(len(own))
+            for (_, weight), value in zip(wide.values, found, strict=True):
+                total = total + weight * value.reshape(-1)[: len(own)]
+            result[part] = total
         return result
-
-    def tree_matrix(self) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """The ensemble's matrix, its typical row, and the player that each column belongs to."""
-        explainer = self.explainer
-        columns, typical, players = [], [], []
-        for name, text in explainer.explanation.tree_columns:
-            own, reference = self._inputs[name], explainer.reference[name]
-            if text is not None:
-                own, reference = own == text, reference == text
-            columns.append(own.astype(np.float64))
-            typical.append(float(reference[0]))
-            players.append(explainer.players.index(name))
-        return np.column_stack(columns), np.array(typical), np.array(players, dtype=np.int64)

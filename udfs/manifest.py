@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -61,22 +61,18 @@ class Explanation:
     NULL; an input without an entry keeps the row's own value and explains nothing. `families` maps
     the same features to their reason family. `link` says where features are added up: `log` of
     predicted_value, or `identity`. `money_rule` names how shares in link space become money: see
-    `shapley.share_out`. `tree_columns` is empty, or the model is exp(`tree_scale` · one tree
-    ensemble + …), whose columns are these features (with a text: 1 where the feature is that).
+    `shapley.share_out`.
     """
 
     reference: dict[str, float | str | None]
     families: dict[str, str]
     link: str
     money_rule: str
-    tree_columns: tuple[tuple[str, str | None], ...] = ()
-    tree_scale: float = 1.0
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Explanation:
-        """The explanation of a manifest's JSON."""
-        columns = tuple((name, text) for name, text in raw["tree_columns"])
-        return Explanation(**{**raw, "tree_columns": columns})
+        """The explanation of a manifest's JSON, without what older ones say besides."""
+        return Explanation(**{field.name: raw[field.name] for field in fields(Explanation)})
 
 
 @dataclass(frozen=True)

@@ -89,15 +89,6 @@ def is_outputs(value: Any) -> bool:
     )
 
 
-def is_tree_column(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and is_text(value[0])
-        and (value[1] is None or isinstance(value[1], str))
-    )
-
-
 def is_outliers(value: Any) -> bool:
     """A count and spends; of manifests of before, customers with their spend."""
     if isinstance(value, list):
@@ -149,8 +140,6 @@ EXPLANATION: Mapping[str, tuple[Check, str]] = {
     "families": (texts_to(is_text), "a family for each feature"),
     "link": (lambda value: value in LINKS, " or ".join(LINKS)),
     "money_rule": (is_text, "a name"),
-    "tree_columns": (list_of(is_tree_column), "pairs of a feature and a text or null"),
-    "tree_scale": (is_number, "a number"),
 }
 
 
@@ -190,9 +179,6 @@ def _check_players(explanation: Mapping[str, Any], kinds: Mapping[str, str]) -> 
         is_right = is_number(value) if kinds.get(name) == "number" else isinstance(value, str)
         if name not in kinds or name not in families or not (value is None or is_right):
             raise ValueError(f"explanation.reference has {_shown(name)}, which does not fit")
-    for name, _ in explanation["tree_columns"]:
-        if name not in reference:
-            raise ValueError(f"explanation.tree_columns has {_shown(name)}, which has no reference")
 
 
 def _shown(value: Any) -> str:

@@ -24,7 +24,9 @@ def enumerate_shapley(values: Floats) -> Floats:
     Bit p of a row's place says whether player p takes part. The values of a game add up to the
     difference between its last row and its first.
     """
-    return _weighted(values, lambda after, before: after - before)
+    return _weighted(
+        len(values), values.shape[1], lambda after, before: values[after] - values[before]
+    )
 
 
 def enumerate_rates(values: Floats) -> Floats:
@@ -33,27 +35,36 @@ def enumerate_rates(values: Floats) -> Floats:
     It is the mean over coalitions, by Shapley's weights, of the logarithmic mean of the value with
     and without the player.
     """
-    return _weighted(values, logarithmic_mean)
+    values = np.maximum(values, SMALLEST)
+    logs = np.log(values)
+
+    def rate(after: int, before: int) -> Floats:
+        return _mean_by_logs(values[after], values[before], logs[after] - logs[before])
+
+    return _weighted(len(values), values.shape[1], rate)
 
 
-def _weighted(values: Floats, measure: Callable[[Floats, Floats], Floats]) -> Floats:
-    players = int(values.shape[0]).bit_length() - 1
-    codes = np.arange(values.shape[0])
-    sizes = np.array([int(code).bit_count() for code in codes])
-    result = np.zeros((players, values.shape[1]))
+def _weighted(coalitions: int, rows: int, measure: Callable[[int, int], Floats]) -> Floats:
+    """The mean of a measure of (with the player, without), by Shapley's weights."""
+    players = coalitions.bit_length() - 1
+    result = np.zeros((players, rows))
     for player in range(players):
-        without = codes[(codes >> player) & 1 == 0]
-        for code in without:
-            size = int(sizes[code])
+        for code in range(coalitions):
+            if code >> player & 1:
+                continue
+            size = code.bit_count()
             weight = factorial(size) * factorial(players - size - 1) / factorial(players)
-            result[player] += weight * measure(values[code | (1 << player)], values[code])
+            result[player] += weight * measure(code | (1 << player), code)
     return result
 
 
 def logarithmic_mean(a: Floats, b: Floats) -> Floats:
     """(a − b) / (log a − log b), and their mean where they are next to equal."""
     a, b = np.maximum(a, SMALLEST), np.maximum(b, SMALLEST)
-    distance = np.log(a) - np.log(b)
+    return _mean_by_logs(a, b, np.log(a) - np.log(b))
+
+
+def _mean_by_logs(a: Floats, b: Floats, distance: Floats) -> Floats:
     near = np.abs(distance) < 1e-6  # the quotient has lost half its digits by here
     return np.where(near, (a + b) / 2, (a - b) / np.where(near, 1.0, distance))
 

@@ -28,17 +28,18 @@ from cva_sql.models_onnx.value.training.typical_customer import (
     typical_number,
     typical_text,
 )
-from cva_sql.udfs import explain as explain_module
 from cva_sql.udfs import explained_rows, shop_explainer
+from cva_sql.udfs import play as play_module
 from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
 from cva_sql.udfs.errors import ModelError
-from cva_sql.udfs.explain import Attributions, explain
+from cva_sql.udfs.explain import Attributions, explain, find_context
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, inputs_from_columns
+from cva_sql.udfs.play import FormulaPlay, WholePlay
 from cva_sql.udfs.predict import run_session
 from cva_sql.udfs.register import register, unregister
 from cva_sql.udfs.sessions import baseline_folder, load_model
 
-BASELINE = "baseline"
+BASELINE, RFM = "baseline", "rfm_quintiles"
 FIRST_ORDER = date(2023, 7, 1)
 Folders = dict[str, Path]
 
@@ -123,7 +124,8 @@ def test_explanations_add_up_for_every_customer(
     for place in range(len(explainer.families)):
         features = found.money[:, explainer.family_of == place].sum(axis=1)
         assert features == pytest.approx(found.family_money[:, place], rel=1e-9, abs=1e-9)
-    assert bool(explainer.leaves) == (kind == "lightgbm")
+    assert (explainer.ready is None) == (kind == BASELINE)
+    assert (explainer.wide is not None) == (kind == RFM)  # which looks scores up in tables
 
 
 @pytest.mark.parametrize("kind", [BASELINE, *candidates()])
@@ -177,19 +179,24 @@ def brute_force(
     return total / len(orders)
 
 
+def game_of(explainer: Explainer, columns: dict[str, Any], rows: int) -> Game:
+    return Game(explainer, inputs_from_columns(explainer.manifest, columns, rows), rows)
+
+
 def test_trees_share_as_shap_says_of_the_booster(fitted: Fitted, columns: dict[str, Any]) -> None:
     explainer = load_explainer(fitted.folders["lightgbm"])
     rows = 50
-    game = Game(explainer, inputs_from_columns(explainer.manifest, part(columns, 0, rows), rows),
-                rows)  # fmt: skip
-    booster = fitted.models["lightgbm"].members.fitted["lightgbm"].trees.booster
-    matrix, typical, player_of = game.tree_matrix()
-    scale = explainer.explanation.tree_scale
-    assert explainer.explanation.tree_columns
+    play = FormulaPlay(game_of(explainer, part(columns, 0, rows), rows))
+    model = fitted.models["lightgbm"]
+    booster = model.members.fitted["lightgbm"].trees.booster
+    assert explainer.ready is not None
+    matrix, typical = play.sum.matrix[:, :rows].T, explainer.ready.typical
+    player_of = np.array(explainer.ready.player_of)
     for place in range(len(explainer.families)):
         mine = explainer.family_of == place
         everybody = (1 << len(explainer.families)) - 1 - (1 << place)
-        links = explain_module._tree_links(game, mine, np.full(rows, everybody))
+        links, error = play.shares(place, np.full(rows, everybody))
+        assert not error.any()
         for row in range(0, rows, 10):
             without = np.where(mine[player_of], typical, matrix[row])[None, :]
             tree = shap.TreeExplainer(booster, data=without, feature_perturbation="interventional")
@@ -197,7 +204,7 @@ def test_trees_share_as_shap_says_of_the_booster(fitted: Fitted, columns: dict[s
             by_player = np.zeros(len(explainer.players))
             np.add.at(by_player, player_of, values)
             # shap keeps values in single precision: 3e-7 of a sum of 80 leaves.
-            assert np.abs(links[row] - scale * by_player).max() < 1e-4
+            assert np.abs(links[row] - model.slope * by_player).max() < 1e-4
 
 
 def test_the_trees_see_the_matrix_that_they_learned_from(
@@ -209,31 +216,56 @@ def test_the_trees_see_the_matrix_that_they_learned_from(
     numbers = {n: c.reshape(rows) for n, c in inputs.items() if c.dtype != object}
     texts = {n: c.reshape(rows) for n, c in inputs.items() if c.dtype == object}
     preprocessing = fitted.models["lightgbm"].members.preparation.preprocessing
-    matrix, _, _ = Game(explainer, inputs, rows).tree_matrix()
+    matrix = FormulaPlay(Game(explainer, inputs, rows)).sum.matrix[:, :rows].T
     assert texts
     np.testing.assert_array_equal(matrix, preprocessing.matrix(numbers, texts))
 
 
-@pytest.mark.parametrize("kind", ["lightgbm", "ensemble"])
+@pytest.mark.parametrize("kind", candidates())
 def test_shares_in_logs_add_up_to_what_the_file_says_of_the_family(
     fitted: Fitted, columns: dict[str, Any], kind: str
 ) -> None:
     # Money adds up by `share_out` whatever the shares are, so it cannot show this.
     explainer = load_explainer(fitted.folders[kind])
     rows = len(columns["customer_id"])
-    game = Game(explainer, inputs_from_columns(explainer.manifest, columns, rows), rows)
-    values = explain_module._family_coalitions(game)
-    for place, orders in enumerate(explain_module.permutations_by_family(explainer.family_of)):
+    game = game_of(explainer, columns, rows)
+    play, whole = FormulaPlay(game), WholePlay(game)
+    lines, values = play.families()
+    assert play.is_sum.mean() > 0.99
+    from_file, _ = whole.families()
+    assert np.abs(lines - from_file)[:, play.is_sum].max() < 1e-9
+    np.testing.assert_array_equal(values[0], whole.families()[1][0])
+    for place in range(len(explainer.families)):
         mine = explainer.family_of == place
-        context = explain_module._contexts(values, place, True)
-        if explainer.leaves:
-            links = explain_module._tree_links(game, mine, context)
-        else:
-            links, _ = explain_module._sample_links(game, orders, values, context, True)
-        found = np.log(values)[:, np.arange(rows)]
-        effect = found[context | (1 << place), np.arange(rows)] - found[context, np.arange(rows)]
+        context = find_context(lines, place)
+        links, _ = play.shares(place, context)
+        effect = lines[context | (1 << place), np.arange(rows)] - lines[context, np.arange(rows)]
         assert links[:, mine].sum(axis=1) == pytest.approx(effect, abs=1e-9)  # double throughout
         assert (links[:, ~mine] == 0).all()
+
+
+@pytest.mark.parametrize("kind", candidates())
+def test_parts_share_as_all_coalitions_of_the_file_do(
+    fitted: Fitted, columns: dict[str, Any], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The formula's parts, added up, are the values of the game that the whole file plays."""
+    monkeypatch.setattr(play_module, "ENUMERATED", 12)
+    explainer = load_explainer(fitted.folders[kind])
+    rows = 5
+    game = game_of(explainer, part(columns, 30, rows), rows)
+    formula, whole = FormulaPlay(game), WholePlay(game)
+    lines, _ = formula.families()
+    checked = 0
+    for place in range(len(explainer.families)):
+        players = np.flatnonzero(explainer.family_of == place)
+        if len(players) > 12:
+            continue
+        for context in (find_context(lines, place), np.full(rows, 0)):
+            found, error = formula.shares(place, context)
+            assert not error.any()
+            assert np.abs(found - whole.enumerate(players, context)).max() < 1e-12
+            checked += 1
+    assert checked >= 4
 
 
 def test_sampled_orders_find_what_the_trees_know_exactly(
@@ -245,10 +277,10 @@ def test_sampled_orders_find_what_the_trees_know_exactly(
     known = explain(exact, few, count)
     assert (known.standard_error == 0).all()
     off, told = [], []
-    for seed in range(explain_module.SEED, explain_module.SEED + 6):
-        monkeypatch.setattr(explain_module, "SEED", seed)
-        sampled = explain(replace(exact, leaves=()), few, count)
-        assert np.array_equal(known.family_money, sampled.family_money)
+    for seed in range(play_module.SEED, play_module.SEED + 6):
+        monkeypatch.setattr(play_module, "SEED", seed)
+        sampled = explain(replace(exact, ready=None), few, count)
+        np.testing.assert_allclose(sampled.family_money, known.family_money, rtol=1e-9, atol=1e-9)
         off.append(np.mean((sampled.money - known.money) ** 2))
         told.append(np.mean(sampled.standard_error**2))
     # All customers share the drawn orders, so one draw says little of its own error: that of twelve
@@ -257,7 +289,7 @@ def test_sampled_orders_find_what_the_trees_know_exactly(
     assert np.sqrt(np.max(off)) < 0.1 * np.sqrt(np.mean(known.money**2))
 
 
-def test_trees_for_a_longer_horizon_than_their_labels_are_sampled(
+def test_trees_for_a_longer_horizon_than_their_labels_are_exact_too(
     fitted: Fitted, columns: dict[str, Any], sample_shop: Any, tmp_path: Path
 ) -> None:
     trained = fitted.models["lightgbm"]
@@ -265,13 +297,13 @@ def test_trees_for_a_longer_horizon_than_their_labels_are_sampled(
     model = replace(trained, members=replace(trained.members, preparation=preparation))
     folder = store(model, fitted, tmp_path, replace(fitted.plan, horizon_days=180))
     explainer = load_explainer(folder)
-    assert explainer.explanation.tree_columns == ()
-    assert explainer.leaves == ()
+    assert explainer.ready is not None
+    assert explainer.ready.total.functions
     longer = {name: column for name, column in columns.items() if name != "horizon_days"}
     rows = len(columns["customer_id"])
     found = explain(explainer, longer, rows)
     assert found.baseline + found.money.sum(axis=1) == pytest.approx(found.predicted, rel=1e-9)
-    assert (found.standard_error > 0).any()
+    assert not found.standard_error.any()
 
 
 @pytest.mark.parametrize("kind", [BASELINE, *candidates()])

@@ -1,32 +1,21 @@
-"""Shapley values against their definition, tree values against the shap package."""
+"""Shapley values against their definition, and how they become money."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from itertools import permutations, product
-from typing import Any
+from itertools import permutations
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.value.graph.builder import Graph
-from cva_sql.models_onnx.value.graph.trees import add_trees
-from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.shapley import enumerate_rates, enumerate_shapley, logarithmic_mean, share_out
-from cva_sql.udfs.tree_attributions import Leaf, Split, attribute_leaves, read_leaves
 
 Floats = NDArray[np.float64]
 ROWS = 7
-COLUMNS = 7
-# The first is alone, a category is columns 1 to 3, the rest are two features of two columns.
-FEATURE_OF = np.array([0, 1, 1, 1, 2, 3, 3])
-ALONE = np.arange(COLUMNS)
 
 
 def by_permutations(
@@ -157,127 +146,3 @@ def test_where_no_feature_pulls_the_way_of_the_rest_all_share_it_by_size() -> No
     money = share_out(np.array([-2.0]), np.array([[1.0, 0.0, 3.0]]), np.array([2.0]))
     # 2 and 6 are 8, so −10 are left over, of which a quarter and three quarters are taken.
     np.testing.assert_allclose(money, [[2 - 2.5, 0, 6 - 7.5]], rtol=1e-12)
-
-
-@lru_cache(maxsize=1)
-def trees() -> tuple[Any, Floats, tuple[Leaf, ...]]:
-    """A booster, its rows with NaN in every column but those of the category, and its leaves."""
-    import lightgbm
-
-    random = np.random.default_rng(3)
-    matrix = random.normal(size=(600, COLUMNS))
-    matrix[random.random(matrix.shape) < 0.2] = np.nan
-    category = random.integers(0, 4, len(matrix))
-    matrix[:, 1:4] = category[:, None] == np.arange(3)
-    known = np.nan_to_num(matrix, nan=-0.7)
-    target = known[:, 0] * known[:, 4] + category * known[:, 5] + np.abs(known[:, 6]) + known[:, 2]
-    settings = {"num_leaves": 12, "min_data_in_leaf": 5, "verbosity": -1, "seed": 1}
-    booster = lightgbm.train(
-        {"objective": "regression", "num_threads": 1, "deterministic": True, **settings},
-        lightgbm.Dataset(matrix, label=target),
-        30,
-    )
-    graph = Graph()
-    names = [graph.number_input(f"x{column}") for column in range(COLUMNS)]
-    graph.output("raw", add_trees(graph, graph.whole_blocks(names), booster))
-    leaves = read_leaves(onnx.load_from_string(graph.to_bytes("trees alone")))
-    return booster, matrix, leaves
-
-
-def test_leaves_are_those_of_the_booster() -> None:
-    booster, matrix, leaves = trees()
-    assert {test.column for leaf in leaves for test in leaf.tests} == set(range(COLUMNS))
-    assert any(test.missing for leaf in leaves for test in leaf.tests)
-    total = np.zeros(len(matrix))
-    for leaf in leaves:
-        passes = [test.passes(matrix[:, test.column]) for test in leaf.tests]
-        total += leaf.value * np.all(passes, axis=0)
-    np.testing.assert_allclose(total, booster.predict(matrix, raw_score=True), atol=1e-12)
-
-
-@pytest.mark.parametrize("background", [5, 17, 400])
-def test_tree_values_are_those_of_shap(background: int) -> None:
-    import shap
-
-    booster, matrix, leaves = trees()
-    reference = matrix[[background]]
-    explainer = shap.TreeExplainer(booster, data=reference, feature_perturbation="interventional")
-    expected = explainer.shap_values(matrix)
-    found = attribute_leaves(leaves, matrix, np.repeat(reference, len(matrix), axis=0), ALONE)
-    assert np.abs(expected).max() > 1
-    # shap keeps values in single precision: 3e-7 of a sum of 30 leaves.
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_columns_of_one_feature_change_together() -> None:
-    booster, matrix, leaves = trees()
-    rows, reference = matrix[:ROWS], matrix[100 : 100 + ROWS]
-    players = int(FEATURE_OF.max()) + 1
-    values = []
-    for code in range(1 << players):
-        own = (code >> FEATURE_OF) & 1 == 1
-        values.append(booster.predict(np.where(own, rows, reference), raw_score=True))
-    found = attribute_leaves(leaves, rows, reference, FEATURE_OF)
-    assert np.abs(found).max() > 1
-    # Both are in double: the sums of 30 leaves differ by rounding alone.
-    np.testing.assert_allclose(found.T, by_permutations(np.array(values)), atol=1e-12)
-
-
-def test_a_row_that_is_its_reference_has_no_tree_values() -> None:
-    _, matrix, leaves = trees()
-    assert not attribute_leaves(leaves, matrix, matrix, FEATURE_OF).any()
-
-
-def test_each_row_has_a_reference_of_its_own() -> None:
-    _, matrix, leaves = trees()
-    rows, references = matrix[:40], matrix[40:80]
-    whole = attribute_leaves(leaves, rows, references, FEATURE_OF)
-    for row in range(40):
-        alone = slice(row, row + 1)
-        found = attribute_leaves(leaves, rows[alone], references[alone], FEATURE_OF)
-        np.testing.assert_array_equal(found[0], whole[row])
-
-
-def test_a_feature_that_is_the_references_gets_exactly_nothing() -> None:
-    _, matrix, leaves = trees()
-    rows, references = matrix[:100], matrix[100:200].copy()
-    same = np.isin(FEATURE_OF, [1, 3])  # the category and two columns that are NaN at times
-    references[:, same] = rows[:, same]
-    found = attribute_leaves(leaves, rows, references, FEATURE_OF)
-    assert not found[:, [1, 3]].any()
-    assert (found[:, [0, 2]] != 0).any(axis=0).all()
-
-
-@pytest.mark.parametrize("missing", [True, False])
-@pytest.mark.parametrize("outcome", [True, False])
-def test_a_split_sends_a_missing_value_where_it_says(missing: bool, outcome: bool) -> None:
-    split = Split(column=0, split=1.0, missing=missing, outcome=outcome)
-    passes = split.passes(np.array([0.5, 1.0, 1.5, np.nan]))
-    assert passes.tolist() == [outcome, outcome, not outcome, missing == outcome]
-
-
-def test_a_column_tested_twice_on_a_path_is_one_player() -> None:
-    # 0 < x <= 1 and y <= 0: both tests of x have to hold of the same customer's x.
-    tests = (Split(0, 0.0, False, False), Split(0, 1.0, False, True), Split(1, 0.0, False, True))
-    own, typical = np.array([[0.5, 0.0]] * 3), np.array([[-1.0, 0.0], [2.0, 1.0], [0.2, 1.0]])
-    found = attribute_leaves((Leaf(6.0, tests),), own, typical, np.arange(2))
-    assert found.tolist() == [[6.0, 0.0], [3.0, 3.0], [0.0, 6.0]]
-
-
-def test_a_leaf_is_shared_as_all_orders_say_however_its_tests_come_out() -> None:
-    outcomes = np.array(list(product([0.0, 1.0], repeat=8)))  # of four tests, for both rows
-    own, typical, columns = outcomes[:, :4], outcomes[:, 4:], np.arange(4)
-    leaf = Leaf(1.0, tuple(Split(column, 0.5, False, True) for column in columns))
-    values = [
-        (np.where((code >> columns) & 1 == 1, own, typical) <= 0.5).all(axis=1).astype(float)
-        for code in range(16)
-    ]
-    found = attribute_leaves((leaf,), own, typical, columns)
-    np.testing.assert_allclose(found.T, by_permutations(np.array(values)), atol=1e-15)
-
-
-def test_a_file_without_one_ensemble_has_no_leaves() -> None:
-    graph = Graph()
-    graph.output("raw", graph.whole_blocks([graph.number_input("x")]))
-    with pytest.raises(ModelError, match="0 tree ensembles; expected one"):
-        read_leaves(onnx.load_from_string(graph.to_bytes("no trees")))

@@ -137,8 +137,7 @@ class Member:
     `purchase` says how that model's purchase probability is made. `needs` names features that have
     to be there even where they do not vary. `tunable` is what `cva train --params` may set,
     `settings` what is fixed; both are kept with every training. `curve_loss`
-    names what `FittedMember.curve` measures. With `is_tree_ensemble`, its kind is
-    exp(slope · one tree ensemble + a constant), whose explanations are exact. `moves` has the
+    names what `FittedMember.curve` measures. `moves` has the
     features that it reads otherwise than by columns whose sign can be held, and which way its
     prediction goes as one rises: 1 or -1, 0 where neither can be said. Without `needs_orders` it
     learns from features and `z` alone, and so from any table of customers.
@@ -154,7 +153,6 @@ class Member:
     settings: Mapping[str, object] = field(default_factory=dict)
     tunable: Mapping[str, Setting] = field(default_factory=dict)
     curve_loss: str = ""
-    is_tree_ensemble: bool = False
     moves: Mapping[str, int] = field(default_factory=dict)
     needs_orders: bool = True
 

@@ -59,6 +59,5 @@ MEMBER = Member(
     settings={"tweedie_power": TWEEDIE_POWER, **FIXED},
     tunable={"rounds": VALUE_ROUNDS, **BOOSTING},
     curve_loss="tweedie_deviance",
-    is_tree_ensemble=True,
     needs_orders=False,
 )

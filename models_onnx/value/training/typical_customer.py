@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.members.registry import all_members, weights
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.udfs.manifest import Explanation
 
@@ -27,25 +26,12 @@ def build_explanation(model: FittedModel, rows: Dataset) -> Explanation:
         name: typical_number(rows.numbers[name]) for name in preprocessing.inputs
     }
     reference |= {name: typical_text(rows.categories[name]) for name, _ in preprocessing.categories}
-    columns: list[tuple[str, str | None]] = []
-    if _is_tree_ensemble(model):
-        columns += [(name, None) for name in preprocessing.numbers]
-        columns += [(name, value) for name, values in preprocessing.categories for value in values]
     return Explanation(
         reference=reference,
         families={name: rows.reason_families.get(name, OWN) for name in reference},
         link="log",
         money_rule=MONEY_RULE,
-        tree_columns=tuple(columns),
-        tree_scale=model.slope,
     )
-
-
-def _is_tree_ensemble(model: FittedModel) -> bool:
-    preparation = model.members.preparation
-    is_extrapolated = preparation.horizon_days != preparation.constants.label_days
-    members = [member for member in all_members() if member.name in weights(model.kind)]
-    return len(members) == 1 and members[0].is_tree_ensemble and not is_extrapolated
 
 
 def typical_number(column: NDArray[np.float32]) -> float | None:
