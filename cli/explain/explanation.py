@@ -225,16 +225,28 @@ def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float)
     )
 
 
+def _explained(shop: ResolvedShop) -> str:
+    """Who is explained, as SQL over a row: see the macro `is_explained`."""
+    from cva_sql.cli.score.filling import TABLE as SCORES
+    from cva_sql.cli.shop.expressions import check_expression
+
+    chosen = str(shop.var("cva_explained_customers")).strip()
+    if chosen.isdigit():
+        return (
+            f"customer_id in (select customer_id from {shop.schema}_cva.{SCORES} "
+            f"order by predicted_value desc nulls last, customer_id limit {chosen})"
+        )
+    check_expression(chosen, "cva_explained_customers")
+    return chosen
+
+
 def fill_explanations(shop: ResolvedShop, *, as_json: bool) -> None:
     """Writes the table of explanations; raises CvaError where there are no features."""
     from cva_sql.cli.score.filling import fill_table
-    from cva_sql.cli.shop.expressions import check_expression
     from cva_sql.cli.shop.model_store import require_target
 
     require_target(shop)
-    chosen = str(shop.var("cva_explained_customers"))
-    check_expression(chosen, "cva_explained_customers")
-    target, rows = fill_table(shop, TABLE, "cva_explain", chosen)
+    target, rows = fill_table(shop, TABLE, "cva_explain", _explained(shop))
     if as_json:
         print(json.dumps({"rows": rows, "table": target}, indent=2))
     else:

@@ -42,3 +42,18 @@
 {%- set key = cva.hash_key(parts | join(', ')) -%}
 {{- return("concat('" ~ cva.package_version() ~ " ', cast(" ~ key ~ ' as string))') -}}
 {% endmacro %}
+
+
+{#- Whether a row is explained: whom a checked expression chooses, or as many as a number says, those of the
+    highest predicted value in the relation `scores` first. -#}
+{% macro is_explained(chosen, scores) %}
+{%- if (chosen | trim).isdigit() -%}
+customer_id in (
+            select customer_id from {{ scores }}
+            order by predicted_value desc nulls last, customer_id
+            limit {{ chosen | trim }}
+        )
+{%- else -%}
+coalesce(({{ chosen }}), false)
+{%- endif -%}
+{% endmacro %}

@@ -241,6 +241,36 @@ def speaks_for_its_family(
 CATEGORY = re.compile("：[a-z_]+（多数为 [a-z_]+）")  # as the shop's own table has it
 
 
+def test_the_most_valuable_are_explained_first_and_zeros_may_be_left_out(
+    sample_shop: Any, rows: Any, cva: Any, tmp_path: Path
+) -> None:
+    db = sample_shop.copy_to(tmp_path / "shop")
+    who = "select distinct customer_id from customer_value_explain order by customer_id"
+    best = "select customer_id from customer_value order by predicted_value desc, customer_id limit"
+    means = "select level, family, feature, customers_count, mean_absolute_attribution, rank from "
+    variables = {"cva_explained_customers": 40, "cva_zero_attributions": True}
+    select = ["int_cva__customer_explanations+"]
+    found = []
+    for zeros in (True, False):
+        variables["cva_zero_attributions"] = zeros
+        run_dbt(open_shop(db), "run", select=select, variables=variables)
+        assert rows(db, who) == sorted(rows(db, f"{best} 40"))
+        nothing = rows(db, "select count(*) from customer_value_explain where attribution = 0")
+        assert (nothing[0][0] > 0) == zeros
+        off = rows(
+            db,
+            "select count(*) from (select customer_id, sum(attribution) as moved, "
+            "min(predicted_value - baseline_prediction_value) as whole from customer_value_explain "
+            "group by customer_id) where abs(moved - whole) > 1e-6 * greatest(abs(whole), 1)",
+        )
+        assert off == [(0,)]
+        found.append(rows(db, f"{means} cva_feature_importance where rank <= 10 order by all"))
+    assert found[0] == found[1]
+    assert {line[3] for line in found[0]} == {40}
+    done = cva("explain", "--db", db, "--vars", '{"cva_explained_customers": 3}')
+    assert ": 3 customers explained" in done.stdout, done.stderr
+
+
 def test_reasons_in_chinese_and_for_some_customers_only(
     sample_shop: Any, rows: Any, tmp_path: Path
 ) -> None:

@@ -26,10 +26,9 @@ chosen as (
         {{ cva.lasting_key() }} as lasting_key
     from cva_rows
     where
-        coalesce(
-            ({{ cva.checked_expression(var('cva_explained_customers'), 'cva_explained_customers') }}),
-            false
-        )
+        {{ cva.is_explained(
+            cva.checked_expression(var('cva_explained_customers'), 'cva_explained_customers'), 'scores'
+        ) }}
 ),
 
 inputs as (

@@ -29,6 +29,9 @@ final as (
         predicted_value,
         explained_as_of
     from items
+    {%- if not cva.setting('cva_zero_attributions') %}
+    where item.attribution <> 0
+    {%- endif %}
 )
 
 select * from final

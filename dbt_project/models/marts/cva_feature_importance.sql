@@ -2,6 +2,12 @@
 -- the explained customers, with a 95 % interval over customers (normal approximation).
 with attributions as (select * from {{ ref('cva', 'customer_value_explain') }}),
 
+-- Not those with a row above: of a customer who is the typical one zeros may have been left out.
+explained as (
+    select count(feature_attributions) as customers_count
+    from {{ ref('cva', 'int_cva__customer_explanations') }}
+),
+
 families as (
     select
         customer_id,
@@ -31,15 +37,19 @@ moved as (
 
 means as (
     select
-        level,
-        family,
-        feature,
-        count(*) as customers_count,
-        avg(cast(attribution as decimal(28, 6))) as mean_attribution,
-        avg(cast(abs(attribution) as decimal(28, 6))) as mean_absolute_attribution,
-        avg(cast(attribution * attribution as decimal(38, 6))) as mean_square
+        moved.level,
+        moved.family,
+        moved.feature,
+        explained.customers_count,
+        sum(cast(moved.attribution as decimal(28, 6))) / nullif(explained.customers_count, 0)
+            as mean_attribution,
+        sum(cast(abs(moved.attribution) as decimal(28, 6))) / nullif(explained.customers_count, 0)
+            as mean_absolute_attribution,
+        sum(cast(moved.attribution * moved.attribution as decimal(38, 6)))
+            / nullif(explained.customers_count, 0) as mean_square
     from moved
-    group by level, family, feature
+    cross join explained
+    group by moved.level, moved.family, moved.feature, explained.customers_count
 ),
 
 spread as (
