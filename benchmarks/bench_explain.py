@@ -2,8 +2,8 @@
 
 pred_contrib explains the model's two boosters alone, in their own logs, path-dependent: no
 families, no money, nothing of the other members. shap's PermutationExplainer explains the same file
-in the same game (one family's features, the other families the customer's own) for a few customers,
-with as many permutations; both errors are against a hundred permutations.
+in the same game (one family's features, the other families the customer's own) for a few customers.
+Last, how much longer a shop with five more families takes.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from bench_scoring import THREADS, prepare, timed
+from bench_scoring import COLUMNS_EACH, THREADS, prepare, timed
 from shop import make_shop
 
 REPETITIONS = 3
 LARGE = 50_000  # customers; from here on one repetition, each takes a minute and more
 CUSTOMERS = 96  # that both explain for the error; of 32, one alone had nine tenths of it
 LONG_RUN = 100  # orders, each with its reverse
-PLAIN_BUDGETS = (4, 16, 64)  # orders, each with its reverse, that shap is given
-FAMILY_BUDGETS = (1, 3, 9)
-TIMED_ROWS = 1024  # customers of one part of cva_explain, explained by one thread
+SHAP_ORDERS = (1, 3, 9)  # each with its reverse
+TIMED_ROWS = 2048  # customers of one part of cva_explain, explained by one thread
+MADE_UP = 5  # families beside those of orders, which are three
 
 
 def explain_all(db: Path, models_dir: Path) -> None:
@@ -76,7 +75,7 @@ def read_matrix(con: Any, model: Any) -> Any:
     names = ", ".join(f'cast("{n}" as float) as "{n}"' for n in numbers)
     columns = con.execute(f"select {names} from customer_features").fetchnumpy()
     filled = {n: np.ma.filled(np.ma.asarray(c), np.nan) for n, c in columns.items()}
-    return model.members.preparation.apply(SimpleNamespace(numbers=filled, categories={})).features
+    return model.members.preparation.preprocessing.matrix(filled, {}).astype(np.float64)
 
 
 def measure_speed(db: Path, model: Any, models_dir: Path, customers: int) -> None:
@@ -115,17 +114,21 @@ def measure_speed(db: Path, model: Any, models_dir: Path, customers: int) -> Non
 
 @dataclass(frozen=True)
 class Race:
-    """Some customers' game, evaluated by the whole file; the context of each family."""
+    """Some customers' game, evaluated by its parts; the context of each family."""
 
     game: Any
-    whole: Any
+    play: Any
     contexts: list[Any]
 
-    @property
-    def families(self) -> list[Any]:
-        """Masks of the players of each family."""
-        of = self.game.explainer.family_of
-        return [of == place for place in range(len(self.game.explainer.families))]
+    def links(self, pairs: int) -> Any:
+        """Shares in logs, (rows, players), what is sampled by so many orders and their reverses."""
+        from cva_sql.udfs import play
+
+        usual, play.PAIRS = play.PAIRS, pairs
+        try:
+            return sum(self.play.shares(at, context)[0] for at, context in enumerate(self.contexts))
+        finally:
+            play.PAIRS = usual
 
 
 def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
@@ -135,7 +138,7 @@ def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
     from cva_sql.udfs.coalitions import Game, load_explainer
     from cva_sql.udfs.explain import find_context
     from cva_sql.udfs.manifest import inputs_from_columns
-    from cva_sql.udfs.play import WholePlay
+    from cva_sql.udfs.play import FormulaPlay
     from cva_sql.udfs.sessions import deployed_folder
 
     con = duckdb.connect(str(db), read_only=True)
@@ -145,46 +148,14 @@ def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
     explainer = load_explainer(deployed_folder(models_dir))
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
     game = Game(explainer, inputs_from_columns(explainer.manifest, columns, len(table)), len(table))
-    whole = WholePlay(game)
-    lines, _ = whole.families()
+    play = FormulaPlay(game)
+    lines, _ = play.families()
     places = range(len(explainer.families))
-    return Race(game, whole, [find_context(lines, place) for place in places])
+    return Race(game, play, [find_context(lines, place) for place in places])
 
 
-def long_run(race: Race, players: Any, context: Any) -> tuple[Any, Any]:
-    """Shares in logs of these players by many orders, and their standard errors."""
-    import numpy as np
-
-    from cva_sql.udfs.play import sampled
-
-    random = np.random.default_rng(1)
-    orders = [random.permutation(players) for _ in range(LONG_RUN)]
-    links, error = sampled([race.whole.pair(order, context) for order in orders])
-    return links, error
-
-
-def long_run_by_family(race: Race) -> tuple[Any, Any]:
-    """Long-run shares of our game, and their standard errors."""
-    import numpy as np
-
-    pairs = [
-        long_run(race, np.flatnonzero(mine), context)
-        for mine, context in zip(race.families, race.contexts, strict=True)
-    ]
-    return sum(links for links, _ in pairs), sum(error for _, error in pairs)
-
-
-def our_links(race: Race) -> Any:
-    """Shares in logs as cva_explain finds them, before they become money."""
-    from cva_sql.udfs.play import FormulaPlay
-
-    play = FormulaPlay(race.game)
-    play.families()
-    return sum(play.shares(place, context)[0] for place, context in enumerate(race.contexts))
-
-
-def shap_links(race: Race, groups: Sequence[tuple[Any, Any]], orders: int) -> Any:
-    """PermutationExplainer's values, each group of players (a mask) in its context, by row."""
+def shap_links(race: Race, orders: int) -> Any:
+    """PermutationExplainer's values of each family's features in its context, by row."""
     import numpy as np
     import shap
 
@@ -192,9 +163,10 @@ def shap_links(race: Race, groups: Sequence[tuple[Any, Any]], orders: int) -> An
 
     game, table = race.game, family_table(race.game.explainer)
     total = np.zeros(game.differs.shape)
-    for row in range(game.rows):
-        for group, context in groups:
-            players = np.flatnonzero(group & game.differs[row])
+    for family, context in enumerate(race.contexts):
+        mine = game.explainer.family_of == family
+        for row in range(game.rows):
+            players = np.flatnonzero(mine & game.differs[row])
             if not len(players):
                 continue
             predict = coalition_log(game, row, table[context[row]], players)
@@ -222,13 +194,11 @@ def coalition_log(game: Any, row: int, context: Any, players: Any) -> Callable[[
     return predict
 
 
-def root_mean_square(race: Race, found: Any, reference: tuple[Any, Any]) -> float:
-    """The error in logs of features that differ, less what the long run itself is off."""
+def root_mean_square(race: Race, found: Any) -> float:
+    """Of the features that differ."""
     import numpy as np
 
-    differs, (mean, error) = race.game.differs, reference
-    square = np.mean((found - mean)[differs] ** 2) - np.mean(error[differs] ** 2)
-    return float(np.sqrt(max(square, 1e-18)))
+    return float(np.sqrt(np.mean(found[race.game.differs] ** 2)))
 
 
 def milliseconds_of_ours(db: Path, models_dir: Path) -> float:
@@ -241,68 +211,27 @@ def milliseconds_of_ours(db: Path, models_dir: Path) -> float:
 
 
 def measure_accuracy(db: Path, models_dir: Path) -> None:
-    """Prints shap's time a customer over ours at the error that ours has, in both games."""
-    import numpy as np
-
-    race = draw_race(db, models_dir, CUSTOMERS)
-    own = long_run_by_family(race)
-    error, ours = root_mean_square(race, our_links(race), own), milliseconds_of_ours(db, models_dir)
-    everybody = np.ones(len(race.game.explainer.players), dtype=bool)
-    nobody = np.zeros(race.game.rows, dtype=np.int64)
-    plain = long_run(race, np.flatnonzero(everybody), nobody)
-    size = float(np.sqrt(np.mean(own[0][race.game.differs] ** 2)))
-    print(
-        f"  error in logs on {race.game.rows} customers against {LONG_RUN} orders and their "
-        f"reverses: ours {error:.5f} of attributions of {size:.3f}, {ours:.2f} ms a customer of "
-        "one thread"
-    )
-    groups = list(zip(race.families, race.contexts, strict=True))
-    for name, reference, game, budgets in (
-        ("plain game, its own long run", plain, [(everybody, nobody)], PLAIN_BUDGETS),
-        ("our game, the same long run", own, groups, FAMILY_BUDGETS),
-    ):
-        shap_links(race, game, 1)  # warms up: shap compiles
-        errors, times = [], []
-        for budget in budgets:
-            started = time.perf_counter()
-            found = shap_links(race, game, budget)
-            times.append(1000 * (time.perf_counter() - started) / race.game.rows)
-            errors.append(root_mean_square(race, found, reference))
-        print_shap(name, budgets, errors, times, error, ours)
-
-
-def print_shap(
-    name: str,
-    budgets: Sequence[int],
-    errors: Sequence[float],
-    times: Sequence[float],
-    error: float,
-    ours: float,
-) -> None:
-    """What shap was given, and its time at our error.
-
-    An error falls with the root of the orders, a time is a line in them: both are fitted to all
-    budgets, since a few customers make most of an error.
-    """
-    import numpy as np
-
+    """Prints shap's error and time beside ours."""
     from cva_sql.udfs.play import PAIRS
 
-    given = np.asarray(budgets, dtype=float)
-    orders = float(np.exp(np.mean(np.log(given * (np.asarray(errors) / error) ** 2))))
-    per_order, call = np.polyfit(given, times, 1)
-    needed = max(float(call), 0.0) + float(per_order) * orders
-    where = "within" if min(budgets) <= orders <= max(budgets) else "extrapolated from"
-    told = ", ".join(
-        f"{error:.5f} by {budget} in {milliseconds:.0f} ms"
-        for budget, error, milliseconds in zip(budgets, errors, times, strict=True)
-    )
-    print(f"  shap PermutationExplainer, {name}: {told}")
+    race = draw_race(db, models_dir, CUSTOMERS)
+    known, ours = race.links(LONG_RUN), milliseconds_of_ours(db, models_dir)
+    error = root_mean_square(race, race.links(PAIRS) - known)
     print(
-        f"    our error takes {orders:,.1f} orders ({where} these), {needed:,.1f} ms a customer: "
-        f"{needed / ours:,.1f} x our time; of our {PAIRS} orders its error is "
-        f"{(orders / PAIRS) ** 0.5:.1f} x ours"
+        f"  error in logs on {race.game.rows} customers against {LONG_RUN} orders and their "
+        f"reverses: ours {error:.6f} of attributions of {root_mean_square(race, known):.3f}, "
+        f"{ours:.3f} ms a customer of one thread"
     )
+    shap_links(race, 1)  # warms up: shap compiles
+    for orders in SHAP_ORDERS:
+        started = time.perf_counter()
+        found = shap_links(race, orders)
+        theirs = 1000 * (time.perf_counter() - started) / race.game.rows
+        off = root_mean_square(race, found - known)
+        print(
+            f"  shap PermutationExplainer, {orders} orders: {off:.6f}, {off / error:.1f} x ours, "
+            f"in {theirs:.1f} ms, {theirs / ours:.0f} x our time"
+        )
 
 
 def measure(customers: int, *, with_accuracy: bool) -> None:
@@ -316,6 +245,26 @@ def measure(customers: int, *, with_accuracy: bool) -> None:
             measure_accuracy(db, models_dir)
 
 
+def measure_families(customers: int) -> None:
+    """Prints how much longer more families take: of the same customers, in turns."""
+    seconds: dict[int, list[float]] = {0: [], MADE_UP: []}
+    with tempfile.TemporaryDirectory() as folder:
+        shops = {}
+        for families in seconds:
+            db = Path(folder) / str(families) / "shop.duckdb"
+            db.parent.mkdir()
+            make_shop(db, customers)
+            shops[families] = db, prepare(db, families)[1]
+        for _ in range(REPETITIONS):
+            for families, (db, models_dir) in shops.items():
+                seconds[families].append(run_apart(db, models_dir)["seconds"])
+    few, many = (statistics.median(times) for times in seconds.values())
+    print(
+        f"{customers:,} customers, {MADE_UP} more families of {COLUMNS_EACH} columns: {many:.1f} s "
+        f"beside {few:.1f} s, {many / few:.2f} x as long"
+    )
+
+
 def main() -> None:
     """Measures every size; the error on the first alone, it needs few customers."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -326,8 +275,10 @@ def main() -> None:
     if options.explain:
         explain_all(options.explain, options.models_dir)
         return
-    for place, size in enumerate(options.customers.split(",")):
-        measure(int(size), with_accuracy=place == 0)
+    sizes = [int(size) for size in options.customers.split(",")]
+    for place, size in enumerate(sizes):
+        measure(size, with_accuracy=place == 0)
+    measure_families(sizes[0])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from shop import make_shop
 
 REPETITIONS = 5
 THREADS = 2
+COLUMNS_EACH = 6  # of a family that is made up
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -28,8 +29,13 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def prepare(db: Path) -> tuple[Any, Path]:
-    """A model trained on the shop and deployed, customer_features built."""
+def prepare(db: Path, families: int = 0) -> tuple[Any, Path]:
+    """A model trained on the shop and deployed, customer_features built.
+
+    With `families` it also learns from as many families of columns that are made up.
+    """
+    from dataclasses import replace
+
     from cva_sql.cli.shop.dbt_runner import run_dbt
     from cva_sql.cli.shop.model_store import deploy, store_model
     from cva_sql.cli.shop.resolver import open_shop
@@ -44,6 +50,8 @@ def prepare(db: Path) -> tuple[Any, Path]:
     rows = read_training_set(shop, history, 90, max_rows=100_000)
     if rows is None:
         raise SystemExit("the shop has too little history to train on")
+    if families:
+        rows = replace(rows, data=with_families(rows.data, families))
     fitting = fit_model(rows.data, rows.plan, lambda text: None)
     model, choice = fitting.model, fitting.choice
     if model is None:
@@ -56,7 +64,53 @@ def prepare(db: Path) -> tuple[Any, Path]:
     store_model(shop.models_dir, onnx, manifest)
     deploy(shop.models_dir, manifest.version)
     run_dbt(shop, "run", select=["+customer_features"])
+    if families:
+        add_families(db, families)
     return model, shop.models_dir
+
+
+def made_up(families: int) -> list[tuple[str, str, float]]:
+    """(column, its family, how much of it is past spend) of columns beside those of orders."""
+    return [
+        (f"made_up_{family}_{column}", f"made_up_{family}", 0.1 * column)
+        for family in range(families)
+        for column in range(COLUMNS_EACH)
+    ]
+
+
+def with_families(data: Any, families: int) -> Any:
+    """The training examples with these columns."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    random = np.random.default_rng(3)
+    spend = np.log1p(np.nan_to_num(data.numbers["decayed_spend"]))
+    columns = {
+        name: (share * spend + random.random(len(data))).astype(np.float32)
+        for name, _, share in made_up(families)
+    }
+    reasons = {name: family for name, family, _ in made_up(families)}
+    return replace(
+        data,
+        numbers={**data.numbers, **columns},
+        reason_families={**data.reason_families, **reasons},
+    )
+
+
+def add_families(db: Path, families: int) -> None:
+    """The same for customer_features."""
+    import duckdb
+
+    columns = ", ".join(
+        f"{share} * ln(1 + coalesce(decayed_spend, 0)) + random() as {name}"
+        for name, _, share in made_up(families)
+    )
+    with duckdb.connect(str(db)) as con:
+        con.execute(
+            "create or replace table customer_features as "
+            f"select *, {columns} from customer_features"
+        ).fetchall()
 
 
 def measure(customers: int) -> None:

@@ -28,14 +28,14 @@ ROUNDING = 1e-9  # relative: how far a formula may be from its file
 
 def permutations_by_family(family_of: Codes) -> list[list[Codes]]:
     """PAIRS orders of each family's players, by the family's place."""
-    return _permutations(tuple(family_of.tolist()), SEED)
+    return _permutations(tuple(family_of.tolist()), SEED, PAIRS)
 
 
 @lru_cache(maxsize=16)
-def _permutations(family_of: tuple[int, ...], seed: int) -> list[list[Codes]]:
+def _permutations(family_of: tuple[int, ...], seed: int, pairs: int) -> list[list[Codes]]:
     random, of = np.random.default_rng(seed), np.array(family_of, dtype=np.int64)
     return [
-        [random.permutation(np.flatnonzero(of == family)) for _ in range(PAIRS)]
+        [random.permutation(np.flatnonzero(of == family)) for _ in range(pairs)]
         for family in range(int(of.max(initial=-1)) + 1)
     ]
 

@@ -10,6 +10,7 @@
                                 the unit is days), `fades` towards 0, else nothing
       direction                 1: more is worth more, -1: less is; 0 (default): no fixed sign
       description               what people read of the column
+      table                     the raw table without which the family has no rows, and is not read
       if_absent                 what stands for customers that the family has no row of, where not NULL
       is_model_input            true, or the var that says it: age, gender and occupation are for auditing
       is_reason                 false for what says nothing by itself
@@ -23,9 +24,10 @@
 {% macro feature_catalog() %}
 {% set families = {
     'purchases': {'is_required': true, 'none': "no order yet", 'none_zh': "尚未下单"},
-    'baskets': {'none': "items bought not known", 'none_zh': "所购商品未知"},
+    'baskets': {'table': 'order_items', 'none': "items bought not known", 'none_zh': "所购商品未知"},
     'returns': {'none': "no return yet", 'none_zh': "没有退货"},
-    'reviews': {'none': "no review yet", 'none_zh': "尚无评价"},
+    'reviews': {'table': 'reviews', 'none': "no review yet", 'none_zh': "尚无评价"},
+    'attributes': {'table': 'customers'},
     'sequence': {'is_on': 'cva_use_sequences'},
     'shop': {'is_required': true, 'is_model_input': false}
 } %}

@@ -58,16 +58,17 @@
 
 
 {#- customer_features: the purchases, which have every spine row, with the other families' columns beside
-    them. Those may leave out customers that they have nothing of, so that one the shop has no table for
-    costs no join: the catalogue says what stands for them then. -#}
+    them. Those may leave out customers that they have nothing of, and one whose raw table the shop does not
+    have is not read at all: the catalogue says what stands for them then. -#}
 {% macro join_features() %}
 {%- set families = {} -%}
 {%- for feature in cva.features_on() -%}
     {%- set model = feature.get('model', 'feat_cva__' ~ feature.family) -%}
     {%- do families.setdefault(model, []).append(feature) -%}
 {%- endfor -%}
+{%- set empty = cva.empty_families(families) -%}
 with
-{% for model in families %}
+{% for model in families if model not in empty %}
 {{ model }} as (
     select * from {{ ref('cva', model) if model.startswith('feat_cva__') else ref(model) }}
 ),
@@ -81,13 +82,15 @@ final as (
         {%- set column = model ~ '.' ~ feature.name %}
         {%- set absent = feature.get('if_absent') %},
         cast(
-            {{- column if absent is none else 'coalesce(' ~ column ~ ', ' ~ absent ~ ')' }}
+            {%- if model in empty %}{{ 'null' if absent is none else absent }}
+            {%- else %}{{ column if absent is none else 'coalesce(' ~ column ~ ', ' ~ absent ~ ')' }}
+            {%- endif %}
             {{- ' as string' if feature.kind == 'category' else ' as double' -}}
         ) as {{ feature.name }}
         {%- endfor %}
         {%- endfor %}
     from feat_cva__purchases
-    {%- for model in families if model != 'feat_cva__purchases' %}
+    {%- for model in families if model != 'feat_cva__purchases' and model not in empty %}
     left join {{ model }}
         on
             feat_cva__purchases.customer_id = {{ model }}.customer_id
@@ -97,3 +100,13 @@ final as (
 
 select * from final
 {%- endmacro %}
+
+
+{#- The families whose raw table the shop does not have; none where nobody can be asked. -#}
+{% macro empty_families(families) %}
+{% set found = [] %}
+{% for model, features in families.items() if execute and features[0].get('table') %}
+    {% if cva.source_relation(features[0].table) is none %}{% do found.append(model) %}{% endif %}
+{% endfor %}
+{{ return(found) }}
+{% endmacro %}

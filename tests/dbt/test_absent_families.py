@@ -25,9 +25,13 @@ insert into raw.returns values ('o1', '2024-01-02', 5);
 
 
 @pytest.fixture(scope="module")
-def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> ResolvedShop:
     folder = tmp_path_factory.mktemp("absent")
-    shop = ResolvedShop(folder / "shop.duckdb", folder / "models", {})
+    return ResolvedShop(folder / "shop.duckdb", folder / "models", {})
+
+
+@pytest.fixture(scope="module")
+def con(shop: ResolvedShop) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(shop.db)) as con:
         con.execute(RAW)
     run_dbt(shop, "run", select=["+customer_features"])
@@ -49,3 +53,21 @@ def test_counts_are_zero_and_the_rest_null_without_a_row(con: duckdb.DuckDBPyCon
 def test_last_order_is_the_largest_of_the_last_day(con: duckdb.DuckDBPyConnection) -> None:
     query = "select last_order_amount from customer_features where customer_id = 'keeps'"
     assert con.execute(query).fetchall() == [(30,)]
+
+
+def test_families_without_a_raw_table_are_not_read(
+    con: duckdb.DuckDBPyConnection, shop: ResolvedShop
+) -> None:
+    compiled = (shop.db.parent / ".cva" / "target" / "compiled").rglob("customer_features.sql")
+    (query,) = (path.read_text(encoding="utf-8") for path in compiled)
+    for family, is_read in (
+        ("purchases", True), ("returns", True), ("shop", True),
+        ("baskets", False), ("reviews", False), ("attributes", False),
+    ):  # fmt: skip
+        assert (f"feat_cva__{family}" in query) == is_read, family
+    kinds = con.execute(
+        "select column_name, data_type from information_schema.columns where table_name = "
+        "'customer_features' and column_name in ('rating_mean', 'reviews_count', 'country') "
+        "order by 1"
+    ).fetchall()
+    assert kinds == [("country", "VARCHAR"), ("rating_mean", "DOUBLE"), ("reviews_count", "DOUBLE")]
