@@ -164,12 +164,29 @@ class FormulaPlay:
 
     def shares(self, family: int, context: Codes) -> tuple[Floats, Floats]:
         """See `WholePlay`: what is exact, and what is sampled of curves and of large graphs."""
-        game, total = self.game, self._ready.total
-        filled = np.full(self.sum.rows, (1 << len(game.explainer.families)) - 1)
-        filled[: game.rows] = context
+        game = self.game
+        orders = permutations_by_family(game.explainer.family_of)[family]
+        links, drawn = self._part_shares(family, context, orders)
+        if self._wide is not None and len(orders[0]) <= ENUMERATED:
+            links = links + self._wide.enumerate(orders[0], context)
+        elif self._wide is not None:
+            drawn = [
+                pair + self._wide.pair(order, context)
+                for pair, order in zip(drawn, orders, strict=True)
+            ]
+        mean, error = sampled(drawn)
+        # Rounding leaves something where nothing differs.
+        return np.where(game.differs, links + mean, 0.0), error
+
+    def _part_shares(
+        self, family: int, context: Codes, orders: Sequence[Codes]
+    ) -> tuple[Floats, list[Floats]]:
+        """(what is exact, what each pair of orders says of the rest), (rows, players)."""
+        total, rows = self._ready.total, self.game.rows
+        filled = np.full(self.sum.rows, (1 << len(self.game.explainer.families)) - 1)
+        filled[:rows] = context
         walk = FamilyWalk(self.sum, total, family, filled)
         links = walk.exact(total)
-        orders = permutations_by_family(game.explainer.family_of)[family]
         pairs = [np.zeros_like(links) for _ in orders]
         for (curve, weight), lines in zip(total.curves, self._inner, strict=True):
             start = lines[filled & ~(1 << family), np.arange(self.sum.rows)]
@@ -179,18 +196,7 @@ class FormulaPlay:
             for pair, order in zip(pairs, orders, strict=True):
                 both = walk.walk(curve, start, order) + walk.walk(curve, start, order[::-1])
                 pair += weight / 2 * both
-        drawn, found = [pair[:, : game.rows].T for pair in pairs], links[:, : game.rows].T
-        if self._wide is not None and len(orders[0]) <= ENUMERATED:
-            found = found + self._wide.enumerate(orders[0], context)
-        elif self._wide is not None:
-            drawn = [
-                pair + self._wide.pair(order, context)
-                for pair, order in zip(drawn, orders, strict=True)
-            ]
-        mean, error = sampled(drawn)
-        found = found + mean
-        found[~game.differs] = 0.0
-        return found, error
+        return links[:, :rows].T, [pair[:, :rows].T for pair in pairs]
 
 
 def sampled(pairs: Sequence[Floats]) -> tuple[Floats, Floats]:

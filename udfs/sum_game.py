@@ -60,9 +60,9 @@ class SumGame:
         total[0] = one.constant
         for family in range(self._families):
             own = np.zeros(self.rows)
-            for player in np.flatnonzero(self.family_of == family):
-                if player in gains:
-                    own = own + gains[player]
+            for player, gain in gains.items():
+                if self.family_of[player] == family:
+                    own = own + gain
             total[1 << family : 2 << family] = total[: 1 << family] + own
         self._add_trees(total, one)
         if one.functions:
