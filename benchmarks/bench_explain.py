@@ -24,6 +24,7 @@ from bench_scoring import COLUMNS_EACH, THREADS, prepare, timed
 from shop import make_shop
 
 REPETITIONS = 3
+DUCKDB_MEMORY = "1GB"  # what it may take; of more it writes to disk
 LARGE = 50_000  # customers; from here on one repetition, each takes a minute and more
 CUSTOMERS = 96  # that both explain for the error; of 32, one alone had nine tenths of it
 LONG_RUN = 100  # orders, each with its reverse
@@ -38,7 +39,8 @@ def explain_all(db: Path, models_dir: Path) -> None:
 
     from cva_sql.udfs.register import register, unregister
 
-    con = duckdb.connect(str(db), read_only=True, config={"threads": THREADS})
+    config = {"threads": THREADS, "memory_limit": DUCKDB_MEMORY}
+    con = duckdb.connect(str(db), read_only=True, config=config)
     register(con, models_dir=models_dir)
     query = "create or replace temp table explained as select customer_id, cva_explain(f) as e from"
     con.execute(f"{query} (from customer_features limit 2000) as f").fetchall()  # warms up

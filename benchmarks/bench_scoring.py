@@ -8,6 +8,7 @@ the level, chances, orders and quantiles that cva_predict gives as well.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -19,6 +20,7 @@ from shop import make_shop
 
 REPETITIONS = 5
 THREADS = 2
+PROFILED, SHOWN = 16_384, 5  # customers; operators
 COLUMNS_EACH = 6  # of a family that is made up
 
 
@@ -171,8 +173,10 @@ def measure(customers: int) -> None:
                 duration = timed(way)
                 if repetition:  # the first warms up
                     seconds[name].append(duration)
+        table = con.sql(f"from customer_features limit {PROFILED}").to_arrow_table()
         unregister(con)
         con.close()
+        shares = profile(models_dir, table)
     count = sum(booster.num_trees() for booster in boosters)
     print(
         f"{len(matrix):,} customers, {len(boosters)} boosters with {count} trees, "
@@ -183,6 +187,37 @@ def measure(customers: int) -> None:
         median = statistics.median(durations)
         ratio = "" if median == ours else f"   SQL is {median / ours:.2f} x as fast"
         print(f"  {name:<36}{len(matrix) / median:>12,.0f} rows/s{ratio}")
+    print(f"  of the session's time, by operator: {shares}")
+
+
+def profile(models_dir: Path, table: Any) -> str:
+    """How onnxruntime's time of one thread is spread over operators, as it says itself."""
+    import onnxruntime
+
+    from cva_sql.udfs.manifest import MODEL_FILE, inputs_from_columns
+    from cva_sql.udfs.sessions import deployed_folder, load_model
+
+    folder = deployed_folder(models_dir)
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    inputs = inputs_from_columns(load_model(folder).manifest, columns, len(table))
+    with tempfile.TemporaryDirectory() as place:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(place) / "profile")
+        session = onnxruntime.InferenceSession(
+            str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
+        )
+        for _ in range(REPETITIONS):
+            session.run(None, inputs)
+        events = json.loads(Path(session.end_profiling()).read_text())
+    took: dict[str, int] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            kind = event["args"]["op_name"]
+            took[kind] = took.get(kind, 0) + event["dur"]
+    most = sorted(took.items(), key=lambda item: -item[1])[:SHOWN]
+    return ", ".join(f"{kind} {time / sum(took.values()):.0%}" for kind, time in most)
 
 
 def main() -> None:
