@@ -13,6 +13,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from cva_sql.cli.explain.members import MemberEffect
     from cva_sql.cli.explain.sentences import Sentences
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
@@ -69,7 +70,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class Explained:
-    """A customer's prediction and what it is made of: baseline + families = predicted_value."""
+    """A customer's prediction and what it is made of: baseline + families = predicted_value.
+
+    `changed` and `members` are None unless they were asked for.
+    """
 
     customer_id: str
     as_of_date: str
@@ -81,6 +85,7 @@ class Explained:
     baseline_prediction_value: float
     families: tuple[FamilyEffect, ...]
     changed: Changed | None
+    members: tuple[MemberEffect, ...] | None = None
 
 
 def parse_changes(texts: list[str]) -> dict[str, str]:
@@ -96,8 +101,14 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str]) -> Explained:
-    """One customer by the deployed model; raises CvaError where the tables lack the customer."""
+def explain_customer(
+    shop: ResolvedShop, customer: str, changes: dict[str, str], *, members: bool = False
+) -> Explained:
+    """One customer by the deployed model; raises CvaError where the tables lack the customer.
+
+    With `members`, raises ModelError where the model has no file of them.
+    """
+    from cva_sql.cli.explain.members import explain_members
     from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explained_rows import explain_struct
@@ -115,8 +126,10 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
         score, reasons = _read_told(con, shop, customer, model.manifest)
     finally:
         con.close()
-    found = explain_struct(load_explainer(folder), row)[0].as_py()
     figures = predict_struct(model, row)[0].as_py()
+    predicted = figures["predicted_value"]
+    apart = explain_members(folder, model.manifest, row, predicted) if members else None
+    found = explain_struct(load_explainer(folder), row)[0].as_py()
     return Explained(
         customer,
         str(row.field("as_of_date")[0].as_py()),
@@ -127,7 +140,8 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
         reasons,
         found["baseline_prediction_value"],
         _families(found["feature_attributions"], sentences),
-        _change(model, row, changes, figures["predicted_value"]) if changes else None,
+        _change(model, row, changes, predicted) if changes else None,
+        apart,
     )
 
 
