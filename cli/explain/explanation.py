@@ -104,10 +104,8 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
 def explain_customer(
     shop: ResolvedShop, customer: str, changes: dict[str, str], *, members: bool = False
 ) -> Explained:
-    """One customer by the deployed model; raises CvaError where the tables lack the customer.
-
-    With `members`, raises ModelError where the model has no file of them.
-    """
+    """One customer by the deployed model; raises CvaError where the tables lack the customer, and
+    with `members` where nothing is known of the model's."""
     from cva_sql.cli.explain.members import explain_members
     from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
@@ -127,8 +125,7 @@ def explain_customer(
     finally:
         con.close()
     figures = predict_struct(model, row)[0].as_py()
-    predicted = figures["predicted_value"]
-    apart = explain_members(folder, model.manifest, row, predicted) if members else None
+    told = explain_members(folder, model.manifest, row, figures) if members else None
     found = explain_struct(load_explainer(folder), row)[0].as_py()
     return Explained(
         customer,
@@ -140,8 +137,8 @@ def explain_customer(
         reasons,
         found["baseline_prediction_value"],
         _families(found["feature_attributions"], sentences),
-        _change(model, row, changes, predicted) if changes else None,
-        apart,
+        _change(model, row, changes, figures["predicted_value"]) if changes else None,
+        told,
     )
 
 

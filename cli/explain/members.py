@@ -30,16 +30,16 @@ class MemberEffect:
 
 
 def explain_members(
-    folder: Path, manifest: Manifest, row: Any, predicted: float
+    folder: Path, manifest: Manifest, row: Any, figures: Mapping[str, float]
 ) -> tuple[MemberEffect, ...]:
-    """The members, the largest weight first, for the row of a customer and the model's prediction.
+    """The members, the largest weight first, for the row of a customer and the model's figures.
 
     Raises ModelError where the model has no file of its members, or another than it should.
     """
     from cva_sql.udfs.members import members_of, predict_members
     from cva_sql.udfs.predict import struct_columns
 
-    members = members_of(manifest)
+    members, predicted = members_of(manifest), figures["predicted_value"]
     _, columns = struct_columns(row)
     logs = {
         name: float(values[0])

@@ -444,10 +444,10 @@ def test_a_model_of_one_member_has_one_line_and_no_pull(
     row = one_customer(columns, 3)
     for kind in ("lightgbm", "decayed_spend"):
         folder = folders[kind]
-        predicted = predict_struct(load_model(folder), row)[0].as_py()["predicted_value"]
-        (only,) = explain_members(folder, read_manifest(folder), row, predicted)
+        figures = predict_struct(load_model(folder), row)[0].as_py()
+        (only,) = explain_members(folder, read_manifest(folder), row, figures)
         assert (only.name, only.weight, only.pull) == (kind, 1.0, None)
-        assert only.predicted_value == pytest.approx(predicted, rel=1e-9)
+        assert only.predicted_value == pytest.approx(figures["predicted_value"], rel=1e-9)
 
 
 def test_who_only_raises_what_is_at_its_most_pulls_nothing(
@@ -456,9 +456,10 @@ def test_who_only_raises_what_is_at_its_most_pulls_nothing(
     low = replace(fitted.models["ensemble"], log_highest=-50.0)
     folder = store(low, fitted, tmp_path)
     row = one_customer(columns, 3)
-    predicted = predict_struct(load_model(folder), row)[0].as_py()["predicted_value"]
+    figures = predict_struct(load_model(folder), row)[0].as_py()
+    predicted = figures["predicted_value"]
     assert predicted == pytest.approx(np.exp(-50.0))
-    found = explain_members(folder, read_manifest(folder), row, predicted)
+    found = explain_members(folder, read_manifest(folder), row, figures)
     assert all(member.predicted_value > predicted for member in found)
     assert [member.pull for member in found] == pytest.approx([0.0] * len(found), abs=1e-30)
     assert member_lines(found, predicted)[-1].endswith("the model predicts 0.00 at most.")
