@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest_checks import check_manifest
-from cva_sql.udfs.model_files import parse_object, read_file, read_text_file
+from cva_sql.udfs.model_files import parse_object, read_checked, read_text_file
 from cva_sql.udfs.projection import TextProjection
 
 OUTPUTS = (
@@ -31,6 +30,7 @@ OUTPUTS = (
     "score",
 )
 MODEL_FILE = "model.onnx"
+MEMBERS_FILE = "members.onnx"  # beside it: what each member alone predicts
 MANIFEST_FILE = "manifest.json"
 RETRAIN = "retrain with: cva train"
 
@@ -76,13 +76,32 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class MembersFile:
+    """What is said of MEMBERS_FILE, whose outputs are logs of what each member alone predicts.
+
+    `weights` are the members' in the geometric mean and add up to 1. predicted_value is that mean,
+    at most exp(log_highest).
+    """
+
+    sha256: str
+    weights: dict[str, float]
+    log_highest: float
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> MembersFile:
+        """That of a manifest's JSON, without what other versions say besides."""
+        return MembersFile(**{field.name: raw[field.name] for field in fields(MembersFile)})
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is frozen with a model.
 
     `name` is its kind. `horizon_days` is None for a rule that takes it as an input. `training`
     holds dates, settings and shop statistics; `evaluation` the figures the model was deployed on.
     `text_projection` is None where the model was trained without text. `outputs` are the numbers
-    that come back for a row; manifests that do not name them are the value model's.
+    that come back for a row; manifests that do not name them are the value model's. `members` is
+    None for a model without such a file beside it.
     """
 
     name: str
@@ -97,6 +116,12 @@ class Manifest:
     text_projection: TextProjection | None = None
     explanation: Explanation | None = None
     outputs: tuple[str, ...] = OUTPUTS
+    members: MembersFile | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that the model's folder has by this manifest."""
+        return (MODEL_FILE, MANIFEST_FILE, *((MEMBERS_FILE,) if self.members else ()))
 
     @property
     def target(self) -> str:
@@ -133,6 +158,8 @@ class Manifest:
         ]
         if self.text_projection is not None:
             raw["text_projection"] = self.text_projection.to_dict()
+        if self.members is None:
+            del raw["members"]
         return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -175,6 +202,8 @@ def parse_manifest(text: str) -> Manifest:
         raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
     if raw.get("explanation") is not None:
         raw["explanation"] = Explanation.from_dict(raw["explanation"])
+    if raw.get("members") is not None:
+        raw["members"] = MembersFile.from_dict(raw["members"])
     raw["training"] = without_ids(raw["training"])
     return Manifest(**{**raw, "outputs": tuple(raw.get("outputs", OUTPUTS))})
 
@@ -202,15 +231,7 @@ def check_place(folder: Path, manifest: Manifest) -> None:
 
 def read_model(folder: Path, manifest: Manifest) -> bytes:
     """The bytes of the model file; raises ModelError where they are not the manifest's."""
-    path = folder / MODEL_FILE
-    data = read_file(path, RETRAIN)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.sha256:
-        raise ModelError(
-            f"{path} has sha256 {digest[:12]}…, its manifest says {manifest.sha256[:12]}…; "
-            f"{RETRAIN}"
-        )
-    return data
+    return read_checked(folder / MODEL_FILE, manifest.sha256, RETRAIN)
 
 
 def inputs_from_columns(

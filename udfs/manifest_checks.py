@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -17,6 +18,7 @@ LINKS = ("log", "identity")
 LONGEST_HORIZON = 36_500  # days
 OUTPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 HEX = re.compile(r"[0-9a-f]{1,64}")
+ROUNDING = 1e-9  # of a sum of shares
 
 
 def is_text(value: Any) -> bool:
@@ -100,10 +102,22 @@ def is_outliers(value: Any) -> bool:
     )
 
 
+def is_digest(value: Any) -> bool:
+    return isinstance(value, str) and HEX.fullmatch(value) is not None
+
+
+def is_weights(value: Any) -> bool:
+    """Shares of a whole by name, none of them nothing."""
+    return (
+        texts_to(lambda share: is_number(share) and share > 0)(value)
+        and abs(math.fsum(value.values()) - 1) < ROUNDING
+    )
+
+
 WHOLE: Mapping[str, tuple[Check, str]] = {
     "name": (is_plain_name, "a plain name"),
     "version": (is_plain_name, "a plain name"),
-    "sha256": (lambda v: isinstance(v, str) and HEX.fullmatch(v) is not None, "hex digits"),
+    "sha256": (is_digest, "hex digits"),
     "features": (list_of(is_feature), "a list, each with name and kind"),
     "horizon_days": (or_none(is_days), f"null or days from 1 to {LONGEST_HORIZON}"),
     "is_baseline": (lambda value: isinstance(value, bool), "true or false"),
@@ -115,6 +129,7 @@ OPTIONAL: Mapping[str, tuple[Check, str]] = {
     "outputs": (is_outputs, "one or more names of letters, digits and _"),
     "text_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "explanation": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
+    "members": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
 }
 TRAINING: Mapping[str, tuple[Check, str]] = {
     "database": (or_none(is_text), "a file's name"),
@@ -142,6 +157,12 @@ EXPLANATION: Mapping[str, tuple[Check, str]] = {
     "money_rule": (is_text, "a name"),
 }
 
+MEMBERS: Mapping[str, tuple[Check, str]] = {
+    "sha256": (is_digest, "hex digits"),
+    "weights": (is_weights, "weights above 0 by member that add up to 1"),
+    "log_highest": (lambda v: is_number(v) and math.isfinite(v), "a number"),
+}
+
 
 def check_manifest(raw: Mapping[str, Any]) -> None:
     """Raises ValueError where a part is missing, or is not what it has to be."""
@@ -156,6 +177,8 @@ def check_manifest(raw: Mapping[str, Any]) -> None:
     if explanation is not None:
         _check(explanation, EXPLANATION, "explanation.", required=True)
         _check_players(explanation, {part["name"]: part["kind"] for part in raw["features"]})
+    if raw.get("members") is not None:
+        _check(raw["members"], MEMBERS, "members.", required=True)
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -25,6 +26,17 @@ def read_file(path: Path, remedy: str) -> bytes:
         raise ModelError(f"{path} is missing; {remedy}") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
+
+
+def read_checked(path: Path, sha256: str, remedy: str) -> bytes:
+    """The bytes of a file whose manifest says this hash; raises ModelError where it has another."""
+    data = read_file(path, remedy)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
+        raise ModelError(
+            f"{path} has sha256 {digest[:12]}…, its manifest says {sha256[:12]}…; {remedy}"
+        )
+    return data
 
 
 def read_text_file(path: Path, what: str, remedy: str) -> str:

@@ -30,6 +30,13 @@ def explain(
             "NAME=null. Can be given several times.",
         ),
     ] = None,
+    members: Annotated[
+        bool,
+        typer.Option(
+            "--members",
+            help="Also show what each member of the ensemble predicts, its weight and its pull.",
+        ),
+    ] = False,
     db: ShopDb = None,
     project: ProjectDir = None,
     variables: Vars = None,
@@ -54,9 +61,11 @@ def explain(
     if customer is None:
         if changes:
             raise UsageError("--set needs a customer; for many see cva_scenario in docs/reasons.md")
+        if members:
+            raise UsageError("--members needs a customer: cva explain CUSTOMER --members")
         fill_explanations(shop, as_json=as_json)
         return
     from cva_sql.cli.explain.report import describe
 
-    explained = explain_customer(shop, customer, parse_changes(changes or []))
+    explained = explain_customer(shop, customer, parse_changes(changes or []), members=members)
     print(json.dumps(asdict(explained), indent=2) if as_json else describe(explained))

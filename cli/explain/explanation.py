@@ -13,6 +13,7 @@ from cva_sql.udfs.errors import CvaError, UsageError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from cva_sql.cli.explain.members import MemberEffect
     from cva_sql.cli.explain.sentences import Sentences
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
@@ -69,7 +70,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class Explained:
-    """A customer's prediction and what it is made of: baseline + families = predicted_value."""
+    """A customer's prediction and what it is made of: baseline + families = predicted_value.
+
+    `changed` and `members` are None unless they were asked for.
+    """
 
     customer_id: str
     as_of_date: str
@@ -81,6 +85,7 @@ class Explained:
     baseline_prediction_value: float
     families: tuple[FamilyEffect, ...]
     changed: Changed | None
+    members: tuple[MemberEffect, ...] | None = None
 
 
 def parse_changes(texts: list[str]) -> dict[str, str]:
@@ -96,8 +101,12 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str]) -> Explained:
-    """One customer by the deployed model; raises CvaError where the tables lack the customer."""
+def explain_customer(
+    shop: ResolvedShop, customer: str, changes: dict[str, str], *, members: bool = False
+) -> Explained:
+    """One customer by the deployed model; raises CvaError where the tables lack the customer, and
+    with `members` where nothing is known of the model's."""
+    from cva_sql.cli.explain.members import explain_members
     from cva_sql.cli.explain.sentences import read_sentences
     from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explained_rows import explain_struct
@@ -115,8 +124,9 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
         score, reasons = _read_told(con, shop, customer, model.manifest)
     finally:
         con.close()
-    found = explain_struct(load_explainer(folder), row)[0].as_py()
     figures = predict_struct(model, row)[0].as_py()
+    told = explain_members(folder, model.manifest, row, figures) if members else None
+    found = explain_struct(load_explainer(folder), row)[0].as_py()
     return Explained(
         customer,
         str(row.field("as_of_date")[0].as_py()),
@@ -128,6 +138,7 @@ def explain_customer(shop: ResolvedShop, customer: str, changes: dict[str, str])
         found["baseline_prediction_value"],
         _families(found["feature_attributions"], sentences),
         _change(model, row, changes, figures["predicted_value"]) if changes else None,
+        told,
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import exp, fsum, log
 from unicodedata import east_asian_width
 
 from cva_sql.cli.explain.explanation import Explained, FeatureEffect
+from cva_sql.cli.explain.members import MemberEffect
 
 WORDS_WIDTH = 80  # with two columns of money and an error still a line of 120
 BASELINES = {  # whom a model explains against, and whom the packaged rule, which knows no shop
     False: "the shop's typical customer",
     True: "a customer who has spent nothing since ordering",
 }
+ROUNDING = 1e-6  # relative: by less, a prediction is not at its most
 SHOWN_FEATURES = 3  # of a family; customer_value_explain has them all
 SHOWN_VALUES = 5  # of a category; the manifest has them all
 
@@ -41,6 +45,8 @@ def describe(explained: Explained) -> str:
             lines.append(_line(f"  {len(rest)} more", "", f"{total:+,.2f}"))
     lines.append(_line("predicted_value", f"{figures['predicted_value']:,.2f}"))
     lines.append("Attributions say what the model looked at. They are not causes.")
+    if explained.members:
+        lines += ["", *member_lines(explained.members, figures["predicted_value"])]
     if explained.changed:
         lines += ["", *_changed_lines(explained)]
     return "\n".join(lines)
@@ -62,6 +68,22 @@ def _columns(text: str) -> int:
 def _feature_line(effect: FeatureEffect) -> str:
     error = f"  ± {effect.standard_error:,.2f}" if effect.standard_error >= 0.005 else ""
     return _line(f"  {effect.sentence}", "", f"{effect.attribution:+,.2f}") + error
+
+
+def member_lines(members: Sequence[MemberEffect], predicted: float) -> list[str]:
+    """A line a member: weight, what it predicts alone, what it moves the prediction by."""
+    width = max(len("member"), *(len(member.name) for member in members))
+    lines = [f"{'member':<{width}}{'weight':>9}{'predicts':>14}{'pull':>14}"]
+    for member in members:
+        pull = "" if member.pull is None else f"{member.pull:+,.2f}"
+        lines.append(
+            f"{member.name:<{width}}{member.weight:>9.3f}{member.predicted_value:>14,.2f}"
+            f"{pull:>14}".rstrip()
+        )
+    mean = exp(fsum(member.weight * log(member.predicted_value) for member in members))
+    if mean > predicted * (1 + ROUNDING):
+        lines.append(f"Their mean is {mean:,.2f}; the model predicts {predicted:,.2f} at most.")
+    return lines
 
 
 def _changed_lines(explained: Explained) -> list[str]:

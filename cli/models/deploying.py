@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from cva_sql.cli.models.choosing import Strategy
-from cva_sql.cli.models.inventory import RULE, Model, chosen_model, model_details
+from cva_sql.cli.models.inventory import RULE, Model, chosen_model
 from cva_sql.cli.shop.shop import ResolvedShop
 
 
@@ -48,6 +48,7 @@ def deploy_version(
 
 def sound_model(shop: ResolvedShop, version: str) -> Model | None:
     """The trained model of a version, whose file can run; None for a rule. Nothing is written."""
+    from cva_sql.udfs.manifest import read_manifest, read_model
     from cva_sql.udfs.sessions import load_model
 
     if version == RULE:
@@ -55,10 +56,9 @@ def sound_model(shop: ResolvedShop, version: str) -> Model | None:
     model = chosen_model(shop.models_dir, version)
     if model.kind == RULE:
         return None
-    _, problem = model_details(model)
-    if problem is not None:
-        raise problem
-    load_model(Path(model.folder))  # one that cannot run would stop the next run
+    folder = Path(model.folder)
+    read_model(folder, read_manifest(folder))
+    load_model(folder)  # one that cannot run would stop the next run
     _check_directions(shop, model)
     return model
 

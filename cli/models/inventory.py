@@ -98,6 +98,7 @@ def _read(folder: Path, deployed: Path | None) -> Model:
         manifest = read_manifest(folder)
         if folder != baseline_folder():
             check_place(folder, manifest)
+            check_inside(folder, manifest.files)
     except ModelError as error:
         return Model(
             folder.name, "?", None, None, is_deployed, {}, size, str(folder), problem=str(error)
@@ -151,16 +152,17 @@ def _newest(models_dir: Path, name: str) -> str:
 
 
 def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
-    """What the manifest says and whether the file is its file; what is wrong with it, if anything.
+    """What the manifest says and whether its files are its; what is wrong with them, if anything.
 
     The training reference and distributions are left out, and of a text projection the numbers.
     """
-    from cva_sql.udfs.manifest import OUTPUTS, read_manifest, read_model
+    from cva_sql.udfs.manifest import OUTPUTS, read_manifest
+    from cva_sql.udfs.members import check_files
 
     manifest = read_manifest(Path(model.folder))
     problem = None
     try:
-        read_model(Path(model.folder), manifest)
+        check_files(Path(model.folder), manifest)
     except ModelError as error:
         problem = error
     training = {k: v for k, v in manifest.training.items() if k not in UNREAD}

@@ -147,17 +147,22 @@ class Shop(RawShop):
         )
 
     def explain(
-        self, customer_id: str, *, changes: Mapping[str, str | float | None] | None = None
+        self,
+        customer_id: str,
+        *,
+        changes: Mapping[str, str | float | None] | None = None,
+        members: bool = False,
     ) -> Explained:
         """A customer's prediction, what it is made of, and what changed features make of it.
 
         `changes` maps features to a new value (3, None, 'shop') or a change ('+1', '*1.5').
-        Attributions say what the model looked at; they are not causes.
+        With `members` also what each member of the model predicts. Attributions say what the model
+        looked at; they are not causes.
         """
         from cva_sql.cli.explain.explanation import explain_customer
 
         told = {name: _change(change) for name, change in (changes or {}).items()}
-        return explain_customer(reading(self._shop), str(customer_id), told)
+        return explain_customer(reading(self._shop), str(customer_id), told, members=members)
 
     def scores(self, *, columns: Sequence[str] | None = None, published: bool = False) -> Any:
         """customer_value as a pyarrow Table, in order of customer_id.

@@ -34,7 +34,7 @@ def store_model(
 ) -> Path:
     """`models_dir/<kind>/<version>` with model and manifest; it appears complete or not at all.
 
-    `beside` are further files for the folder.
+    `beside` are further files for the folder, by name.
 
     What was stored never changes: scores depend on the manifest too. The version has the model's
     hash in it; the same model with another manifest becomes `<version>-2` and so on. The manifest
@@ -49,31 +49,34 @@ def store_model(
         former = _sound_manifest(final)
         if former is None or former.to_json() == kept.to_json():
             break
+    files = {**(beside or {}), MODEL_FILE: data, MANIFEST_FILE: kept.to_json().encode()}
     with written_to(root):
         if final.is_dir():
-            if former is None:
-                write_atomic(final / MODEL_FILE, data)
-            write_atomic(final / MANIFEST_FILE, kept.to_json().encode())
+            _write(final, files if former is None else {MANIFEST_FILE: files[MANIFEST_FILE]})
             return final
         root.mkdir(parents=True, exist_ok=True)
         work = unfinished(final)
         try:
             work.mkdir()
-            write_atomic(work / MODEL_FILE, data)
-            write_atomic(work / MANIFEST_FILE, kept.to_json().encode())
-            for name, content in (beside or {}).items():
-                write_atomic(work / name, content)
+            _write(work, files)
             work.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return final
 
 
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+
+
 def _sound_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a folder whose model file is the manifest's; None for another or none."""
+    """The manifest of a folder whose files are the manifest's; None for others or none."""
+    from cva_sql.udfs.members import check_files
+
     try:
         manifest = read_manifest(folder)
-        read_model(folder, manifest)
+        check_files(folder, manifest)
     except ModelError:
         return None
     return manifest
@@ -194,7 +197,10 @@ def require_target(shop: ResolvedShop) -> None:
 
 
 def exported_files(folder: Path) -> dict[str, bytes]:
-    """A model folder's two files by name, without ids that old manifests have."""
-    manifest = read_manifest(folder)
+    """A model's file and manifest by name, without ids that old manifests have.
+
+    What its members say apart stays in the shop: the manifest names no file that is not beside it.
+    """
+    manifest = replace(read_manifest(folder), members=None)
     model = read_model(folder, manifest)
     return {MODEL_FILE: model, MANIFEST_FILE: manifest.to_json().encode()}

@@ -93,7 +93,8 @@ def _train(shop: ResolvedShop, found: TrainingSet, kind: Kind, wish: Wish) -> Tr
                 settled = settling(None, is_better=False, reason="too little to learn from")
                 return TrainedOther(kind.name, None, False, settled.reason)
             check_file(kind, trained)
-            manifest = read_manifest(store_model(shop.models_dir, trained.onnx, trained.manifest))
+            stored = store_model(shop.models_dir, trained.onnx, trained.manifest, trained.beside)
+            manifest = read_manifest(stored)
             settled = settling(manifest, is_better=trained.is_better, reason=trained.verdict)
         return TrainedOther(kind.name, manifest.version, settled.is_deployed, settled.reason)
     except Exception as error:  # noqa: BLE001 - whatever it is, the value model is deployed

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
 
 KEPT = "cva_models_kept"
-OURS = {MODEL_FILE, MANIFEST_FILE}  # a folder with anything else is not only ours
 
 
 def models_kept(shop: ResolvedShop) -> int:
@@ -59,10 +58,13 @@ def _trained_as_of(folder: Path) -> str | None:
         check_inside(folder, (MODEL_FILE, MANIFEST_FILE))
         manifest = read_manifest(folder)
         check_place(folder, manifest)
+        check_inside(folder, manifest.files)
     except ModelError:
         return None
-    if manifest.training.get("added") or {path.name for path in folder.iterdir()} != OURS:
+    if manifest.training.get("added"):
         return None
+    if {path.name for path in folder.iterdir()} != {*manifest.files}:
+        return None  # a folder with anything else is not only ours
     return str(manifest.training.get("as_of") or "")
 
 

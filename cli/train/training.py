@@ -208,7 +208,8 @@ def _train_value(
         _record(shop, found.plan, choice, None, settled)
         return _nothing_fitted(settled, examples)
     model, parity = exported
-    manifest = read_manifest(store_model(shop.models_dir, model.onnx, model.manifest))
+    stored = store_model(shop.models_dir, model.onnx, model.manifest, model.beside)
+    manifest = read_manifest(stored)
     settled = settling(manifest, is_better=model.is_better)
     _record(shop, found.plan, choice, manifest, settled, outliers)
     if tensorboard:

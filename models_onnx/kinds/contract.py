@@ -44,11 +44,15 @@ class Past:
 
 @dataclass(frozen=True)
 class TrainedKind:
-    """A trained model: its ONNX file, its manifest, and whether it beat every named rule."""
+    """A trained model: its ONNX file, its manifest, and whether it beat every named rule.
+
+    `beside` are further files for its folder, by name.
+    """
 
     onnx: bytes
     manifest: Manifest
     is_better: bool
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

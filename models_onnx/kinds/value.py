@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cva_sql.models_onnx.kinds.contract import Kind, Past, TrainedKind
@@ -16,7 +16,7 @@ from cva_sql.models_onnx.value.training.fit import (
     fit_both_ways,
     has_family,
 )
-from cva_sql.udfs.manifest import OUTPUTS
+from cva_sql.udfs.manifest import MEMBERS_FILE, OUTPUTS
 from cva_sql.udfs.sessions import VALUE
 
 
@@ -53,10 +53,10 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
 
     Raises ModelError where they differ.
     """
-    from cva_sql.models_onnx.value.model.graph import build_model
-    from cva_sql.models_onnx.value.model.parity import check_parity
+    from cva_sql.models_onnx.value.model.graph import build_members, build_model
+    from cva_sql.models_onnx.value.model.parity import check_members, check_parity
     from cva_sql.models_onnx.value.training.distributions import with_distributions
-    from cva_sql.models_onnx.value.training.manifest import build_manifest
+    from cva_sql.models_onnx.value.training.manifest import build_manifest, describe_members
     from cva_sql.models_onnx.value.training.typical_customer import build_explanation
 
     model, choice = fitted.fitting.model, fitted.choice
@@ -64,7 +64,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         return None
     shop = past.examples.shops.get(past.plan.as_of)
     now = fitted.rows.seen_from(past.plan.as_of)
-    onnx = build_model(model)
+    onnx, members = build_model(model), build_members(model)
     manifest = build_manifest(
         model,
         onnx,
@@ -78,9 +78,11 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         fitted.fitting.learning.at(past.plan.cutoffs),
         _target_facts(past.examples, fitted.fitting),
     )
+    manifest = replace(manifest, members=describe_members(model, members))
     parity = check_parity(model, onnx, manifest, now)
+    check_members(model, members, manifest, now)
     manifest = with_distributions(manifest, onnx, past.examples, past.plan)
-    return TrainedKind(onnx, manifest, choice.has_won), parity
+    return TrainedKind(onnx, manifest, choice.has_won, {MEMBERS_FILE: members}), parity
 
 
 def _target_facts(examples: Dataset, fitting: Fitting) -> dict[str, Any] | None:

@@ -12,17 +12,21 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 import shap
 
+from cva_sql.cli.explain.members import explain_members
+from cva_sql.cli.explain.report import member_lines
 from cva_sql.cli.shop.model_store import store_model
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
 from cva_sql.models_onnx.value.members.registry import candidates
 from cva_sql.models_onnx.value.model.fitted import FittedModel
-from cva_sql.models_onnx.value.model.graph import build_model
+from cva_sql.models_onnx.value.model.graph import build_members, build_model
+from cva_sql.models_onnx.value.model.parity import check_members
 from cva_sql.models_onnx.value.training import fit, validation
-from cva_sql.models_onnx.value.training.manifest import build_manifest
+from cva_sql.models_onnx.value.training.manifest import build_manifest, describe_members
 from cva_sql.models_onnx.value.training.typical_customer import (
     build_explanation,
     typical_number,
@@ -33,9 +37,16 @@ from cva_sql.udfs import play as play_module
 from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.explain import Attributions, explain, find_context
-from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, inputs_from_columns
+from cva_sql.udfs.manifest import (
+    MANIFEST_FILE,
+    MEMBERS_FILE,
+    MODEL_FILE,
+    inputs_from_columns,
+    read_manifest,
+)
+from cva_sql.udfs.members import predict_members
 from cva_sql.udfs.play import FormulaPlay, WholePlay
-from cva_sql.udfs.predict import run_session
+from cva_sql.udfs.predict import predict_struct, run_session
 from cva_sql.udfs.register import register, unregister
 from cva_sql.udfs.sessions import baseline_folder, load_model
 
@@ -79,7 +90,7 @@ def fitted(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Fitted
 
 def store(model: FittedModel, fitted: Fitted, folder: Path, plan: Plan | None = None) -> Path:
     """The folder that the model was written to, explained against the shop's typical customer."""
-    data = build_model(model)
+    data, members = build_model(model), build_members(model)
     manifest = build_manifest(
         model,
         data,
@@ -88,7 +99,8 @@ def store(model: FittedModel, fitted: Fitted, folder: Path, plan: Plan | None = 
         FIRST_ORDER,
         explanation=build_explanation(model, fitted.examples.seen_from(fitted.plan.as_of)),
     )
-    return store_model(folder, data, manifest)
+    manifest = replace(manifest, members=describe_members(model, members))
+    return store_model(folder, data, manifest, {MEMBERS_FILE: members})
 
 
 @pytest.fixture(scope="module")
@@ -391,6 +403,75 @@ def test_no_rows_and_null_rows_have_no_explanation(con: Any) -> None:
     assert con.execute(query.format("f", "where false")).fetchall() == []
     nothing = "case when false then f end"
     assert con.execute(query.format(nothing, "limit 2")).fetchall() == [(None,), (None,)]
+
+
+@pytest.mark.parametrize("kind", candidates())
+def test_the_prediction_is_the_geometric_mean_of_what_members_say_alone(
+    fitted: Fitted, columns: dict[str, Any], kind: str
+) -> None:
+    model, folder = fitted.models[kind], fitted.folders[kind]
+    rows, loaded = len(columns["customer_id"]), load_model(folder)
+    inputs = inputs_from_columns(loaded.manifest, columns, rows)
+    predicted = run_session(loaded, inputs, rows)["predicted_value"]
+    members = loaded.manifest.members
+    assert members is not None
+    shares = model.members.shares(kind)
+    assert members.weights == {name: shares[name] for name in members.weights}
+    assert sum(members.weights.values()) == pytest.approx(1, abs=1e-12)
+    found = predict_members(folder, loaded.manifest, columns, rows)
+    mean = sum(members.weights[name] * logs for name, logs in found.items())
+    below = mean < members.log_highest
+    assert below.mean() > 0.99
+    np.testing.assert_allclose(np.exp(mean)[below], predicted[below], rtol=1e-9)
+    assert predicted[~below] == pytest.approx(np.exp(members.log_highest))
+    # A row's do not depend on its company, and the same model is the same bytes.
+    for first, count in ((0, 1), (7, 100), (rows - 1, 1)):
+        alone = predict_members(folder, loaded.manifest, part(columns, first, count), count)
+        for name, logs in found.items():
+            assert np.array_equal(alone[name], logs[first : first + count])
+    assert build_members(model) == (folder / MEMBERS_FILE).read_bytes()
+
+
+def one_customer(columns: dict[str, Any], row: int) -> Any:
+    return pa.StructArray.from_arrays(
+        [column.slice(row, 1) for column in columns.values()], names=list(columns)
+    )
+
+
+def test_a_model_of_one_member_has_one_line_and_no_pull(
+    folders: Folders, columns: dict[str, Any]
+) -> None:
+    row = one_customer(columns, 3)
+    for kind in ("lightgbm", "decayed_spend"):
+        folder = folders[kind]
+        figures = predict_struct(load_model(folder), row)[0].as_py()
+        (only,) = explain_members(folder, read_manifest(folder), row, figures)
+        assert (only.name, only.weight, only.pull) == (kind, 1.0, None)
+        assert only.predicted_value == pytest.approx(figures["predicted_value"], rel=1e-9)
+
+
+def test_who_only_raises_what_is_at_its_most_pulls_nothing(
+    fitted: Fitted, columns: dict[str, Any], tmp_path: Path
+) -> None:
+    low = replace(fitted.models["ensemble"], log_highest=-50.0)
+    folder = store(low, fitted, tmp_path)
+    row = one_customer(columns, 3)
+    figures = predict_struct(load_model(folder), row)[0].as_py()
+    predicted = figures["predicted_value"]
+    assert predicted == pytest.approx(np.exp(-50.0))
+    found = explain_members(folder, read_manifest(folder), row, figures)
+    assert all(member.predicted_value > predicted for member in found)
+    assert [member.pull for member in found] == pytest.approx([0.0] * len(found), abs=1e-30)
+    assert member_lines(found, predicted)[-1].endswith("the model predicts 0.00 at most.")
+
+
+def test_a_file_of_other_members_is_not_deployed(fitted: Fitted) -> None:
+    model, now = fitted.models["ensemble"], fitted.examples.seen_from(fitted.plan.as_of)
+    manifest = read_manifest(fitted.folders["ensemble"])
+    check_members(model, build_members(model), manifest, now)
+    other = build_members(replace(model, spend_shift=model.spend_shift + 0.01))
+    with pytest.raises(ModelError, match=r"geometric mean differs by 1\.0e-02 from the"):
+        check_members(model, other, manifest, now)
 
 
 def test_a_model_from_before_explanations_says_what_to_do(folders: Folders, tmp_path: Path) -> None:

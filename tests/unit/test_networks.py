@@ -47,15 +47,15 @@ from cva_sql.models_onnx.value.members.registry import (
     parts,
     weights,
 )
-from cva_sql.models_onnx.value.model.graph import build_model
-from cva_sql.models_onnx.value.model.parity import check_parity
+from cva_sql.models_onnx.value.model.graph import build_members, build_model
+from cva_sql.models_onnx.value.model.parity import check_members, check_parity
 from cva_sql.models_onnx.value.settings import Setting
 from cva_sql.models_onnx.value.training import examples as fitting_examples
 from cva_sql.models_onnx.value.training import tuning, validation
 from cva_sql.models_onnx.value.training.choice import Choice
 from cva_sql.models_onnx.value.training.fit import Fitting, fit_model
 from cva_sql.models_onnx.value.training.learning import prepare_learning
-from cva_sql.models_onnx.value.training.manifest import build_manifest
+from cva_sql.models_onnx.value.training.manifest import build_manifest, describe_members
 from cva_sql.models_onnx.value.training.runs import training_entries
 from cva_sql.udfs.errors import UsageError
 from cva_sql.udfs.manifest import Manifest
@@ -265,6 +265,10 @@ def test_a_network_joins_the_ensemble_where_it_makes_each_date_better_and_only_t
     manifest = manifest_of(better, data, onnx)
     assert manifest.training["joined"] == {"ziln_net": 0.2}
     assert check_parity(better.model, onnx, manifest, now).worst < 1e-9
+    apart = build_members(better.model)
+    members = describe_members(better.model, apart)
+    assert members.weights["ziln_net"] == shares["ziln_net"]
+    check_members(better.model, apart, replace(manifest, members=members), now)
     lean = ablate(better.learning, better.members, better.folds, better.model, now, lambda _: None)
     assert "member ziln_net" in lean
     weight = [

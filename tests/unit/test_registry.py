@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from typer.main import get_command
 from cva_sql.cli.app import app
 from cva_sql.cli.models.choosing import Strategy, choose_version
 from cva_sql.cli.models.comparison import compare_models
+from cva_sql.cli.shop import model_store
 from cva_sql.cli.shop.audit import COLUMNS, note_changes
+from cva_sql.cli.shop.files import write_atomic
 from cva_sql.cli.shop.history import recorded, run_id_of
 from cva_sql.cli.shop.model_store import deploy, deployed_version, store_model, withdraw
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.retention import models_kept, prune_models
 from cva_sql.udfs.errors import UsageError
-from cva_sql.udfs.manifest import Manifest, read_manifest
+from cva_sql.udfs.manifest import Manifest, MembersFile, read_manifest
 from cva_sql.udfs.sessions import baseline_folder
 
 AUDIT = "select what, version, previous_version, strategy, command from cva_model_audit"
@@ -217,6 +220,51 @@ def test_old_models_go_and_none_that_is_needed(shop: ResolvedShop, store: Store)
     for wrong in (-1, "many", True, 1.5):
         with pytest.raises(UsageError, match="cva_models_kept is"):
             models_kept(replace(shop, vars={"cva_models_kept": wrong}))
+
+
+def test_an_old_model_goes_with_the_file_of_its_members(shop: ResolvedShop, store: Store) -> None:
+    data = b"members"
+    told = MembersFile(hashlib.sha256(data).hexdigest(), {"a": 0.25, "b": 0.75}, 9.0)
+    for month in range(1, 5):
+        store(f"v{month}", f"2025-0{month}-01")
+        folder = shop.models_dir / "value" / f"v{month}"
+        (folder / "members.onnx").write_bytes(data)
+        if month != 2:  # whose manifest knows nothing of it: somebody else's
+            text = replace(read_manifest(folder), members=told).to_json()
+            (folder / "manifest.json").write_text(text, encoding="utf-8")
+    deploy(shop.models_dir, "v4")
+    duckdb.connect(str(shop.db)).close()
+    with recorded(shop.db, "run"):
+        pass
+    assert prune_models(replace(shop, vars={"cva_models_kept": 1})) == ("v1", "v3")
+    assert {path.name for path in (shop.models_dir / "value").iterdir()} == {"v2", "v4"}
+
+
+def test_a_kill_while_a_folder_is_mended_leaves_it_to_be_mended(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule, data = read_manifest(baseline_folder()), (baseline_folder() / "model.onnx").read_bytes()
+    told = MembersFile(hashlib.sha256(b"members").hexdigest(), {"a": 1.0}, 9.0)
+    manifest = replace(rule, name="value", version="v1", is_baseline=False, members=told)
+    beside = {"members.onnx": b"members"}
+    folder = store_model(shop.models_dir, data, manifest, beside)
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for writes in range(3):
+        for name in ("members.onnx", "model.onnx"):
+            (folder / name).write_bytes(b"half")
+        left = iter(range(writes))
+
+        def killed(path: Path, content: bytes, *, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            write_atomic(path, content)
+
+        monkeypatch.setattr(model_store, "write_atomic", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store_model(shop.models_dir, data, manifest, beside)
+        monkeypatch.undo()
+        assert store_model(shop.models_dir, data, manifest, beside) == folder
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
 
 def test_what_cannot_be_compared_is_said(

@@ -86,6 +86,10 @@ class Members:
             return weights(kind)
         return self.shrinkage.shares(joined_shares(weights(kind), self.joined))
 
+    def weights(self, kind: str) -> dict[str, float]:
+        """The same by name, in order, without those whose share is nothing."""
+        return {name: share for name, share in sorted(self.shares(kind).items()) if share > 0}
+
     def purchase_shares(self, kind: str) -> PurchaseWeights:
         """How a kind's probability to buy is made."""
         own = purchase_weights(kind)
@@ -120,6 +124,10 @@ class Members:
             if not isinstance(part, LinearMember):
                 terms.append(graph.op("Mul", part.write(graph, rows), weight))
         return graph.sum([*terms, *rows.spend_extrapolation])
+
+    def write_member(self, graph: Graph, rows: GraphRows, name: str) -> str:
+        """log of the spend that one member alone expects in the horizon."""
+        return graph.sum([self.fitted[name].write(graph, rows), *rows.spend_extrapolation])
 
     def write_purchase_logit(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `purchase_logit`."""

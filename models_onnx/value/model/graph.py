@@ -18,6 +18,7 @@ from cva_sql.models_onnx.value.graph.trees import add_steps
 from cva_sql.models_onnx.value.model.fitted import MIN_STEP, NUDGE, FittedModel
 from cva_sql.models_onnx.value.preparation.graph import GraphRows, add_rows
 from cva_sql.models_onnx.value.total.intervals import MIN_WIDTH, RESIDUAL_LEVELS
+from cva_sql.udfs.members import SUFFIX
 
 
 def build_model(model: FittedModel) -> bytes:
@@ -34,6 +35,21 @@ def build_model(model: FittedModel) -> bytes:
     logit = graph.op("Add", logit, model.purchase_shift)
     add_outputs(graph, model, rows, value, logit)
     return graph.to_bytes(f"cva value model, {model.kind}")
+
+
+def build_members(model: FittedModel) -> bytes:
+    """The ONNX file of what each member of a fitted model predicts alone, at the model's level.
+
+    An output has log of that. It is no output of the model's file: there all that is linear is
+    added up first, and a session computes every output that a file has.
+    """
+    graph = Graph()
+    members = model.members
+    rows = add_rows(graph, members.preparation, members.log_scale)
+    for name in members.weights(model.kind):
+        predictor = graph.op("Mul", members.write_member(graph, rows, name), model.slope)
+        graph.output(f"{name}{SUFFIX}", graph.op("Add", predictor, model.spend_shift))
+    return graph.to_bytes(f"cva value model, the members of {model.kind}")
 
 
 def add_outputs(

@@ -11,6 +11,7 @@ from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import OUTPUTS, Manifest
+from cva_sql.udfs.members import open_members, run_members
 from cva_sql.udfs.predict import run_session
 from cva_sql.udfs.sessions import ValueModel, open_session
 
@@ -42,12 +43,7 @@ def check_parity(
     result depends on its batch by more than `company`, relative.
     """
     loaded = ValueModel(manifest, open_session(data))
-    step = max(1, -(-len(rows) // PARITY_ROWS))
-    sample = rows.select(np.arange(len(rows)) % step == 0)
-    inputs: dict[str, Any] = {}
-    for feature in manifest.features:
-        column = (sample.numbers if feature.kind == "number" else sample.categories)[feature.name]
-        inputs[feature.name] = column.reshape(-1, 1)
+    sample, inputs = _sample(manifest, rows)
     whole = run_session(loaded, inputs, len(sample))
     for first, count in ((0, 1), (1, 7), (5, 100), (3, 2048)):
         part = {name: column[first : first + count] for name, column in inputs.items()}
@@ -64,6 +60,35 @@ def check_parity(
             f"file; expected at most {PARITY_TOLERANCE:.0e}, so the model is not deployed"
         )
     return parity
+
+
+def check_members(model: Predicts, data: bytes, manifest: Manifest, rows: Dataset) -> None:
+    """Raises ModelError where the members' geometric mean is not what the model predicts."""
+    members = manifest.members
+    if members is None:
+        return
+    sample, inputs = _sample(manifest, rows)
+    logs = run_members(open_members(manifest, data), inputs, len(sample))
+    mean = np.sum([weight * logs[name] for name, weight in members.weights.items()], axis=0)
+    value = {"predicted_value": np.exp(np.minimum(mean, members.log_highest))}
+    expected = {name: model.predict(sample)[name] for name in value}
+    worst = _largest_difference(expected, value).worst
+    if not worst <= PARITY_TOLERANCE:
+        raise ModelError(
+            f"the members' geometric mean differs by {worst:.1e} from the model; expected at most "
+            f"{PARITY_TOLERANCE:.0e}, so the model is not deployed"
+        )
+
+
+def _sample(manifest: Manifest, rows: Dataset) -> tuple[Dataset, dict[str, Any]]:
+    """At most PARITY_ROWS of the rows, and as inputs of the file."""
+    step = max(1, -(-len(rows) // PARITY_ROWS))
+    sample = rows.select(np.arange(len(rows)) % step == 0)
+    inputs: dict[str, Any] = {}
+    for feature in manifest.features:
+        column = (sample.numbers if feature.kind == "number" else sample.categories)[feature.name]
+        inputs[feature.name] = column.reshape(-1, 1)
+    return sample, inputs
 
 
 def _largest_difference(expected: dict[str, Any], got: dict[str, Any]) -> Parity:

@@ -20,7 +20,7 @@ from cva_sql.models_onnx.value.members.rules import RULE_FITS
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.cold_start import AGES
 from cva_sql.models_onnx.value.training.choice import Choice
-from cva_sql.udfs.manifest import Explanation, Feature, Manifest
+from cva_sql.udfs.manifest import Explanation, Feature, Manifest, MembersFile
 from cva_sql.udfs.projection import TextProjection
 
 
@@ -98,6 +98,12 @@ def build_manifest(
         text_projection=text_projection,
         explanation=explanation,
     )
+
+
+def describe_members(model: FittedModel, data: bytes) -> MembersFile:
+    """What a manifest says of the file that `build_members` made."""
+    weights = model.members.weights(model.kind)
+    return MembersFile(hashlib.sha256(data).hexdigest(), weights, model.log_highest)
 
 
 def _ranged(name: str, learned: Dataset) -> Feature:
