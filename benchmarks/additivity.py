@@ -89,8 +89,8 @@ def main() -> None:
     import numpy as np
 
     from cva_sql.cli.shop.resolver import open_shop
-    from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explain import explain
+    from cva_sql.udfs.explainer import load_explainer
 
     parser = argparse.ArgumentParser(description="Do explanations add up for every customer?")
     parser.add_argument("db", type=Path)

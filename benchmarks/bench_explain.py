@@ -29,7 +29,7 @@ LARGE = 50_000  # customers; from here on one repetition, each takes a minute an
 CUSTOMERS = 96  # that both explain for the error; of 32, one alone had nine tenths of it
 LONG_RUN = 100  # orders, each with its reverse
 SHAP_ORDERS = (1, 3, 9)  # each with its reverse
-TIMED_ROWS = 2048  # customers of one part of cva_explain, explained by one thread
+TIMED_ROWS = 4096  # customers of one part of cva_explain, explained by one thread
 MADE_UP = 5  # families beside those of orders, which are three
 
 
@@ -137,8 +137,9 @@ def draw_race(db: Path, models_dir: Path, rows: int) -> Race:
     """The game of some customers, drawn by hash."""
     import duckdb
 
-    from cva_sql.udfs.coalitions import Game, load_explainer
+    from cva_sql.udfs.coalitions import Game
     from cva_sql.udfs.explain import find_context
+    from cva_sql.udfs.explainer import load_explainer
     from cva_sql.udfs.manifest import inputs_from_columns
     from cva_sql.udfs.play import FormulaPlay
     from cva_sql.udfs.sessions import deployed_folder

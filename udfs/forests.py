@@ -24,7 +24,9 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 LEQ = 0  # the operator's code of `<=`, the only test that our models have
 TREE_BITS = 8  # tests of a tree that is one table
-LEAF_BITS = 12  # columns on the way to a leaf of a larger one
+LEAF_BITS = 10  # columns on the way to a leaf of a larger one
+PIECES = 5_000  # more take seconds to tabulate, and hundreds of megabytes
+USUAL = {"aggregate_function": 1, "post_transform": 0, "n_targets": 1}  # a sum, as it is
 
 
 class UnknownTrees(ValueError):
@@ -78,9 +80,13 @@ def read_forest(node: Any, first_column: int = 0) -> Forest:
         raw[name] = numpy_helper.to_array(raw[name])
     if set(raw["nodes_modes"].tolist()) - {LEQ}:
         raise UnknownTrees("tests other than <=")
+    if any(raw.get(name, usual) != usual for name, usual in USUAL.items()):
+        raise UnknownTrees("no sum of leaves")
     pieces: list[Piece] = []
     for root in raw["tree_roots"]:
         pieces += _Tree(raw, first_column).pieces(int(root))
+        if len(pieces) > PIECES:
+            raise UnknownTrees(f"more than {PIECES} pieces")
     return tuple(pieces)
 
 
@@ -191,7 +197,7 @@ def tabulate(
     return tables
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _tabulated(
     players: tuple[int, ...], families: tuple[int, ...], typical: int, values: tuple[float, ...]
 ) -> tuple[Floats, dict[int, tuple[tuple[int, ...], Floats]], dict[int, int]]:

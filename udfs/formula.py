@@ -64,10 +64,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Formula:
-    """predicted_value = exp(min(total, cap))."""
+    """predicted_value = exp(min(total, cap)); `inputs` are those of the file that it reads."""
 
     total: Sum
     cap: float
+    inputs: frozenset[str]
     source: GraphLines = field(repr=False)
 
 
@@ -76,9 +77,10 @@ def read_formula(model: Any, output: str) -> Formula | None:
     try:
         source = GraphLines(model)
         name, cap = _exponent(source, output)
-        return Formula(_Reader(source).expand(Lines(name, 0, 1)), cap, source)
-    except (UnknownLines, RecursionError):
-        return None
+        total = _Reader(source).expand(Lines(name, 0, 1))
+        return Formula(total, cap, frozenset(source.ancestors(output)), source)
+    except (ValueError, LookupError, ArithmeticError, TypeError, RecursionError):
+        return None  # a file unlike ours, which is then taken as a whole
 
 
 def _exponent(source: GraphLines, output: str) -> tuple[str, float]:
@@ -91,8 +93,10 @@ def _exponent(source: GraphLines, output: str) -> tuple[str, float]:
         raise UnknownLines(output)
     name = node.input[0]
     node = source.nodes.get(name)
-    if node is None or node.op_type != "Min" or node.input[1] not in source.constants:
+    if node is None or node.op_type != "Min":
         return name, float("inf")
+    if len(node.input) != 2 or node.input[1] not in source.constants:
+        raise UnknownLines(name)
     return node.input[0], float(source.constants[node.input[1]].min())
 
 
@@ -173,13 +177,23 @@ class _Reader:
         try:
             features = self._features(line)
         except UnknownLines:
-            return Sum(wide=((1.0, line.name),))
+            return self._wide(line)
         if len(features) == 1:
             return Sum(effects=((1.0, line),))
         if len(features) <= FEW:
             return Sum(functions=((1.0, line),))
         curve = self._curve(line)
-        return Sum(wide=((1.0, line.name),)) if curve is None else Sum(curves=((1.0, curve),))
+        return self._wide(line) if curve is None else Sum(curves=((1.0, curve),))
+
+    def _wide(self, line: Lines) -> Sum:
+        """A value as a whole, which has to be one line."""
+        try:
+            count = self._source.whole(line.name).count
+        except UnknownLines:
+            count = 1 if line.first == 0 else 0  # what is added to one line is one line
+        if count != 1:
+            raise UnknownLines(line.name)
+        return Sum(wide=((1.0, line.name),))
 
     def _features(self, line: Lines) -> set[str]:
         columns: Sequence[Column] = self._source.columns

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.forests import Table, tabulate
 from cva_sql.udfs.formula import Curve, Formula, Sum
-from cva_sql.udfs.graph_lines import Column, GraphLines, Lines, Part, column_name
+from cva_sql.udfs.graph_lines import Column, GraphLines, Lines
+from cva_sql.udfs.graph_part import Part, column_name
 from cva_sql.udfs.sessions import open_session
 
 Floats = NDArray[np.float64]
 BLOCK = 16  # customers are sent in whole blocks, so that none depends on its company
+READ_TOGETHER = 10  # features of one family that functions read: 1,024 coalitions of them
 CALL = 8192  # customers a call of a session: more no longer saves time, and costs memory
 
 
@@ -130,16 +132,19 @@ def make_ready(
     reference: Mapping[str, NDArray[Any]],
 ) -> ReadyFormula | None:
     """The formula for these players; None where it reads what is no player's, or cannot be run."""
-    columns = tuple(formula.source.columns)
-    if any(column.feature not in players for column in columns):
+    if not formula.inputs <= set(players):
         return None
     try:
-        return _Maker(formula, players, family_of, reference).make()
+        ready = _Maker(formula, players, family_of, reference).make()
     except ModelError:
         return None
+    read = family_of[list(ready.function_players)]
+    return ready if np.bincount(read, minlength=1).max() <= READ_TOGETHER else None
 
 
 class _Maker:
+    """Opens sessions for the parts of one formula."""
+
     def __init__(
         self,
         formula: Formula,

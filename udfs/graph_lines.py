@@ -1,17 +1,14 @@
-"""Parts of a model's graph, line by line: what a line depends on, and a graph of it alone.
+"""A model's graph, line by line: what a line is computed from.
 
 In our files customers run along the last axis and features are lines of a matrix. onnxruntime runs
-all of a graph; to run a few lines of it, they are followed back to the features.
+all of a graph; to run a few lines of it alone, they are followed back to the features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-
-from numpy.typing import NDArray
 
 # One line of the output needs the same line of each input, or its only one.
 # fmt: off
@@ -21,6 +18,9 @@ BY_LINE = frozenset((
     "Or", "Pow", "Sigmoid", "Sign", "Sin", "Sqrt", "Sub", "Tanh", "Where",
 ))
 # fmt: on
+
+
+MOST_LINES = 100_000
 
 
 class UnknownLines(ValueError):
@@ -95,10 +95,11 @@ class GraphLines:
         if source in self._inputs:
             return Column(source)
         encoder = self._node(source, "LabelEncoder")
-        keys = [a.strings for a in encoder.attribute if a.name == "keys_strings"]
-        if encoder.input[0] not in self._inputs or len(keys) != 1 or len(keys[0]) != 1:
+        keys = _attribute(encoder, "keys_strings") or []
+        codes = _attribute(encoder, "values_floats"), _attribute(encoder, "default_float")
+        if encoder.input[0] not in self._inputs or len(keys) != 1 or codes != ([1.0], 0.0):
             raise UnknownLines(f"input of {source}")
-        return Column(encoder.input[0], keys[0][0].decode())
+        return Column(encoder.input[0], keys[0].decode())
 
     def _node(self, name: str, kind: str) -> Any:
         node = self.nodes.get(name)
@@ -135,9 +136,12 @@ class GraphLines:
         if kind == "Slice":
             first, end = self._bounds(node)
             return end - first
-        if kind == "ReduceSum" and self._vector(node.input[1]) == [0]:
+        if kind == "ReduceSum" and self._is_sum_of_lines(node):
             return 1
         raise UnknownLines(f"{name}: {kind}")
+
+    def _is_sum_of_lines(self, node: Any) -> bool:
+        return len(node.input) == 2 and self._vector(node.input[1]) == [0]
 
     def _vector(self, name: str) -> list[int]:
         if name not in self.constants:
@@ -149,6 +153,8 @@ class GraphLines:
         if len(node.input) != 4 or self._vector(node.input[3]) != [0]:
             raise UnknownLines(node.output[0])
         (first,), (end,) = self._vector(node.input[1]), self._vector(node.input[2])
+        if not 0 <= first < end <= MOST_LINES:
+            raise UnknownLines(node.output[0])
         return first, end
 
     def needs(self, lines: Lines) -> list[Lines]:
@@ -174,7 +180,7 @@ class GraphLines:
                     found.append(replace(whole, first=first, end=end))
                 start += whole.count
             return found
-        if kind == "ReduceSum":
+        if kind == "ReduceSum" and self._is_sum_of_lines(node):
             return [self.whole(node.input[0])]
         raise UnknownLines(f"{lines.name}: {kind}")
 
@@ -211,95 +217,3 @@ def _attribute(node: Any, name: str) -> Any:
     from onnx import helper
 
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), None)
-
-
-def column_name(column: int) -> str:
-    """The input of a part's graph that a column is given as."""
-    return f"x{column}"
-
-
-class Part:
-    """A graph of some lines alone: its inputs are columns, each (1, rows) in double, and `given`.
-
-    `given` are values of the model that are not computed but put in.
-    """
-
-    def __init__(self, source: GraphLines, given: Iterable[str] = ()) -> None:
-        self._source = source
-        self._given = set(given)
-        self._nodes: list[Any] = []
-        self._constants: dict[str, NDArray[Any]] = {}
-        self._made: dict[Lines, str] = {}
-        self.inputs: dict[str, None] = {}
-
-    def add(self, lines: Lines) -> str:
-        """The name of these lines in this graph."""
-        if lines not in self._made:
-            self._made[lines] = self._added(lines)
-        return self._made[lines]
-
-    def _added(self, lines: Lines) -> str:
-        source = self._source
-        if lines.name in self._given:
-            self.inputs[lines.name] = None
-            return lines.name
-        if lines.name in source.constants:
-            value = source.constants[lines.name]
-            is_part = value.ndim == 2 and lines.count < value.shape[0]
-            return self._constant(value[lines.first : lines.end] if is_part else value)
-        columns = source.columns_of(lines)
-        if columns is not None:
-            names = [column_name(column) for column in columns]
-            self.inputs.update(dict.fromkeys(names))
-            return self._stacked(names)
-        node, needed = source.nodes[lines.name], [self.add(n) for n in source.needs(lines)]
-        if node.op_type == "Slice":
-            return needed[0]
-        if node.op_type == "Concat":
-            return self._stacked(needed)
-        if node.op_type == "ReduceSum":
-            needed.append(self._constant(source.constants[node.input[1]]))
-        return self._node(node, needed)
-
-    def _constant(self, value: NDArray[Any]) -> str:
-        name = f"c{len(self._constants)}"
-        self._constants[name] = value
-        return name
-
-    def _stacked(self, names: Sequence[str]) -> str:
-        from onnx import helper
-
-        if len(names) == 1:
-            return names[0]
-        output = f"p{len(self._nodes)}"
-        self._nodes.append(helper.make_node("Concat", names, [output], axis=0))
-        return output
-
-    def _node(self, node: Any, inputs: Sequence[str]) -> str:
-        copy, output = type(node)(), f"p{len(self._nodes)}"
-        copy.CopyFrom(node)
-        copy.name = output
-        del copy.input[:], copy.output[:]
-        copy.input.extend(inputs)
-        copy.output.append(output)
-        self._nodes.append(copy)
-        return output
-
-    def to_bytes(self, outputs: Mapping[str, str]) -> bytes:
-        """The model that gives the values named on the right by the names on the left."""
-        from onnx import TensorProto, helper, numpy_helper
-
-        double = TensorProto.DOUBLE
-        named = [helper.make_node("Identity", [made], [name]) for name, made in outputs.items()]
-        graph = helper.make_graph(
-            [*self._nodes, *named],
-            "part",
-            [helper.make_tensor_value_info(n, double, [1, "rows"]) for n in self.inputs],
-            [helper.make_tensor_value_info(n, double, ["lines", "rows"]) for n in outputs],
-            [numpy_helper.from_array(value, name) for name, value in self._constants.items()],
-        )
-        model = self._source.model
-        made = helper.make_model(
-            graph, opset_imports=model.opset_import, ir_version=model.ir_version
-        )
-        return bytes(made.SerializeToString())

@@ -19,9 +19,7 @@ from cva_sql.udfs.sum_game import FamilyWalk, SumGame
 Codes = NDArray[np.int64]
 
 PAIRS = 3  # permutations of a larger family, each with its reverse; two would not tell their error
-ENUMERATED = (
-    6  # players of a family whose coalitions are all sent: 64, about as many as PAIRS sends
-)
+ENUMERATED = 6  # players of a family all of whose coalitions are sent: 64, as PAIRS about sends
 SEED = 8  # any; the same permutations for every row, run and machine
 ROUNDING = 1e-9  # relative: how far a formula may be from its file
 
@@ -140,17 +138,17 @@ class FormulaPlay:
         explainer, ready = game.explainer, game.explainer.ready
         assert ready is not None
         self.game, self._ready = game, ready
-        self.sum = SumGame(
+        self.parts = SumGame(
             ready, explainer.family_of, len(explainer.families), game.inputs, game.rows
         )
         self._wide = WholePlay(game, explainer.wide) if explainer.wide else None
-        self._inner = [self.sum.by_families(curve.inner) for curve, _ in ready.total.curves]
+        self._inner = [self.parts.by_families(curve.inner) for curve, _ in ready.total.curves]
         self.is_sum = np.ones(game.rows, dtype=bool)
 
     def families(self) -> tuple[Floats, Floats]:
         """See `WholePlay`. The first and the last are the file's own, to the last bit."""
         game, rows = self.game, np.arange(self.game.rows)
-        lines = self.sum.by_families(self._ready.total, self._inner)[:, : game.rows]
+        lines = self.parts.by_families(self._ready.total, self._inner)[:, : game.rows]
         if self._wide is not None:
             lines = lines + self._wide.families()[0]
         values = np.exp(np.minimum(lines, self._ready.cap))
@@ -158,6 +156,7 @@ class FormulaPlay:
         own = game.values(whole, rows, np.zeros_like(rows), np.ones((1, players), dtype=bool))
         typical = game.values(whole, rows[:1], rows[:1] * 0, np.zeros((1, players), dtype=bool))
         is_same = np.abs(values[-1] - own) <= ROUNDING * np.abs(own)
+        is_same &= np.abs(values[0] - typical) <= ROUNDING * np.abs(typical)
         self.is_sum = is_same & (lines < self._ready.cap).all(axis=0)
         values[0], values[-1] = typical, own
         return lines, values
@@ -183,13 +182,13 @@ class FormulaPlay:
     ) -> tuple[Floats, list[Floats]]:
         """(what is exact, what each pair of orders says of the rest), (rows, players)."""
         total, rows = self._ready.total, self.game.rows
-        filled = np.full(self.sum.rows, (1 << len(self.game.explainer.families)) - 1)
+        filled = np.full(self.parts.rows, (1 << len(self.game.explainer.families)) - 1)
         filled[:rows] = context
-        walk = FamilyWalk(self.sum, total, family, filled)
+        walk = FamilyWalk(self.parts, total, family, filled)
         links = walk.exact(total)
         pairs = [np.zeros_like(links) for _ in orders]
         for (curve, weight), lines in zip(total.curves, self._inner, strict=True):
-            start = lines[filled & ~(1 << family), np.arange(self.sum.rows)]
+            start = lines[filled & ~(1 << family), np.arange(self.parts.rows)]
             if len(walk.moving(curve, orders[0])) <= ENUMERATED:
                 links += weight * walk.enumerate(curve, start, orders[0])
                 continue

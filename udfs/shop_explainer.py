@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cva_sql.udfs.aged_rows import explain_aged
-from cva_sql.udfs.coalitions import Explainer, load_explainer
+from cva_sql.udfs.coalitions import Explainer
 from cva_sql.udfs.explained_rows import explain_struct
+from cva_sql.udfs.explainer import load_explainer
 from cva_sql.udfs.predict import struct_columns
 from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.sessions import deployed_folder, load_model

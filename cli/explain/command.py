@@ -60,7 +60,7 @@ def explain(
     )
     if customer is None:
         if changes:
-            raise UsageError("--set needs a customer; for many see cva_scenario in docs/reasons.md")
+            raise UsageError("--set needs a customer; for many see cva_scenario in docs/explain.md")
         if members:
             raise UsageError("--members needs a customer: cva explain CUSTOMER --members")
         fill_explanations(shop, as_json=as_json)

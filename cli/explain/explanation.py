@@ -108,8 +108,8 @@ def explain_customer(
     with `members` where nothing is known of the model's."""
     from cva_sql.cli.explain.members import explain_members
     from cva_sql.cli.explain.sentences import read_sentences
-    from cva_sql.udfs.coalitions import load_explainer
     from cva_sql.udfs.explained_rows import explain_struct
+    from cva_sql.udfs.explainer import load_explainer
     from cva_sql.udfs.predict import predict_struct
     from cva_sql.udfs.sessions import deployed_folder, load_model
 

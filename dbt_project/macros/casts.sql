@@ -29,7 +29,10 @@
 {%- set is_number = is_float or is_decimal or from_type.endswith('INT') or from_type.endswith('INTEGER') -%}
 {%- set is_text = from_type == 'VARCHAR' -%}
 {%- if kind == 'person' -%}
-case when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
+    {#- Most ids are longer than any word for nobody, and need no cleaning: seen first, that takes half the time. -#}
+case {% if is_text %}when length({{ expression }}) > 4 and {{ cva.is_trimmed(expression) }} and not ends_with({{ expression }}, '.0')
+            then {{ expression }}
+            {% endif %}when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
             then {{ cva.cast_kind(expression, 'id', from_type) }} end
 {%- elif kind in ('id', 'text') and is_float -%}
 case when {{ expression }} = trunc({{ expression }}) and abs({{ expression }}) < 9e18

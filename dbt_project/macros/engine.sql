@@ -241,7 +241,7 @@ concat(chr(32), chr(9), chr(10), chr(11), chr(12), chr(13), chr(160), chr(12288)
 {%- endmacro %}
 
 {% macro is_trimmed(text) -%}
-({{ text }} between '!' and '~' and right({{ text }}, 1) between '!' and '~')
+({{ text }} between '!' and '~' and ({{ text }})[-1] between '!' and '~')
 {%- endmacro %}
 
 {% macro spark__trimmed(text) %}nullif(trim({{ text }}), ''){% endmacro %}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from cva_sql.cli.explain.report import member_lines
 from cva_sql.cli.shop.model_store import store_model
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset, read_dataset
+from cva_sql.models_onnx.value.graph.builder import Graph
 from cva_sql.models_onnx.value.members.registry import candidates
 from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.model.graph import build_members, build_model
@@ -34,13 +36,17 @@ from cva_sql.models_onnx.value.training.typical_customer import (
 )
 from cva_sql.udfs import explained_rows, shop_explainer
 from cva_sql.udfs import play as play_module
-from cva_sql.udfs.coalitions import Explainer, Game, load_explainer
+from cva_sql.udfs.coalitions import Explainer, Game
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.explain import Attributions, explain, find_context
+from cva_sql.udfs.explainer import load_explainer
 from cva_sql.udfs.manifest import (
     MANIFEST_FILE,
     MEMBERS_FILE,
     MODEL_FILE,
+    OUTPUTS,
+    Explanation,
+    Feature,
     inputs_from_columns,
     read_manifest,
 )
@@ -202,7 +208,7 @@ def test_trees_share_as_shap_says_of_the_booster(fitted: Fitted, columns: dict[s
     model = fitted.models["lightgbm"]
     booster = model.members.fitted["lightgbm"].trees.booster
     assert explainer.ready is not None
-    matrix, typical = play.sum.matrix[:, :rows].T, explainer.ready.typical
+    matrix, typical = play.parts.matrix[:, :rows].T, explainer.ready.typical
     player_of = np.array(explainer.ready.player_of)
     for place in range(len(explainer.families)):
         mine = explainer.family_of == place
@@ -228,7 +234,7 @@ def test_the_trees_see_the_matrix_that_they_learned_from(
     numbers = {n: c.reshape(rows) for n, c in inputs.items() if c.dtype != object}
     texts = {n: c.reshape(rows) for n, c in inputs.items() if c.dtype == object}
     preprocessing = fitted.models["lightgbm"].members.preparation.preprocessing
-    matrix = FormulaPlay(Game(explainer, inputs, rows)).sum.matrix[:, :rows].T
+    matrix = FormulaPlay(Game(explainer, inputs, rows)).parts.matrix[:, :rows].T
     assert texts
     np.testing.assert_array_equal(matrix, preprocessing.matrix(numbers, texts))
 
@@ -302,7 +308,7 @@ def test_sampled_orders_find_what_the_trees_know_exactly(
 
 
 def test_trees_for_a_longer_horizon_than_their_labels_are_exact_too(
-    fitted: Fitted, columns: dict[str, Any], sample_shop: Any, tmp_path: Path
+    fitted: Fitted, columns: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = fitted.models["lightgbm"]
     preparation = replace(trained.members.preparation, horizon_days=180)
@@ -316,6 +322,82 @@ def test_trees_for_a_longer_horizon_than_their_labels_are_exact_too(
     found = explain(explainer, longer, rows)
     assert found.baseline + found.money.sum(axis=1) == pytest.approx(found.predicted, rel=1e-9)
     assert not found.standard_error.any()
+    game = game_of(explainer, part(longer, 30, 5), 5)
+    formula, whole = FormulaPlay(game), WholePlay(game)
+    context = find_context(formula.families()[0], 0)
+    monkeypatch.setattr(play_module, "ENUMERATED", 12)
+    players = np.flatnonzero(explainer.family_of == 0)[:12]
+    assert len(players) == (explainer.family_of == 0).sum()
+    expected = whole.enumerate(players, context)
+    assert np.abs(formula.shares(0, context)[0] - expected).max() < 1e-12
+
+
+def test_customers_at_the_most_that_is_predicted_are_explained_by_the_whole_file(
+    fitted: Fitted, columns: dict[str, Any], tmp_path: Path
+) -> None:
+    model = fitted.models["ensemble"]
+    rows = len(columns["customer_id"])
+    usual = explain(load_explainer(fitted.folders["ensemble"]), columns, rows)
+    bound = float(np.log(np.quantile(usual.predicted, 0.9)))
+    folder = store(replace(model, log_highest=bound), fitted, tmp_path)
+    explainer = load_explainer(folder)
+    assert explainer.ready is not None
+    play = FormulaPlay(game_of(explainer, columns, rows))
+    play.families()
+    assert 0.05 < 1 - play.is_sum.mean() < 0.5
+    found = explain(explainer, columns, rows)
+    whole = explain(replace(explainer, ready=None), columns, rows)
+    assert found.predicted.max() == pytest.approx(np.exp(bound))
+    np.testing.assert_allclose(found.family_money, whole.family_money, rtol=1e-9, atol=1e-9)
+    at_bound = ~play.is_sum
+    assert np.array_equal(found.money[at_bound], whole.money[at_bound])
+    assert found.baseline + found.money.sum(axis=1) == pytest.approx(found.predicted, rel=1e-9)
+
+
+def misread(kind: str) -> tuple[Any, Any]:
+    """A graph of two features that is not what its nodes seem to say, and a manifest of it."""
+    graph = Graph()
+    matrix = graph.whole_blocks([graph.number_input("a"), graph.number_input("b")])
+    a, b = graph.lines(matrix, 0, 1), graph.lines(matrix, 1, 2)
+    total = graph.op("Add", a, b)
+    if kind == "three bounds":
+        total = graph.op("Min", total, 5.0, graph.op("Add", a, 0.2))
+    elif kind == "a product":
+        total = graph.op("Add", total, graph.op("Mul", a, b))
+    elif kind == "not padded":
+        hidden = graph.as_line(graph.double(graph.number_input("h")))
+        of_all = graph.op("ReduceSum", hidden, graph.const([1], np.int64), keepdims=1)
+        total = graph.op("Add", total, graph.op("Mul", of_all, 0.0))
+    value = graph.op("Exp", total)
+    graph.output("predicted_value", value)
+    for name in OUTPUTS[1:]:
+        graph.output(name, graph.op("Mul", value, 0.5))
+    features = ("a", "b", "h") if kind == "not padded" else ("a", "b")
+    return graph.to_bytes(kind), features
+
+
+@pytest.mark.parametrize("kind", ["a sum", "a product", "three bounds", "not padded"])
+def test_a_graph_that_looks_like_a_sum_is_explained_as_what_it_is(
+    fitted: Fitted, kind: str, tmp_path: Path
+) -> None:
+    data, features = misread(kind)
+    base = load_model(fitted.folders["mbgnbd"]).manifest
+    manifest = replace(
+        base,
+        version="v",
+        sha256=hashlib.sha256(data).hexdigest(),
+        features=tuple(Feature(name, "number") for name in features),
+        explanation=Explanation(
+            {"a": 0.0, "b": 0.0}, {"a": "one", "b": "two"}, "log", "logarithmic mean"
+        ),
+        members=None,
+    )
+    explainer = load_explainer(store_model(tmp_path, data, manifest))
+    assert (explainer.ready is not None) == (kind in ("a sum", "a product"))
+    rows = {name: pa.array([0.5, 1.0, 0.0]) for name in features}
+    found = explain(explainer, rows, 3)
+    whole = explain(replace(explainer, ready=None), rows, 3)
+    np.testing.assert_allclose(found.money, whole.money, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [BASELINE, *candidates()])

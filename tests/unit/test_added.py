@@ -35,9 +35,9 @@ from cva_sql.models_onnx.value.backtesting.added import with_added
 from cva_sql.models_onnx.value.backtesting.backtest import Backtest
 from cva_sql.models_onnx.value.data.terms import Terms
 from cva_sql.models_onnx.value.model.parity import check_parity
-from cva_sql.udfs.coalitions import load_explainer
 from cva_sql.udfs.errors import ModelError, UsageError
 from cva_sql.udfs.explain import explain
+from cva_sql.udfs.explainer import load_explainer
 from cva_sql.udfs.manifest import MANIFEST_FILE, MODEL_FILE, parse_manifest
 from cva_sql.udfs.predict import predict_struct
 from cva_sql.udfs.sessions import load_model, open_session

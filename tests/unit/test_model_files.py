@@ -20,9 +20,9 @@ from cva_sql.cli.models.command import list_models
 from cva_sql.cli.models.inventory import other_models, value_models
 from cva_sql.cli.shop.files import write_atomic
 from cva_sql.cli.shop.model_store import deploy, store_model, withdraw
-from cva_sql.udfs.coalitions import load_explainer
 from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.errors import CvaError, ModelError
+from cva_sql.udfs.explainer import load_explainer
 from cva_sql.udfs.manifest import OUTPUTS, Feature, Manifest, read_manifest
 from cva_sql.udfs.predict import predict_kind, predict_struct
 from cva_sql.udfs.register import register, unregister

@@ -4,22 +4,25 @@
 -- Small, and a table, so that nothing else has to be sorted.
 {{ config(materialized='table') }}
 
-with orders as (
-    select * from {{ ref('cva', 'stg_cva__orders') }} where reject_reason is null
-),
-
-repeated as (
+with repeated as (
     -- Over hashes, and all rows, usable or not: a candidate more costs nothing, long texts and a
     -- second reject rule do.
     {{ cva.repeated_keys(ref('cva', 'stg_cva__orders'), 'order_id') }}
+),
+
+-- Read twice below, and so worked out once: the whole table is not searched again for cancelled ones.
+versions as (
+    select orders.*
+    from {{ ref('cva', 'stg_cva__orders') }} as orders
+    inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.hashed_key
 ),
 
 numbered as (
     select
         orders.*,
         {{ cva.occurrence('orders', 'orders') }} as occurrence
-    from orders
-    inner join repeated on {{ cva.hash_key('orders.order_id') }} = repeated.hashed_key
+    from versions as orders
+    where orders.reject_reason is null
 ),
 
 latest as (select * from numbered where occurrence = 1),
@@ -27,7 +30,7 @@ latest as (select * from numbered where occurrence = 1),
 ended as (
     select latest.order_id, latest.store, latest.customer_id, min(cancelled.updated_at) as ended_at
     from latest
-    inner join {{ ref('cva', 'stg_cva__orders') }} as cancelled
+    inner join versions as cancelled
         on
             latest.order_id = cancelled.order_id
             and latest.customer_id = cancelled.customer_id
