@@ -72,7 +72,7 @@ class GraphLines:
         self.columns: list[Column] = []
         self._matrices: dict[str, tuple[int, int]] = {}  # name -> its columns
         self._inputs = {value.name for value in model.graph.input}
-        self._counts: dict[str, int] = {}
+        self._count = lru_cache(maxsize=None)(self._counted)
         self.depends_on = lru_cache(maxsize=None)(self._depends_on)
         for node in model.graph.node:
             if node.op_type == "Pad":
@@ -110,11 +110,6 @@ class GraphLines:
     def whole(self, name: str) -> Lines:
         """All lines of a value; raises UnknownLines."""
         return Lines(name, 0, self._count(name))
-
-    def _count(self, name: str) -> int:
-        if name not in self._counts:
-            self._counts[name] = self._counted(name)
-        return self._counts[name]
 
     def _counted(self, name: str) -> int:
         if name in self.constants:

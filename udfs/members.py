@@ -27,11 +27,12 @@ Floats = NDArray[np.float64]
 SUFFIX = "_log_value"  # of an output: a member may be called as a feature is
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
-    """Raises ModelError where a file of the folder is not the one that its manifest says."""
-    read_model(folder, manifest)
+def check_files(folder: Path, manifest: Manifest) -> bytes:
+    """The model's file; raises ModelError where one of the folder is not the manifest's."""
+    data = read_model(folder, manifest)
     if manifest.members is not None:
         _read(folder, manifest.members)
+    return data
 
 
 def members_of(manifest: Manifest) -> MembersFile:

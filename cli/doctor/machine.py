@@ -118,7 +118,7 @@ def look_at_encoder(models_dir: Path) -> EncoderState:
 def look_at_value_model(models_dir: Path, db: Path) -> ValueState:
     """Loads the model that scores, and looks at what was trained before."""
     from cva_sql.cli.models.inventory import value_models
-    from cva_sql.udfs.manifest import read_manifest, read_model
+    from cva_sql.udfs.manifest import read_manifest
     from cva_sql.udfs.members import check_files
     from cva_sql.udfs.sessions import deployed_folder, open_session
 
@@ -129,8 +129,7 @@ def look_at_value_model(models_dir: Path, db: Path) -> ValueState:
     try:
         folder = deployed_folder(models_dir)
         manifest = read_manifest(folder)
-        open_session(read_model(folder, manifest))
-        check_files(folder, manifest)
+        open_session(check_files(folder, manifest))
         problem = _of_another_shop(manifest, models_dir, db)
     except ModelError as error:
         problem = str(error)

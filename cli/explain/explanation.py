@@ -237,18 +237,19 @@ def _change(model: ValueModel, row: Any, changes: dict[str, str], before: float)
 
 
 def _explained(shop: ResolvedShop) -> str:
-    """Who is explained, as SQL over a row: see the macro `is_explained`."""
+    """Who is explained, as SQL over a row."""
     from cva_sql.cli.score.filling import TABLE as SCORES
     from cva_sql.cli.shop.expressions import check_expression
+    from cva_sql.cli.shop.package import macro_value
 
-    chosen = str(shop.var("cva_explained_customers")).strip()
-    if chosen.isdigit():
-        return (
-            f"customer_id in (select customer_id from {shop.schema}_cva.{SCORES} "
-            f"order by predicted_value desc nulls last, customer_id limit {chosen})"
-        )
+    chosen = str(shop.var("cva_explained_customers"))
     check_expression(chosen, "cva_explained_customers")
-    return chosen
+    # On a line of its own: a comment at its end would take in the bracket behind it.
+    return str(
+        macro_value(
+            "kept_explanations.sql", "is_explained", f"{chosen}\n", f"{shop.schema}_cva.{SCORES}"
+        )
+    )
 
 
 def fill_explanations(shop: ResolvedShop, *, as_json: bool) -> None:

@@ -136,11 +136,11 @@ class Member:
     of one `kind` are averaged to a model that may score alone; without one a member forms none.
     `purchase` says how that model's purchase probability is made. `needs` names features that have
     to be there even where they do not vary. `tunable` is what `cva train --params` may set,
-    `settings` what is fixed; both are kept with every training. `curve_loss`
-    names what `FittedMember.curve` measures. `moves` has the
-    features that it reads otherwise than by columns whose sign can be held, and which way its
-    prediction goes as one rises: 1 or -1, 0 where neither can be said. Without `needs_orders` it
-    learns from features and `z` alone, and so from any table of customers.
+    `settings` what is fixed; both are kept with every training. `curve_loss` names what
+    `FittedMember.curve` measures. `moves` has the features that it reads otherwise than by columns
+    whose sign can be held, and which way its prediction goes as one rises: 1 or -1, 0 where neither
+    can be said. Without `needs_orders` it learns from features and `z` alone, and so from any table
+    of customers.
     """
 
     name: str
