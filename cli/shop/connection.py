@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.expressions import shortened
+from cva_sql.cli.shop.holder import IN_USE, check_free
 from cva_sql.cli.shop.limits import set_limits
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-IN_USE = "is in use by another process"
 MAGIC = b"DUCK"  # at byte 8 of every DuckDB file
 MAGIC_AT = 8
 UNNAMEABLE = ("{{", "{%", "{#")
@@ -30,9 +30,13 @@ SCHEMAS = {
 
 
 def connect(db: Path, *, read_only: bool = False) -> DuckDBPyConnection:
-    """A connection to the shop's database; a CvaError in one line where it cannot be opened."""
+    """A connection to the shop's database; a CvaError in one line where it cannot be opened.
+
+    So it is while another `cva` command writes the shop, whether it has the file open now or not.
+    """
     import duckdb
 
+    check_free(db)
     check_is_duckdb(db)
     if not read_only and db.is_file() and not os.access(db.absolute().parent, os.W_OK | os.X_OK):
         raise CvaError(

@@ -119,6 +119,7 @@ class BusyRun:
 
     reads: list[list[Any]]
     first: int
+    error: str
     second: subprocess.CompletedProcess[str]
     before: Published
     after: Published
@@ -140,13 +141,13 @@ def busy_run(sample_shop: Any, cva: Any, tmp_path_factory: pytest.TempPathFactor
         time.sleep(0.05)
     run = start_run(db)
     second = try_while_locked(cva, run, db)
-    run.communicate()
+    _, error = run.communicate()
     time.sleep(0.3)
     stop.touch()
     reader.wait()
     reads = [json.loads(line) for line in said.read_text().splitlines()[1:]]
     after = read_published(db.parent)
-    return BusyRun(reads, run.returncode, second, before, after, unfinished(db.parent))
+    return BusyRun(reads, run.returncode, error, second, before, after, unfinished(db.parent))
 
 
 def try_while_locked(
@@ -164,7 +165,7 @@ def try_while_locked(
 
 
 def test_every_read_during_a_run_succeeds_and_is_whole(sample_shop: Any, busy_run: BusyRun) -> None:
-    assert busy_run.first == 0
+    assert busy_run.first == 0, busy_run.error
     assert len(busy_run.reads) > 20
     for customers, hashes, _, features, is_plausible, _ in busy_run.reads:
         assert (customers, features) == (sample_shop.run.customers,) * 2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cva_sql.cli.init.scan.proposal import scan_database
 from cva_sql.cli.run.publish import KEPT_RUNS, _remove_old, check_place
 from cva_sql.cli.run.scores import read_scores
 from cva_sql.cli.shop.connection import connect
@@ -168,6 +171,49 @@ def test_the_lock_does_not_empty_a_file(tmp_path: Path) -> None:
     ):
         pass
     assert lock.read_text() == "mine"
+
+
+def test_between_two_turns_of_dbt_no_other_process_opens_the_database(tmp_path: Path) -> None:
+    """Not even to look: the next turn would find it open there, and fail."""
+    shop = shop_of(tmp_path)
+    holder = f"""
+import sys
+from pathlib import Path
+from cva_sql.cli.shop.connection import connect
+from cva_sql.cli.shop.holder import held
+with held(Path({str(shop.db)!r})):
+    connect(Path({str(shop.db)!r})).close()  # the holder itself may
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    (tmp_path / ".cva").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        for look in (
+            lambda: connect(shop.db, read_only=True),
+            lambda: open_shop(shop.db, need=Need.ORDERS),
+            lambda: scan_database(shop.db),
+        ):
+            with pytest.raises(CvaError, match="is in use by another process; wait for it") as said:
+                look()
+            one_line(said)
+        process.communicate()
+    connect(shop.db).close()
+
+
+def test_who_asks_whether_it_is_held_keeps_nobody_from_holding_it(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    with exclusive(shop):
+        pass
+    with (tmp_path / ".cva" / "shop.duckdb.lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        connect(shop.db, read_only=True).close()  # two may ask at a time
+        threading.Timer(0.05, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
+        with exclusive(shop):
+            pass
 
 
 def test_looking_at_a_file_keeps_the_lock_of_a_connection_to_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.readings.counted import COUNTED
 from cva_sql.cli.shop.connection import check_is_duckdb, unopened
+from cva_sql.cli.shop.holder import check_free
 from cva_sql.cli.shop.limits import duckdb_limits
 from cva_sql.cli.shop.sql_text import literal, name_in_sql, one_line, quoted
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -240,6 +241,7 @@ def opened(db: Path) -> Iterator[DuckDBPyConnection]:
 
     if not db.is_file():
         raise UsageError(f"{db} is no file; expected a DuckDB database, e.g. --scan shop.duckdb")
+    check_free(db)
     check_is_duckdb(db)
     con = duckdb.connect(
         ":memory:", config={"autoinstall_known_extensions": "false", **duckdb_limits()}
