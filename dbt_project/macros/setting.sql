@@ -5,7 +5,7 @@
 {% set kind = {
     'cva_as_of': 'date or null', 'cva_now': 'time or null', 'cva_timezone': 'zone',
     'cva_currency': 'text or null', 'cva_customer_key': 'text or null',
-    'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_service_days': 'days', 'cva_stage_gaps': 'rising',
+    'cva_horizon_days': 'days or null', 'cva_clv_days': 'days', 'cva_history_days': 'days', 'cva_service_days': 'days', 'cva_response_days': 'days', 'cva_stage_gaps': 'rising',
     'cva_path_days': 'lengths',
     'cva_margin': 'number', 'cva_drift_psi_threshold': 'number', 'cva_drift_jensen_shannon_threshold': 'number',
     'cva_drift_l_infinity_threshold': 'number', 'cva_drift_blocking_share': 'number', 'cva_retrain_days': 'days', 'cva_ticket_cost': 'number or null', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',

@@ -42,11 +42,11 @@ def con(shop: ResolvedShop) -> Iterator[duckdb.DuckDBPyConnection]:
 def test_counts_are_zero_and_the_rest_null_without_a_row(con: duckdb.DuckDBPyConnection) -> None:
     query = """
         select customer_id, returns_count, refund_amount, days_since_last_return, reviews_count,
-            rating_mean, products_count, days_since_signup
+            rating_mean, products_count, days_since_signup, touches_count, response_rate
         from customer_features order by 1"""
     assert con.execute(query).fetchall() == [
-        ("keeps", 0, 0, None, 0, None, None, None),
-        ("returns", 1, 5, 1, 0, None, None, None),
+        ("keeps", 0, 0, None, 0, None, None, None, 0, None),
+        ("returns", 1, 5, 1, 0, None, None, None, 0, None),
     ]
 
 
@@ -62,7 +62,7 @@ def test_families_without_a_raw_table_are_not_read(
     (query,) = (path.read_text(encoding="utf-8") for path in compiled)
     for family, is_read in (
         ("purchases", True), ("returns", True), ("shop", True),
-        ("baskets", False), ("reviews", False), ("attributes", False),
+        ("baskets", False), ("reviews", False), ("attributes", False), ("marketing", False),
     ):  # fmt: skip
         assert (f"feat_cva__{family}" in query) == is_read, family
     kinds = con.execute(
