@@ -12,6 +12,7 @@ import yaml
 
 from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
+from cva_sql.cli.evaluate.groups import GROUP_COLUMNS
 from cva_sql.cli.shop import audit, history, package
 from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.cli.watch import arriving
@@ -30,6 +31,7 @@ WRITTEN_BY_COMMANDS = (
         METRIC_COLUMNS,
     ),
     ("cva_model_deciles", "its lift and calibration by decile", DECILE_COLUMNS),
+    ("cva_model_groups", "its error and bias by group of customers", GROUP_COLUMNS),
     (
         training_runs.TABLE,
         "what each training fitted: scores, learning curves, settings, why it was deployed or not",

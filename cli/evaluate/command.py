@@ -55,8 +55,8 @@ def evaluate(
 ) -> None:
     """Back-test on past dates: retrain as of each, compare with what came, beside simple rules.
 
-    Writes tables cva_model_metrics and cva_model_deciles. With --table, only measures a table that
-    is already there.
+    Writes tables cva_model_metrics, cva_model_deciles and cva_model_groups. With --table, only
+    measures a table that is already there.
     """
     from cva_sql.cli.evaluate.report import describe
     from cva_sql.cli.shop.lock import exclusive
@@ -88,14 +88,16 @@ def evaluate(
     shop = with_params(shop, params)
     dates = [parse_date(text, "--as-of") for text in as_of or []]
     with exclusive(shop):
-        result = evaluate_shop(shop, dates, replicates, is_ablated=ablation)
-        found = write_evaluation(shop, result)
+        evaluated = evaluate_shop(shop, dates, replicates, is_ablated=ablation)
+        found = write_evaluation(shop, evaluated)
     if as_json:
         print(json.dumps(plain(asdict(found)), indent=2))
         return
-    print(describe(result))
+    print(describe(evaluated.result, evaluated.groups))
     print(f"every metric with its interval: select * from {shop.schema}.cva_model_metrics")
     print(f"every model's deciles: select * from {shop.schema}.cva_model_deciles")
+    if evaluated.groups:
+        print(f"every group's metrics: select * from {shop.schema}.cva_model_groups")
 
 
 def _evaluate_table(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.evaluate.groups import (
+    GROUP_COLUMNS,
+    GroupMetrics,
+    group_rows,
+    measured,
+    read_groups,
+)
 from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.cli.shop.tables import write_table
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -45,17 +52,33 @@ DECILE_COLUMNS = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A back-test: a row per date (None for the mean over dates), model and metric or decile."""
+    """A back-test: a row per date (None for the mean over dates), model and metric or decile.
+
+    `groups` has a row per date, group of customers and metric, of what would have scored.
+    """
 
     metrics: list[dict[str, Any]]
     deciles: list[dict[str, Any]]
     verdicts: list[str]
+    groups: list[dict[str, Any]] = field(default_factory=list)
 
 
-@recording("evaluate", lambda found: Entry(str(found.dates[-1]), sum(found.customers)))
+@dataclass(frozen=True)
+class Evaluated:
+    """The back-test of a shop, and of what would have scored the metrics by group."""
+
+    result: Backtest
+    groups: list[GroupMetrics]
+
+
+def _entry(found: Evaluated) -> Entry:
+    return Entry(str(found.result.dates[-1]), sum(found.result.customers))
+
+
+@recording("evaluate", _entry)
 def evaluate_shop(
     shop: ResolvedShop, dates: list[date], replicates: int, *, is_ablated: bool = False
-) -> Backtest:
+) -> Evaluated:
     """Back-tests at these dates, or at the newest ones that leave a whole horizon to look at."""
     from cva_sql.cli.shop.progress import say, step
     from cva_sql.cli.train.added import added_files
@@ -91,6 +114,7 @@ def evaluate_shop(
                 texts=texts,
                 terms=None if files else terms,
             )
+            groups = read_groups(shop, EVALUATE_SCHEMA, [plan.as_of for plan in plans])
     own = data.under(terms) if files else data  # an added model may read what ours may not
     with step("back-testing"):
 
@@ -98,7 +122,9 @@ def evaluate_shop(
             say(f"  {text}")
 
         result = backtest(own, plans, replicates, report, is_ablated=is_ablated)
-        return with_added(result, files, data, plans, replicates, report) if files else result
+        if files:
+            result = with_added(result, files, data, plans, replicates, report)
+        return Evaluated(result, measured(groups, result.own, replicates))
 
 
 def _plans(dates: list[date], history: History, horizon: int) -> list[Plan]:
@@ -192,13 +218,16 @@ def decile_rows(result: Backtest) -> list[dict[str, Any]]:
     ]
 
 
-def write_evaluation(shop: ResolvedShop, result: Backtest) -> Evaluation:
-    """Writes the figures to cva_model_metrics and cva_model_deciles, and says what they are."""
+def write_evaluation(shop: ResolvedShop, evaluated: Evaluated) -> Evaluation:
+    """Writes the figures to cva_model_metrics, _deciles and _groups, and says what they are."""
+    result = evaluated.result
     found = Evaluation(
         metric_rows(result),
         decile_rows(result),
         [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
+        group_rows(result, evaluated.groups),
     )
     write_table(shop, "cva_model_metrics", METRIC_COLUMNS, found.metrics)
     write_table(shop, "cva_model_deciles", DECILE_COLUMNS, found.deciles)
+    write_table(shop, "cva_model_groups", GROUP_COLUMNS, found.groups)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cva_sql.cli.evaluate.groups import GroupMetrics
     from cva_sql.models_onnx.value.backtesting.backtest import Backtest
     from cva_sql.models_onnx.value.judging.bootstrap import Metric
     from cva_sql.models_onnx.value.judging.deciles import Decile
@@ -55,14 +56,15 @@ ABLATED = {  # what the ensemble is compared on with and without an ingredient
     "pinball_p90": ("pinball p90", 2),
     "coverage_p90_positive": ("p90>0", 3),
 }
+OF_GROUPS = ("bias", "mae", "ngini", "auc")
 WIDTH = 130  # of a line
 NAME_WIDTH = 14
 LARGE, HUGE = 100.0, 1000.0  # from here on one digit is enough, and none
 LEAST_R2 = -10.0  # below it the figure says no more than that a prediction is useless
 
 
-def describe(result: Backtest) -> str:
-    """The tables for a person: a block a date, one of the means, deciles, the verdicts.
+def describe(result: Backtest, groups: Sequence[GroupMetrics] = ()) -> str:
+    """The tables for a person: a block a date, one of the means, deciles, groups, the verdicts.
 
     With an ablation the dates are left out: the means alone are what it is about.
     """
@@ -79,6 +81,7 @@ def describe(result: Backtest) -> str:
     for title, models in _blocks(result):
         lines += ["", title, *_metrics_table(models), *_calibration_table(models)]
     lines += _deciles_table(result)
+    lines += _groups_table(result, groups)
     lines.append("")
     for verdict in result.verdicts:
         wrapped = textwrap.wrap(verdict, WIDTH, drop_whitespace=False, subsequent_indent="  ")
@@ -162,6 +165,26 @@ def _deciles_table(result: Backtest) -> list[str]:
             [title for title, _ in columns], [[cell(d) for _, cell in columns] for d in deciles]
         ),
     ]
+
+
+def _groups_table(result: Backtest, groups: Sequence[GroupMetrics]) -> list[str]:
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL
+
+    lines = list[str]()
+    mean = ", mean over the dates" if len(result.dates) > 1 else ""
+    titles = ["", "customers", *(SHOWN[name][0] for name in OF_GROUPS)]
+    for feature in dict.fromkeys(group.feature for group in groups):
+        rows = [
+            [
+                (group.value or "not known")[:NAME_WIDTH],
+                f"{sum(group.customers) // len(group.customers):,}",
+                *(_cell(group.mean[name], SHOWN[name][1]) for name in OF_GROUPS),
+            ]
+            for group in groups
+            if group.feature == feature
+        ]
+        lines += ["", f"{MODEL} by {feature}{mean}", *_table(titles, rows)]
+    return lines
 
 
 def _ablation_table(result: Backtest) -> list[str]:

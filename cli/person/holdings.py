@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 OUTLIERS = "cva_training_runs"  # names customers who were too large to learn from
 # Tables that commands make without a model of dbt.
-COMMANDS = {"cva_runs", "cva_alert_acks", "cva_model_metrics", "cva_model_deciles", OUTLIERS}
+COMMANDS = {
+    "cva_runs", "cva_alert_acks", "cva_model_metrics", "cva_model_deciles", "cva_model_groups",
+    OUTLIERS,
+}  # fmt: skip
 # Models of the package with a name that nobody else's has, in whatever schema a project puts them.
 OURS = re.compile(r"(cva|int_cva_|stg_cva_|feat_cva_)_.*")
 # Schemas that a command fills for itself, and those that dbt puts beside them: see check_schemas.

@@ -115,7 +115,7 @@ class Shop(RawShop):
         """Back-tests on past dates (default: three), beside simple rules.
 
         `replicates` are bootstrap resamples for the intervals. `ablation`: also the ensemble
-        without each of its ingredients. Writes cva_model_metrics and cva_model_deciles.
+        without each of its ingredients. Writes cva_model_metrics, _deciles and _groups.
         """
         from cva_sql.cli.evaluate.evaluation import evaluate_shop, write_evaluation
         from cva_sql.cli.shop.resolver import parse_date

@@ -13,6 +13,8 @@
       table                     the raw table without which the family has no rows, and is not read
       if_absent                 what stands for customers that the family has no row of, where not NULL
       is_model_input            true, or the var that says it: age, gender and occupation are for auditing
+      known_from                the raw column that says since when the value holds: without it nobody knows what
+                                was known on a past date, and no model learns from the feature
       is_reason                 false for what says nothing by itself
       is_on                     the var without which there is no such feature
       sentence                  how reasons say it: {value}; day[s] and categor[y|ies] for one or many;
@@ -385,23 +387,33 @@
      'none': "acquisition channel not known",
      'none_zh': "获客渠道未知"},
     {'name': 'has_marketing_consent', 'family': 'attributes', 'unit': 'flag', 'direction': 1,
+     'known_from': 'valid_from',
      'label': "agreed to marketing", 'label_zh': "同意接收营销",
-     'description': "1 agreed to marketing, 0 did not; null where unknown.",
+     'description': "1 agreed to marketing, 0 did not; null where unknown. A model input only where `customers` has "
+         "`valid_from`.",
      'sentence': "agreed to marketing", 'zero': "did not agree to marketing",
      'none': "agreement to marketing not known",
      'sentence_zh': "同意接收营销", 'zero_zh': "不同意接收营销", 'none_zh': "是否同意营销未知"},
     {'name': 'age', 'family': 'attributes', 'unit': 'years', 'is_model_input': 'cva_use_demographics',
+     'known_from': 'valid_from',
      'label': "age", 'label_zh': "年龄",
      'description': "Years; null where unknown. For auditing, a model input only with `cva_use_demographics`.",
      'sentence': "is {value} year[s] old", 'none': "age not known",
      'sentence_zh': "年龄 {value} 岁", 'none_zh': "年龄未知"},
+    {'name': 'age_band', 'family': 'attributes', 'kind': 'category', 'is_model_input': 'cva_use_demographics',
+     'known_from': 'valid_from',
+     'label': "age band", 'label_zh': "年龄段",
+     'description': "Such as 25-34: the shop's own, else by age; null where unknown. For auditing, like age.",
+     'none': "age not known",
+     'none_zh': "年龄未知"},
     {'name': 'gender', 'family': 'attributes', 'kind': 'category', 'is_model_input': 'cva_use_demographics',
+     'known_from': 'valid_from',
      'label': "gender", 'label_zh': "性别",
      'description': "As the shop names it; null where unknown. For auditing, like age.",
      'none': "gender not known",
      'none_zh': "性别未知"},
     {'name': 'occupation', 'family': 'attributes', 'kind': 'category',
-     'is_model_input': 'cva_use_demographics',
+     'is_model_input': 'cva_use_demographics', 'known_from': 'valid_from',
      'label': "occupation", 'label_zh': "职业",
      'description': "As the shop names it; null where unknown. For auditing, like age.",
      'none': "occupation not known",

@@ -8,6 +8,9 @@
     {% if feature.is_model_input is string and not feature.model %}
         {% do feature.update({'is_model_input': cva.setting(feature.is_model_input)}) %}
     {% endif %}
+    {% if feature.known_from and execute and not cva.has_source_column(feature.table, feature.known_from) %}
+        {% do feature.update({'is_model_input': false}) %}
+    {% endif %}
     {% if feature.family not in off and (not feature.is_on or cva.setting(feature.is_on)) %}
         {% do features.append(feature) %}
     {% endif %}

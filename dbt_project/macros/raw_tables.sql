@@ -102,13 +102,14 @@
         "since": ["signed_up_at", "valid_from"],
         "key": ["customer_id", "valid_from"],
         "kept": [
-            "signed_up_at nulls first", "age", "gender", "occupation", "country",
+            "signed_up_at nulls first", "age", "age_band", "gender", "occupation", "country",
             "acquisition_channel", "marketing_consent", "profiling_opt_out desc nulls last",
         ],
         "columns": {
             "customer_id": ["person", true, "customer id=1, customer=.75, id=.75"],
             "signed_up_at": ["time", false, "signup time=1, signup=.85, customer since=.9, since=.8, created time=.8"],
-            "age": ["number", false, "age=1"],
+            "age": ["text", false, "age=1"],
+            "age_band": ["text", false, "age band=1"],
             "gender": ["text", false, "gender=1"],
             "occupation": ["text", false, "occupation=1"],
             "country": ["text", false, "country=1, country id=.9"],
@@ -123,7 +124,7 @@
         "contact": ["email", "phone", "name"],
         "name": "customer",
         "words": {
-            "profiling": "profiling profilbildung profilage perfilado 画像", "out": "out objection widerspruch opposition",
+            "band": "band bracket range group gruppe tranche", "profiling": "profiling profilbildung profilage perfilado 画像", "out": "out objection widerspruch opposition",
             "customer": "customer cust client user buyer member account shopper kunde kund kd kaufer besteller nutzer mitglied acheteur utilisateur cliente comprador usuario kehu yonghu huiyuan guke 客户 用户 会员 顾客",
         },
     },

@@ -221,9 +221,10 @@ def test_the_row_of_an_evaluation_says_its_last_date_and_customers_and_where_it_
 
     def measured(data: None, plans: Any, replicates: int, report: Any, **_: bool) -> Any:
         report("bootstrapping 1/9 cva")
-        return SimpleNamespace(dates=[plan.as_of for plan in plans], customers=(3, 4))
+        return SimpleNamespace(dates=[plan.as_of for plan in plans], customers=(3, 4), own=())
 
     monkeypatch.setattr(backtesting, "backtest", measured)
+    monkeypatch.setattr("cva_sql.cli.evaluate.evaluation.read_groups", lambda *_: {})
     evaluate_shop(shop, [date(2024, 5, 1), date(2024, 8, 1)], 0)
     assert "\n  bootstrapping 1/9 cva\n" in capsys.readouterr().err
     columns = "command, outcome, as_of_date, row_count"

@@ -14,6 +14,7 @@ versions as (
         spine.as_of_date,
         customers.signed_up_at,
         customers.age,
+        customers.age_band,
         customers.gender,
         customers.occupation,
         customers.country,
@@ -43,6 +44,7 @@ final as (
             when not marketing_consent then 0
         end as has_marketing_consent,
         age,
+        age_band,
         gender,
         occupation
     from versions

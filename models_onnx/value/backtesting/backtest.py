@@ -88,6 +88,7 @@ class Backtest:
     ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
     target: str = "spend"
     added: tuple[str, ...] = ()  # models made elsewhere; without metrics on dates they had seen
+    own: tuple[Sample, ...] = ()  # of MODEL, one a date
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ def backtest(
         compared,
         _ablation(samples, dates, replicates) if is_ablated else {},
         data.target.name,
+        own=tuple(samples[MODEL]),
     )
 
 
