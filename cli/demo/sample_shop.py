@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -25,6 +26,7 @@ def _script(name: str) -> str:
 
 SQL = "\n".join(map(_script, SCRIPTS))
 TABLES = tuple(table for table in raw_tables() if f"create table out_{table} as" in SQL)
+BROWSING = ("events", "marketing_touches")  # what browsing.sql adds
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,31 @@ class ShopFacts:
     seasonality_correlation: float
 
 
+@dataclass(frozen=True)
+class Browsing:
+    """How customers of a sample shop browse.
+
+    `link`: the share of the variance of customers' log spend a day that their visits know of, 0 to
+    1, beside those that end in an order. `late_sign_in`: nobody is named before the checkout.
+    """
+
+    link: float = 0.1
+    late_sign_in: bool = False
+
+
 def write_shop(
-    folder: Path, *, customers: int = 3000, months: int = 30, seed: int = 7
+    folder: Path,
+    *,
+    customers: int = 3000,
+    months: int = 30,
+    seed: int = 7,
+    browsing: Browsing | None = None,
 ) -> ShopFacts:
     """The facts of a sample shop, after its files `<table>.csv` were written into `folder`.
 
     The shop's last day is 2025-12-31 whatever the clock says, and the same arguments give the
-    same bytes. Files of the same names are replaced. Raises UsageError for a shop too small.
+    same bytes. Files of the same names are replaced. With `browsing` there are events and
+    marketing touches too; all else is the same. Raises UsageError for a shop too small.
     """
     import duckdb
 
@@ -82,10 +102,16 @@ def write_shop(
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(":memory:") as con:
         _make_tables(con, customers=customers, months=months, seed=seed)
-        for table in TABLES:
+        tables = TABLES
+        if browsing is not None:
+            con.execute(f"set variable link = {browsing.link:f}")
+            con.execute(f"set variable is_late_sign_in = {browsing.late_sign_in}")
+            con.execute(_script("browsing.sql"))
+            tables += BROWSING
+        for table in tables:
             target = str(folder / f"{table}.csv").replace("'", "''")
             con.execute(f"copy out_{table} to '{target}' (format csv, header)")
-        return _read_facts(con)
+        return _read_facts(con, tables)
 
 
 def sample_reviews(count: int) -> list[str]:
@@ -133,7 +159,7 @@ def describe(facts: ShopFacts) -> str:
     )
 
 
-def _read_facts(con: duckdb.DuckDBPyConnection) -> ShopFacts:
+def _read_facts(con: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> ShopFacts:
     row = _one_row(
         con,
         """
@@ -167,7 +193,7 @@ def _read_facts(con: duckdb.DuckDBPyConnection) -> ShopFacts:
     )
     months = con.execute("select month, put_in, seen from month_index order by month").fetchall()
     return ShopFacts(
-        rows={table: _one_row(con, f"select count(*) from out_{table}")[0] for table in TABLES},
+        rows={table: _one_row(con, f"select count(*) from out_{table}")[0] for table in tables},
         dirt=dict(con.execute("select kind, found from dirt order by kind").fetchall()),
         first_ordered_at=row[0],
         last_ordered_at=row[1],
