@@ -35,7 +35,7 @@ from cva_sql.cli.train.examples import EVALUATE_SCHEMA, build_examples, read_his
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.judging import metrics
-from cva_sql.models_onnx.value.training.fit import fit_both_ways
+from cva_sql.models_onnx.value.training.fit import fit_model
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -168,7 +168,7 @@ def describe(shop: Shop, cut: str) -> list[str]:
     """What came of each group."""
     day, horizon = shop.plan.as_of, shop.plan.horizon_days
     test = shop.data.at([day], horizon)
-    fitting = fit_both_ways(shop.data, shop.plan, lambda _: None)[0][1]
+    fitting = fit_model(shop.data, shop.plan, lambda _: None)
     if fitting.model is None:
         raise SystemExit(f"{day}: {fitting.choice.reason}")
     told = fitting.model.predict(test)

@@ -32,7 +32,7 @@ from cva_sql.models_onnx.value.backtesting.backtest import reference_predictions
 from cva_sql.models_onnx.value.data.cutoffs import plan_cutoffs
 from cva_sql.models_onnx.value.estimators.prior import read_priors
 from cva_sql.models_onnx.value.judging import metrics
-from cva_sql.models_onnx.value.training.fit import fit_both_ways
+from cva_sql.models_onnx.value.training.fit import fit_model
 
 HORIZON = 90
 SIZES, LENGTHS = (50, 200, 1000), (60, 90, 120)
@@ -88,7 +88,7 @@ def score(db: Path, day: date) -> Result:
     data = build_examples(shop, wanted, EVALUATE_SCHEMA, scored_on=[day], max_rows=300_000)
     test = data.at([day], HORIZON)
     rules = reference_predictions(test, HORIZON)
-    fitting = fit_both_ways(data, plan, lambda _: None)[0][1]
+    fitting = fit_model(data, plan, lambda _: None)
     if fitting.model is None or not fitting.choice.has_won:
         ours, status = rules["baseline"], "untrained"
     else:

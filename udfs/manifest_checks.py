@@ -144,6 +144,7 @@ TRAINING: Mapping[str, tuple[Check, str]] = {
     "score_reference": (list_of(or_none(is_number)), "numbers"),
     "monotone": (texts_to(lambda sign: sign in (1, -1)), "1 or -1 by feature"),
     "features_off": (list_of(is_text), "names of features"),
+    "families": (list_of(texts_to(lambda _: True)), "what each optional family counts"),
 }
 EVALUATION: Mapping[str, tuple[Check, str]] = {
     "scores": (texts_to(texts_to(or_none(is_number))), "figures by model"),

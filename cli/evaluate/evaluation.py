@@ -175,11 +175,11 @@ def _default_dates(history: History, horizon: int) -> list[date]:
 def metric_rows(result: Backtest) -> list[dict[str, Any]]:
     """One row per date (None for the mean over dates), model and metric.
 
-    Paired differences have rows of their own, of a model named as a difference: what reviews add,
-    `cva` less the best rule and less its benchmark, the ensemble without an ingredient less the
-    whole.
+    Paired differences have rows of their own, of a model named as a difference: what an optional
+    family adds, `cva` less the best rule and less its benchmark, the ensemble without an ingredient
+    less the whole.
     """
-    from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITH, WITHOUT
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITHOUT
     from cva_sql.models_onnx.value.members.registry import ENSEMBLE
 
     found = [
@@ -188,7 +188,9 @@ def metric_rows(result: Backtest) -> list[dict[str, Any]]:
         for day, metrics in [*zip(result.dates, by_date, strict=True), (None, means)]
         for metric in metrics.values()
     ]
-    differences = {f"{WITH} less {WITHOUT}": result.gain.differences} if result.gain else {}
+    differences = {
+        f"{MODEL} less {WITHOUT}{family}": gain.differences for family, gain in result.gains.items()
+    }
     differences |= {f"{MODEL} less {name}": d for name, d in result.comparisons.items()}
     differences |= {f"{ENSEMBLE} without {name}": d for name, d in result.ablation.items()}
     found += [(None, name, metric) for name, d in differences.items() for metric in d.values()]
@@ -224,7 +226,7 @@ def write_evaluation(shop: ResolvedShop, evaluated: Evaluated) -> Evaluation:
     found = Evaluation(
         metric_rows(result),
         decile_rows(result),
-        [*result.verdicts, *([result.gain.verdict] if result.gain else [])],
+        [*result.verdicts, *(gain.verdict for gain in result.gains.values())],
         group_rows(result, evaluated.groups),
     )
     write_table(shop, "cva_model_metrics", METRIC_COLUMNS, found.metrics)

@@ -40,7 +40,7 @@ CALIBRATION = {  # what only a model with probabilities and quantiles has, witho
     "pinball_p50": ("pinball p50", 2),
     "pinball_p90": ("pinball p90", 2),
 }
-COMPARED = {  # what the model is compared on with and without reviews
+COMPARED = {  # what the model is compared on with and without a family
     "spearman": ("Spearman", 4),
     "ngini": ("nGini", 4),
     "mae": ("MAE", 3),
@@ -90,11 +90,11 @@ def describe(result: Backtest, groups: Sequence[GroupMetrics] = ()) -> str:
 
 
 def _blocks(result: Backtest) -> list[tuple[str, MetricsByModel]]:
-    from cva_sql.models_onnx.value.backtesting.backtest import WITH, WITHOUT, names_of_kinds
+    from cva_sql.models_onnx.value.backtesting.backtest import WITHOUT, names_of_kinds
 
     # A kind that a benchmark shares its name with differs from it in its total alone.
     renamed = [name for kind, name in names_of_kinds().items() if name != kind]
-    hidden = (WITH, WITHOUT, *renamed)
+    hidden = (*(f"{WITHOUT}{family}" for family in result.gains), *renamed)
     shown = {m: found for m, found in result.metrics.items() if m not in hidden}
     blocks: list[tuple[str, MetricsByModel]] = []
     if not result.ablation or len(result.dates) == 1:
@@ -206,29 +206,28 @@ def _ablation_table(result: Backtest) -> list[str]:
 
 
 def _gain_lines(result: Backtest) -> list[str]:
-    from cva_sql.models_onnx.value.backtesting.backtest import WITH, WITHOUT
-    from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY
+    from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITHOUT
 
-    if result.gain is None:
-        return []
-    full, lean = result.metrics[WITH][1], result.metrics[WITHOUT][1]
-    title = f"what {OPTIONAL_FAMILY} add" + (
-        ", mean over the dates" if len(result.dates) > 1 else ""
-    )
-    lines = [
-        "",
-        title,
-        f"{'':<{NAME_WIDTH}}" + "".join(f"{t:>14}" for t in ("with", "without", "difference")),
-    ]
-    for name, (label, digits) in COMPARED.items():
-        gain = result.gain.differences[name]
-        cells = [f"{m[name].value:.{digits}f}" for m in (full, lean)]
-        cells.append(f"{gain.value:+.{digits}f}")
-        row = f"{label:<{NAME_WIDTH}}" + "".join(f"{cell:>14}" for cell in cells)
-        if math.isfinite(gain.lower):
-            row += f"   {gain.lower:+.{digits}f} .. {gain.upper:+.{digits}f}"
-        lines.append(row)
-    return [*lines, result.gain.verdict]
+    lines: list[str] = []
+    full = result.metrics[MODEL][1]
+    for family, found in result.gains.items():
+        lean = result.metrics[f"{WITHOUT}{family}"][1]
+        over = ", mean over the dates" if len(result.dates) > 1 else ""
+        lines += [
+            "",
+            f"what {family} add{over}",
+            f"{'':<{NAME_WIDTH}}" + "".join(f"{t:>14}" for t in ("with", "without", "difference")),
+        ]
+        for name, (label, digits) in COMPARED.items():
+            gain = found.differences[name]
+            cells = [f"{m[name].value:.{digits}f}" for m in (full, lean)]
+            cells.append(f"{gain.value:+.{digits}f}")
+            row = f"{label:<{NAME_WIDTH}}" + "".join(f"{cell:>14}" for cell in cells)
+            if math.isfinite(gain.lower):
+                row += f"   {gain.lower:+.{digits}f} .. {gain.upper:+.{digits}f}"
+            lines.append(row)
+        lines.append(found.verdict)
+    return lines
 
 
 def _table(header: Row, rows: Sequence[Row]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.train.training import Trained
@@ -21,6 +22,7 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
     if trained.scores:
         lines.append(f"validated forward in time on {', '.join(trained.validation_dates)} (means):")
         lines += score_table(trained.scores)
+    lines += [f"family {describe_family(one)}" for one in trained.families]
     if trained.target != "spend" and trained.version:
         lines.append(describe_target(trained))
     if trained.total_forecast and trained.is_deployed:
@@ -44,6 +46,14 @@ def describe(trained: Trained, shop: ResolvedShop) -> str:
         )
     lines.append(f"next: {shop.command('run')}")
     return "\n".join(lines)
+
+
+def describe_family(family: Mapping[str, Any]) -> str:
+    """What an optional family counts, and what it adds."""
+    from cva_sql.models_onnx.value.training.families import FamilyWeight, describe_weight
+
+    days = tuple(date.fromisoformat(day) for day in family["dates"])
+    return describe_weight(FamilyWeight(**{**family, "dates": days}))
 
 
 def describe_target(trained: Trained) -> str:

@@ -35,6 +35,7 @@ class Trained:
     unclear in the data, and the option that settles it, `asked` what the shop asks of its models.
     `target` is what it predicts, `floored` how many labels below 0 count as 0 and by what share
     that raises their sum. `removed` are models that were too many: see `cva_models_kept`.
+    `families` is what each optional family of features counts, and what it adds to nGini.
     """
 
     version: str | None
@@ -54,10 +55,12 @@ class Trained:
     target: str = "spend"
     floored: dict[str, float] | None = None
     removed: tuple[str, ...] = ()
+    families: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As it is printed for programs; what is not asked for is left out."""
-        left_out = {name for name in ("others", "asked", "removed") if not getattr(self, name)}
+        unasked = ("others", "asked", "removed", "families")
+        left_out = {name for name in unasked if not getattr(self, name)}
         left_out |= {"target", "floored"} if self.target == "spend" else set()
         return {k: v for k, v in asdict(self).items() if k not in left_out}
 
@@ -226,6 +229,7 @@ def _train_value(
         tuple(asdict(outlier) for outlier in outliers),
         scoring=settled.scoring,
         floored=manifest.training.get("floored"),
+        families=tuple(manifest.training.get("families", ())),
     )
 
 

@@ -17,6 +17,9 @@
                                 was known on a past date, and no model learns from the feature
       is_reason                 false for what says nothing by itself
       is_on                     the var without which there is no such feature
+      is_base                   true: every model learns from it. All other families are optional: each has to earn
+                                its weight in training. days_since_signup is, as it tells customers without an
+                                order apart
       sentence                  how reasons say it: {value}; day[s] and categor[y|ies] for one or many;
                                 {horizon_2} for twice the horizon's days. Without it: `label: value`
       zero, one, none           the sentence for 0, for 1 (1 of a rate: all) and for NULL, where they differ
@@ -25,15 +28,15 @@
     unless they say otherwise; it needs no entry for a family without. -#}
 {% macro feature_catalog() %}
 {% set families = {
-    'purchases': {'is_required': true, 'none': "no order yet", 'none_zh': "尚未下单"},
-    'baskets': {'table': 'order_items', 'none': "items bought not known", 'none_zh': "所购商品未知"},
-    'returns': {'none': "no return yet", 'none_zh': "没有退货"},
+    'purchases': {'is_required': true, 'is_base': true, 'none': "no order yet", 'none_zh': "尚未下单"},
+    'baskets': {'table': 'order_items', 'is_base': true, 'none': "items bought not known", 'none_zh': "所购商品未知"},
+    'returns': {'is_base': true, 'none': "no return yet", 'none_zh': "没有退货"},
     'reviews': {'table': 'reviews', 'none': "no review yet", 'none_zh': "尚无评价"},
     'attributes': {'table': 'customers'},
     'marketing': {'table': 'marketing_touches', 'none': "not reached by marketing",
         'none_zh': "未被营销触达"},
-    'sequence': {'is_on': 'cva_use_sequences'},
-    'shop': {'is_required': true, 'is_model_input': false}
+    'sequence': {'is_on': 'cva_use_sequences', 'is_base': true},
+    'shop': {'is_required': true, 'is_base': true, 'is_model_input': false}
 } %}
 {% set lines = [
     {'name': 'orders_count', 'family': 'purchases', 'reason_family': 'frequency', 'unit': 'count',
@@ -371,7 +374,7 @@
 ) %}
 {% endfor %}
 {% do lines.extend([
-    {'name': 'days_since_signup', 'family': 'attributes', 'unit': 'days',
+    {'name': 'days_since_signup', 'family': 'attributes', 'unit': 'days', 'is_base': true,
      'label': "days since sign-up", 'label_zh': "注册天数",
      'description': "Days from sign-up to as_of_date, 1 or more; null where unknown.",
      'sentence': "signed up {value} day[s] ago", 'none': "sign-up date not known",
@@ -510,7 +513,7 @@
     {% set feature = {
         'reason_family': line.family, 'kind': 'number', 'direction': 0, 'if_absent': none,
         'unit': 'text' if line.kind == 'category' else '', 'is_model_input': true, 'is_reason': true,
-        'by_itself': 'grows' if line.unit == 'days' else none
+        'is_base': false, 'by_itself': 'grows' if line.unit == 'days' else none
     } %}
     {% do feature.update(families.get(line.family, {})) %}
     {% do feature.update(line) %}

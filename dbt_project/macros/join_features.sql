@@ -51,7 +51,7 @@
     {% set feature = {
         'family': 'own', 'reason_family': 'own', 'kind': 'number', 'unit': '', 'direction': 0,
         'label': label, 'label_zh': label, 'description': label, 'is_model_input': true, 'is_reason': true,
-        'by_itself': 'grows' if line.unit == 'days' else none
+        'is_base': false, 'by_itself': 'grows' if line.unit == 'days' else none
     } %}
     {% do feature.update(line) %}
     {% do lines.append(feature) %}

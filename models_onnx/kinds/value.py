@@ -10,23 +10,26 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.target import SPEND
 from cva_sql.models_onnx.value.model.parity import Parity
 from cva_sql.models_onnx.value.training.choice import Choice
-from cva_sql.models_onnx.value.training.fit import (
-    OPTIONAL_FAMILY,
-    Fitting,
-    fit_both_ways,
-    has_family,
-)
+from cva_sql.models_onnx.value.training.fit import Fitting, fit_model
 from cva_sql.udfs.manifest import MEMBERS_FILE, OUTPUTS
 from cva_sql.udfs.sessions import VALUE
+
+TEXT_FAMILY = "reviews"  # whose parts of text are made by the projection
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The better fit, with the rows it was made from and whether it reads the optional family."""
+    """The fit, with the rows it was made from."""
 
     rows: Dataset
     fitting: Fitting
-    has_optional: bool
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model has a feature of the family that texts are projected for."""
+        model = self.fitting.model
+        names = model.members.preparation.numbers if model else ()
+        return any(self.rows.families.get(name) == TEXT_FAMILY for name in names)
 
     @property
     def choice(self) -> Choice:
@@ -35,17 +38,11 @@ class Fitted:
 
 
 def fit_value(past: Past, candidate: str | None = None) -> Fitted:
-    """Fits with and without the optional family, and says which did better.
+    """Fits all that may score, and says which won.
 
-    `candidate` scores in place of what won: see `members.registry.candidates`.
+    `candidate` scores in place of that: see `members.registry.candidates`.
     """
-    (rows, best), *others = fit_both_ways(past.examples, past.plan, past.report, candidate)
-    has_optional = has_family(rows, OPTIONAL_FAMILY)
-    if others:
-        past.report(
-            f"the model {'with' if has_optional else 'without'} {OPTIONAL_FAMILY} did better"
-        )
-    return Fitted(rows, best, has_optional)
+    return Fitted(past.examples, fit_model(past.examples, past.plan, past.report, candidate))
 
 
 def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | None:
@@ -72,7 +69,7 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         choice,
         past.first_order,
         past.database,
-        past.text_projection if fitted.has_optional else None,
+        past.text_projection if fitted.reads_text else None,
         shop.outliers if shop else (),
         build_explanation(model, now),
         fitted.fitting.learning.at(past.plan.cutoffs),

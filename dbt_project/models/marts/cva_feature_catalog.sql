@@ -21,7 +21,8 @@ with final as (
         {%- endfor %}
         {%- endfor %}
         cast({{ 'true' if feature.is_model_input else 'false' }} as boolean) as is_model_input,
-        cast({{ 'true' if feature.is_reason else 'false' }} as boolean) as is_reason
+        cast({{ 'true' if feature.is_reason else 'false' }} as boolean) as is_reason,
+        cast({{ 'true' if feature.is_base else 'false' }} as boolean) as is_base
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -16,6 +16,7 @@ from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 from cva_sql.models_onnx.value.total.calibration import scale_logits
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
+from cva_sql.models_onnx.value.training.corrections import correct_folds
 from cva_sql.models_onnx.value.training.fit import (
     finish_model,
     fit_now,
@@ -131,7 +132,7 @@ def ablate(
     found["total in intervals"] = replace(whole, residuals=narrow).predict(test)
     for name, other in _refits(learning).items():
         report(f"ablation: fitting without {name}")
-        found[name] = _refit(other).predict(test)
+        found[name] = _refit(other, folds).predict(test)
     return found
 
 
@@ -198,6 +199,9 @@ def _refits(learning: Learning) -> dict[str, Learning]:
     return found
 
 
-def _refit(learning: Learning) -> FittedModel:
+def _refit(learning: Learning, whole: Sequence[Fold]) -> FittedModel:
+    """Corrected by families as the whole is, where that is the ensemble."""
     folds = validate(learning, lambda _: None)
+    if whole and whole[0].kind == ENSEMBLE:
+        folds = correct_folds(learning, folds, ENSEMBLE, whole[0].scales)
     return finish_model(learning, fit_now(learning, folds), folds, ENSEMBLE)

@@ -29,12 +29,17 @@ from cva_sql.models_onnx.value.judging.verdicts import (
     ranking_verdict,
 )
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, kinds, network_names
-from cva_sql.models_onnx.value.training.fit import OPTIONAL_FAMILY as FAMILY
-from cva_sql.models_onnx.value.training.fit import Fitting, finish_model, fit_both_ways
+from cva_sql.models_onnx.value.training.families import has_family
+from cva_sql.models_onnx.value.training.fit import (
+    Fitting,
+    finish_model,
+    fit_model,
+    without_family,
+)
 from cva_sql.models_onnx.value.training.validation import RULE, Report, reference_predictions
 
 MODEL = "cva"
-WITH, WITHOUT = (f"{MODEL} {word} {FAMILY}" for word in ("with", "without"))
+WITHOUT = f"{MODEL} without "  # and the name of an optional family
 BENCHMARK = "mbgnbd"  # what MODEL has to rank above to be worth its members
 CALIBRATED = "_calibrated"  # beside a benchmark of the same name whose total is its own
 # On which figures two models are compared; the first of them decides, fixed beforehand: of four
@@ -52,14 +57,15 @@ def names_of_kinds(learned: Sequence[str] = ()) -> dict[str, str]:
     return {kind: f"{kind}{CALIBRATED}" if kind in BENCHMARKS else kind for kind in found}
 
 
-def _ours() -> set[str]:
-    """Everything that is measured but for the rules."""
-    return {MODEL, WITH, WITHOUT, *names_of_kinds().values(), *network_names(), *BENCHMARKS}
+def _is_rule(name: str, added: Sequence[str] = ()) -> bool:
+    """Whether what is measured is neither ours, nor a benchmark, nor a model made elsewhere."""
+    known = {MODEL, *names_of_kinds().values(), *network_names(), *BENCHMARKS, *added}
+    return name not in known and not name.startswith(WITHOUT)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What the family adds: each figure of WITH less that of WITHOUT, means over the dates.
+    """What a family adds: each figure of MODEL less that without it, means over the dates.
 
     The intervals hold the luck of who the customers are, not that of fitting again.
     """
@@ -73,7 +79,8 @@ class Backtest:
     """`metrics` is model -> (one dict of metrics a date, their means); `verdicts` are sentences.
 
     A member or benchmark that could not be fitted on every date is left out. `comparisons` are
-    paired differences of MODEL less another, by the other's name; `ablation` those of the ensemble
+    paired differences of MODEL less another, by the other's name; `gains` what each optional family
+    adds, of those that have data on every date; `ablation` those of the ensemble
     without an ingredient less the whole, by ingredient: both means over the dates.
     """
 
@@ -82,7 +89,7 @@ class Backtest:
     customers: tuple[int, ...]
     metrics: dict[str, tuple[list[dict[str, Metric]], dict[str, Metric]]]
     verdicts: tuple[str, ...]
-    gain: Gain | None = None  # None in a shop without the family's data
+    gains: dict[str, Gain] = field(default_factory=dict)
     deciles: tuple[Decile, ...] = ()
     comparisons: dict[str, dict[str, Metric]] = field(default_factory=dict)
     ablation: dict[str, dict[str, Metric]] = field(default_factory=dict)
@@ -93,8 +100,7 @@ class Backtest:
     @property
     def rules(self) -> tuple[str, ...]:
         """The rules among the models."""
-        known = {*_ours(), *self.added}
-        return tuple(name for name in self.metrics if name not in known)
+        return tuple(name for name in self.metrics if _is_rule(name, self.added))
 
 
 @dataclass(frozen=True)
@@ -116,14 +122,14 @@ def backtest(
 ) -> Backtest:
     """Evaluates what would have been deployed on each date, its members, benchmarks and rules.
 
-    Where the family `reviews` has data, also what would have been deployed with and without it.
+    Also the deployed model without each optional family that has data.
     """
     dates = [_evaluate_date(data, plan, report, is_ablated) for plan in plans]
     report("bootstrapping")
     names = [n for n in dates[0].samples if all(n in one.samples for one in dates)]
     samples = {name: [one.samples[name] for one in dates] for name in names}
     found = _measure(samples, replicates, report)
-    rules = [name for name in names if name not in _ours()]
+    rules = [name for name in names if _is_rule(name)]
     best = max(rules, key=lambda name: found[name][1][DECISIVE].value)
     others = [best, *(name for name in (BENCHMARK,) if name in samples)]
     compared = {name: _less(samples[MODEL], samples[name], replicates) for name in others}
@@ -144,7 +150,11 @@ def backtest(
         tuple(len(data.at([plan.as_of], plan.horizon_days)) for plan in plans),
         found,
         tuple(verdicts),
-        _gain(samples[WITH], samples[WITHOUT], replicates) if WITH in samples else None,
+        {
+            family: _gain(family, samples[MODEL], samples[f"{WITHOUT}{family}"], replicates)
+            for family in data.optional_families
+            if f"{WITHOUT}{family}" in samples
+        },
         tuple(_deciles(plans, samples)),
         compared,
         _ablation(samples, dates, replicates) if is_ablated else {},
@@ -156,8 +166,7 @@ def backtest(
 def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) -> _Date:
     report(f"as of {plan.as_of}")
     test = data.at([plan.as_of], plan.horizon_days)
-    fits = fit_both_ways(data, plan, report)
-    chosen = fits[0][1]
+    chosen = fit_model(data, plan, report)
     unit = chosen.learning.unit
     rules = reference_predictions(test, plan.horizon_days)
     rules = {name: value * unit for name, value in rules.items()}
@@ -186,14 +195,15 @@ def _evaluate_date(data: Dataset, plan: Plan, report: Report, is_ablated: bool) 
             )
             lean = {name: _sample(test, outcome) for name, outcome in outcomes.items()}
     samples |= {name: _sample(test, {"predicted_value": value}) for name, value in rules.items()}
-    if len(fits) > 1:
-        verdict += f"; {'with' if fits[0][0] is data else 'without'} {FAMILY}"
-        for rows, fitting in sorted(fits, key=lambda fit: fit[0] is not data):
-            name = WITH if rows is data else WITHOUT
-            own = samples[MODEL]
-            samples[name] = (
-                own if fitting is chosen else _sample(test, _deployed(fitting, test, rules)[0])
-            )
+    for family in data.optional_families:
+        if not has_family(chosen.learning.rows, family):
+            continue
+        other = without_family(chosen, family)
+        is_same = other is chosen.model or other is None or not chosen.choice.has_won
+        own = samples[MODEL] if is_same or other is None else _sample(test, other.predict(test))
+        samples[f"{WITHOUT}{family}"] = own
+    for weight in chosen.choice.families:
+        verdict += f"; {weight.family} at scale {weight.scale:.1f}"
     return _Date(samples, lean, verdict)
 
 
@@ -249,11 +259,11 @@ def _date_verdicts(plans: Sequence[Plan], dates: Sequence[_Date], replicates: in
     return verdicts
 
 
-def _gain(full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
+def _gain(family: str, full: Sequence[Sample], lean: Sequence[Sample], replicates: int) -> Gain:
     differences = _less(full, lean, replicates)
     if all(difference.value == 0 for difference in differences.values()):
-        return Gain(differences, f"{FAMILY} add nothing: the same scores with and without them")
-    return Gain(differences, gain_verdict(FAMILY, differences[DECISIVE]))
+        return Gain(differences, f"{family} add nothing: the same scores with and without them")
+    return Gain(differences, gain_verdict(family, differences[DECISIVE]))
 
 
 def _deciles(plans: Sequence[Plan], samples: Mapping[str, Sequence[Sample]]) -> list[Decile]:

@@ -46,7 +46,8 @@ class Dataset:
     below 0, which counts as 0. `rules` has the columns that the reference rules need, float64.
     `families` maps a feature to its family in the catalogue, `reason_families` to the one that
     reasons count it in, `by_itself` to what becomes of it while nothing happens: grows or fades;
-    `shops` a date to score on to the shop's past then. Models are learned under these `terms`.
+    `shops` a date to score on to the shop's past then. `optional` maps the features that are not of
+    the base to their family, which has to earn its weight. Models are learned under these `terms`.
     """
 
     customer_id: NDArray[Any]
@@ -65,38 +66,41 @@ class Dataset:
     target: Target = SPEND
     label_spend: NDArray[np.float64] | None = None
     label_shortfall: NDArray[np.float64] | None = None
+    optional: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.customer_id)
 
     def select(self, mask: NDArray[np.bool_]) -> Dataset:
         """The rows of a mask."""
-        return Dataset(
-            self.customer_id[mask],
-            self.as_of_date[mask],
-            self.label_days[mask],
-            {name: column[mask] for name, column in self.numbers.items()},
-            {name: column[mask] for name, column in self.categories.items()},
-            self.label_value[mask],
-            self.label_orders[mask],
-            {name: column[mask] for name, column in self.rules.items()},
-            self.families,
-            self.reason_families,
-            self.shops,
-            self.by_itself,
-            self.terms,
-            self.target,
-            None if self.label_spend is None else self.label_spend[mask],
-            None if self.label_shortfall is None else self.label_shortfall[mask],
+        return replace(
+            self,
+            customer_id=self.customer_id[mask],
+            as_of_date=self.as_of_date[mask],
+            label_days=self.label_days[mask],
+            numbers={name: column[mask] for name, column in self.numbers.items()},
+            categories={name: column[mask] for name, column in self.categories.items()},
+            label_value=self.label_value[mask],
+            label_orders=self.label_orders[mask],
+            rules={name: column[mask] for name, column in self.rules.items()},
+            label_spend=None if self.label_spend is None else self.label_spend[mask],
+            label_shortfall=None if self.label_shortfall is None else self.label_shortfall[mask],
         )
 
-    def of_family(self, family: str) -> Dataset:
-        """The same rows with the features of this family alone."""
-        return self._with_features([n for n in self._features() if self.families.get(n) == family])
+    @property
+    def optional_families(self) -> tuple[str, ...]:
+        """The families that have to earn their weight and have a feature here, by name."""
+        return tuple(sorted({self.optional[n] for n in self._features() if n in self.optional}))
 
-    def without_family(self, family: str) -> Dataset:
-        """The same rows without the features of this family."""
-        return self._with_features([n for n in self._features() if self.families.get(n) != family])
+    def of_family(self, family: str) -> Dataset:
+        """The same rows with the features of this optional family alone."""
+        return self._with_features([n for n in self._features() if self.optional.get(n) == family])
+
+    def base(self) -> Dataset:
+        """The same rows without the features of any optional family."""
+        if not self.optional:
+            return self
+        return self._with_features([n for n in self._features() if n not in self.optional])
 
     def under(self, terms: Terms) -> Dataset:
         """The rows to learn from under these terms; what rules are measured with stays."""
@@ -161,6 +165,15 @@ def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") 
     return dict(rows)
 
 
+def _read_optional(con: DuckDBPyConnection, schema: str) -> dict[str, str]:
+    """Feature -> family, of those that are not of the base."""
+    rows = con.execute(
+        f'select feature, family from "{schema}_cva".cva_feature_catalog '
+        "where not is_base order by feature"
+    ).fetchall()
+    return dict(rows)
+
+
 def read_dataset(con: DuckDBPyConnection, schema: str, target: Target = SPEND) -> Dataset:
     """The training examples of a schema, made for this target, ordered by date and customer."""
     features = read_features(con, schema)
@@ -204,4 +217,5 @@ def read_dataset(con: DuckDBPyConnection, schema: str, target: Target = SPEND) -
         target=target,
         label_spend=number("label_spend", np.float64) if beside else None,
         label_shortfall=number("label_shortfall", np.float64) if beside else None,
+        optional=_read_optional(con, schema),
     )

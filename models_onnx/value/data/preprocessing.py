@@ -122,16 +122,36 @@ def fit_log_scale(
 
     The last `logs` columns of the matrix are logs already.
     """
-    width = matrix.shape[1] - logs
-    scale = np.ones(width)
-    for index in range(width):
-        magnitude = np.abs(matrix[:, index])
-        magnitude = magnitude[magnitude > 0]  # NaN is not
-        if len(magnitude):
-            scale[index] = np.median(magnitude)
+    scale = _magnitudes(matrix[:, : matrix.shape[1] - logs])
     z = _logs(matrix, scale)
     fill = np.array([np.median(c[~np.isnan(c)]) if not np.isnan(c).all() else 0.0 for c in z.T])
     z = np.where(np.isnan(z), fill, z)
     mean = np.average(z, axis=0, weights=weight)
     deviation = np.sqrt(np.average((z - mean) ** 2, axis=0, weights=weight))
     return LogScale(scale, fill, mean, np.where(deviation > 1e-9, deviation, 1.0))
+
+
+def fit_known_scale(
+    matrix: NDArray[np.float64], weight: NDArray[np.float64], logs: int = 0
+) -> LogScale:
+    """The same by what is known alone, with NULL as the mean: 0 once it is standardised."""
+    scale = _magnitudes(matrix[:, : matrix.shape[1] - logs])
+    z = _logs(matrix, scale)
+    known = ~np.isnan(z)
+    counted = known * weight[:, None]
+    total = np.maximum(counted.sum(axis=0), np.finfo(np.float64).tiny)
+    mean = np.sum(np.where(known, z, 0.0) * counted, axis=0) / total
+    squares = np.where(known, z - mean, 0.0) ** 2
+    deviation = np.sqrt(np.sum(squares * counted, axis=0) / total)
+    return LogScale(scale, mean, mean, np.where(deviation > 1e-9, deviation, 1.0))
+
+
+def _magnitudes(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of each column's magnitudes above 0, (columns,); 1 where there is none."""
+    scale = np.ones(matrix.shape[1])
+    for index in range(matrix.shape[1]):
+        magnitude = np.abs(matrix[:, index])
+        magnitude = magnitude[magnitude > 0]  # NaN is not
+        if len(magnitude):
+            scale[index] = np.median(magnitude)
+    return scale

@@ -96,12 +96,13 @@ class Graph:
     def whole_blocks(self, columns: Sequence[str]) -> str:
         """Input columns as lines in double, filled with zeros up to a multiple of BLOCK rows."""
         matrix = self.double(self.op("Concat", *(self.as_line(name) for name in columns), axis=0))
-        self._rows = self.op("Shape", matrix, start=1, end=2)
-        block = self.const([BLOCK], np.int64)
-        rest = self.op("Mod", self._rows, block)
-        missing = self.op("Mod", self.op("Sub", block, rest), block)
-        none = self.const([0], np.int64)
-        self._pads = self.op("Concat", none, none, none, missing, axis=0)
+        if not self._pads:  # else another matrix, of as many rows, has told
+            self._rows = self.op("Shape", matrix, start=1, end=2)
+            block = self.const([BLOCK], np.int64)
+            rest = self.op("Mod", self._rows, block)
+            missing = self.op("Mod", self.op("Sub", block, rest), block)
+            none = self.const([0], np.int64)
+            self._pads = self.op("Concat", none, none, none, missing, axis=0)
         return self.op("Pad", matrix, self._pads, self.const(0.0))
 
     def padded_line(self, column: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +21,7 @@ from cva_sql.models_onnx.value.members.registry import (
     weights,
 )
 from cva_sql.models_onnx.value.members.rules import PLAINEST
+from cva_sql.models_onnx.value.preparation.corrections import Correction
 from cva_sql.models_onnx.value.preparation.graph import GraphRows
 from cva_sql.models_onnx.value.preparation.rows import Preparation, Prepared
 
@@ -64,8 +65,8 @@ class Members:
     """Everything fitted on one set of training rows, for rows of the date of `preparation`.
 
     `fitted` has every member, network and rule by name; `shrinkage` is the ensemble's, `joined` are
-    the networks that are a part of it, with their weights. What is predicted is so before the total
-    is calibrated.
+    the networks that are a part of it, with their weights. One kind alone, `corrected`, has what
+    optional families add to it. What is predicted is so before the total is calibrated.
     """
 
     preparation: Preparation
@@ -74,6 +75,7 @@ class Members:
     fitted: Mapping[str, FittedMember]
     shrinkage: Shrinkage
     joined: Mapping[str, float] = field(default_factory=dict)
+    corrected: str = ENSEMBLE
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -95,6 +97,15 @@ class Members:
         own = purchase_weights(kind)
         return self.shrinkage.purchase(own) if kind == ENSEMBLE else own
 
+    def corrected_by(self, corrections: tuple[Correction, ...], kind: str) -> Members:
+        """The same with these corrections of a kind, and no others."""
+        preparation = replace(self.preparation, corrections=corrections)
+        return replace(self, preparation=preparation, corrected=kind)
+
+    def of_kind(self, kind: str) -> Members:
+        """The same as a model of this kind reads them: without corrections of another."""
+        return self if kind == self.corrected else self.corrected_by((), kind)
+
     def see(self, rows: Prepared) -> Rows:
         """The rows as a member is shown them."""
         z = self.log_scale.transform(rows.matrix)
@@ -106,14 +117,15 @@ class Members:
         total = np.zeros(len(seen.z))
         for name, weight in self.shares(kind).items():
             total += weight * self.fitted[name].predict(seen)
-        return total + rows.spend_extrapolation
+        total = total + rows.spend_extrapolation
+        return total + rows.spend_correction if kind == self.corrected else total
 
     def purchase_logit(self, rows: Prepared, kind: str) -> Floats:
         """logit of the probability to buy in the horizon."""
         z = self.see(rows).z
-        return (
-            self.purchase.logit(rows, z, self.purchase_shares(kind)) + rows.purchase_extrapolation
-        )
+        logit = self.purchase.logit(rows, z, self.purchase_shares(kind))
+        logit = logit + rows.purchase_extrapolation
+        return logit + rows.purchase_correction if kind == self.corrected else logit
 
     def write_linear_predictor(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `linear_predictor`; what is linear in the same columns is added up beforehand."""
@@ -123,13 +135,14 @@ class Members:
         for weight, part in shares:
             if not isinstance(part, LinearMember):
                 terms.append(graph.op("Mul", part.write(graph, rows), weight))
-        return graph.sum([*terms, *rows.spend_extrapolation])
+        return graph.sum([*terms, *rows.spend_extrapolation, *rows.spend_correction])
 
     def write_member(self, graph: Graph, rows: GraphRows, name: str) -> str:
-        """log of the spend that one member alone expects in the horizon."""
-        return graph.sum([self.fitted[name].write(graph, rows), *rows.spend_extrapolation])
+        """log of the spend that one member alone expects in the horizon, corrected by families."""
+        own = self.fitted[name].write(graph, rows)
+        return graph.sum([own, *rows.spend_extrapolation, *rows.spend_correction])
 
     def write_purchase_logit(self, graph: Graph, rows: GraphRows, kind: str) -> str:
         """See `purchase_logit`."""
         logit = self.purchase.write(graph, rows, self.purchase_shares(kind))
-        return graph.sum([logit, *rows.purchase_extrapolation])
+        return graph.sum([logit, *rows.purchase_extrapolation, *rows.purchase_correction])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from cva_sql.models_onnx.value.estimators.linear import Linear
 from cva_sql.models_onnx.value.graph.builder import Graph, add_logit
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
 from cva_sql.models_onnx.value.preparation.cold_start import AGE, AGES
+from cva_sql.models_onnx.value.preparation.corrections import Correction
 from cva_sql.models_onnx.value.preparation.rows import (
     DECAYED_FLOOR,
     SPEND_FLOOR,
@@ -32,7 +34,8 @@ class GraphRows:
 
     An extrapolation is empty where label and horizon are the same, else holds one value.
     `log_scale` standardises what `linear` reads, which is written once, when it is first needed.
-    `beside` are the numbers beside the matrix, each (1, rows).
+    `beside` are the numbers beside the matrix, each (1, rows). A `_correction` has a value for each
+    optional family that earned a weight.
     """
 
     graph: Graph
@@ -48,6 +51,8 @@ class GraphRows:
     purchase_extrapolation: tuple[str, ...]
     orders_extrapolation: tuple[str, ...]
     beside: tuple[str, ...] = field(default=(), kw_only=True)
+    spend_correction: tuple[str, ...] = field(default=(), kw_only=True)
+    purchase_correction: tuple[str, ...] = field(default=(), kw_only=True)
     _z: str = field(default="", init=False)
 
     def number(self, name: str) -> str:
@@ -59,12 +64,7 @@ class GraphRows:
         """coefficients · standardised columns + intercept, (1, rows)."""
         if not self._z:
             self._z = self._add_z()
-        # z is clipped but not yet standardised: that is left to the coefficients.
-        slopes = part.coefficients / self.log_scale.deviation
-        products = self.graph.op("Mul", self._z, self.graph.column(slopes))
-        total = self.graph.sum_of_lines(products)
-        shift = float(np.sum(slopes * self.log_scale.mean))
-        return self.graph.op("Add", total, part.intercept - shift)
+        return _add_weighted(self.graph, self.log_scale, self._z, part)
 
     def standardised(self) -> str:
         """See `LogScale.transform`, (columns, rows)."""
@@ -76,14 +76,45 @@ class GraphRows:
 
     def _add_z(self) -> str:
         """See `LogScale.transform`, before it is standardised."""
-        graph, log_scale = self.graph, self.log_scale
-        scaled = graph.op("Mul", self.features, graph.column(1 / log_scale.scale))
-        size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
-        z = graph.op("Concat", graph.op("Mul", graph.op("Sign", scaled), size), self.logs, axis=0)
-        z = graph.op("Where", graph.op("IsNaN", z), graph.column(log_scale.fill), z)
-        mean, deviation = log_scale.mean, log_scale.deviation
-        z = graph.op("Max", z, graph.column(mean - CLIP * deviation))
-        return graph.op("Min", z, graph.column(mean + CLIP * deviation))
+        return _add_logs_of(self.graph, self.log_scale, self.features, (self.logs,))
+
+
+def _add_logs_of(graph: Graph, log_scale: LogScale, features: str, logs: Sequence[str]) -> str:
+    """See `LogScale.transform`, before it is standardised; `logs` are logs already."""
+    scaled = graph.op("Mul", features, graph.column(1 / log_scale.scale))
+    size = graph.op("Log", graph.op("Add", graph.op("Abs", scaled), 1.0))
+    z = graph.op("Mul", graph.op("Sign", scaled), size)
+    if logs:
+        z = graph.op("Concat", z, *logs, axis=0)
+    z = graph.op("Where", graph.op("IsNaN", z), graph.column(log_scale.fill), z)
+    mean, deviation = log_scale.mean, log_scale.deviation
+    z = graph.op("Max", z, graph.column(mean - CLIP * deviation))
+    return graph.op("Min", z, graph.column(mean + CLIP * deviation))
+
+
+def _add_weighted(graph: Graph, log_scale: LogScale, z: str, part: Linear) -> str:
+    """coefficients · standardised columns + intercept, (1, rows).
+
+    z is clipped but not yet standardised: that is left to the coefficients.
+    """
+    slopes = part.coefficients / log_scale.deviation
+    products = graph.op("Mul", z, graph.column(slopes))
+    total = graph.sum_of_lines(products)
+    shift = float(np.sum(slopes * log_scale.mean))
+    return graph.op("Add", total, part.intercept - shift)
+
+
+def _add_correction(graph: Graph, correction: Correction) -> tuple[str, str]:
+    """See `Correction.add`."""
+    columns, log_scale = correction.columns, correction.columns.log_scale
+    features = add_features(graph, columns.preprocessing)
+    places = [columns.preprocessing.numbers.index(name) for name in columns.missing]
+    lines = (graph.lines(features, place, place + 1) for place in places)
+    missing = [graph.double(graph.op("IsNaN", line)) for line in lines]
+    z = _add_logs_of(graph, log_scale, features, missing)
+    parts = (correction.spend, correction.purchase)
+    spend, purchase = (_add_weighted(graph, log_scale, z, part) for part in parts)
+    return spend, purchase
 
 
 @dataclass(frozen=True)
@@ -124,6 +155,9 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
     decayed = graph.op("Min", x[target.decayed], fixed.decayed_cap)
     decayed = graph.op("Mul", decayed, fixed.label_days / DECAY_DAYS)
     decayed = graph.op("Where", is_cold, cold[0], decayed)
+    log_decayed = graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend))
+    beside = tuple(graph.padded_line(graph.number_input(n)) for n in preprocessing.beside)
+    corrected = [_add_correction(graph, one) for one in preparation.corrections]
     return GraphRows(
         graph,
         log_scale,
@@ -131,9 +165,11 @@ def add_rows(graph: Graph, preparation: Preparation, log_scale: LogScale) -> Gra
         features,
         logs,
         *own,
-        graph.op("Log", graph.op("Add", decayed, DECAYED_FLOOR * fixed.mean_spend)),
+        log_decayed,
         *extrapolations,
-        beside=tuple(graph.padded_line(graph.number_input(n)) for n in preprocessing.beside),
+        beside=beside,
+        spend_correction=tuple(spend for spend, _ in corrected),
+        purchase_correction=tuple(purchase for _, purchase in corrected),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from cva_sql.models_onnx.value.data.target import SPEND, Target
 from cva_sql.models_onnx.value.estimators.lifetimes import COLUMNS, Expectation, Lifetimes, expect
 from cva_sql.models_onnx.value.judging.rules import DECAY_DAYS
 from cva_sql.models_onnx.value.preparation.cold_start import AGE, ColdStart
+from cva_sql.models_onnx.value.preparation.corrections import Correction, add_corrections
 
 DECAYED_FLOOR = 0.02  # of the mean spend: those who spent nothing lately may yet
 SPEND_FLOOR = 0.001  # of the mean spend: what buy-till-you-die at least expects
@@ -40,7 +41,7 @@ class Prepared:
     `matrix` is float64 with NaN for NULL: the features, then lifetimes.COLUMNS. What is expected in
     the label is `log_spend`, `logit_purchase`, `log_orders`; the `_extrapolation` of each is what
     the horizon adds to it, 0 where label and horizon are the same. `beside` has the numbers that
-    stand beside the matrix, (rows, numbers).
+    stand beside the matrix, (rows, numbers). A `_correction` is what optional families add.
     """
 
     matrix: Matrix
@@ -52,6 +53,8 @@ class Prepared:
     purchase_extrapolation: Floats
     orders_extrapolation: Floats
     beside: Matrix
+    spend_correction: Floats = field(default_factory=lambda: np.zeros(1))
+    purchase_correction: Floats = field(default_factory=lambda: np.zeros(1))
 
     @property
     def features(self) -> Matrix:
@@ -68,13 +71,29 @@ def concatenate(parts: Sequence[Prepared]) -> Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How rows of one date become `Prepared`; with a target in orders, `log_spend` is of those."""
+    """How rows of one date become `Prepared`; with a target in orders, `log_spend` is of those.
+
+    `corrections` are those of the optional families that earned a weight.
+    """
 
     preprocessing: Preprocessing
     lifetimes: Lifetimes
     constants: Constants
     horizon_days: int
     target: Target = SPEND
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers that are read, those of families last."""
+        families = (one.columns.preprocessing.numbers for one in self.corrections)
+        return (*self.preprocessing.inputs, *(name for names in families for name in names))
+
+    @property
+    def categories(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """All categories that are read, with the values that are told apart."""
+        families = (one.columns.preprocessing.categories for one in self.corrections)
+        return (*self.preprocessing.categories, *(one for found in families for one in found))
 
     def apply(self, rows: Dataset) -> Prepared:
         """The rows as the members see them."""
@@ -90,6 +109,7 @@ class Preparation:
         decayed = rows.numbers[self.target.decayed].astype(np.float64)
         decayed = np.minimum(decayed, self.constants.decayed_cap)
         decayed = np.where(is_cold, cold[0], decayed * (days / DECAY_DAYS))
+        corrected = add_corrections(self.corrections, rows)
         return Prepared(
             matrix=np.column_stack([features, self._columns(near, cold)]),
             log_spend=spend,
@@ -100,6 +120,8 @@ class Preparation:
             purchase_extrapolation=later[1] - purchase,
             orders_extrapolation=later[2] - orders,
             beside=self.preprocessing.beside_of(rows.numbers),
+            spend_correction=corrected[0],
+            purchase_correction=corrected[1],
         )
 
     def _cold(self, rows: Dataset) -> tuple[Floats, Floats]:

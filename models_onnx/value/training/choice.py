@@ -13,6 +13,7 @@ from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.bootstrap import paired_difference
 from cva_sql.models_onnx.value.members.registry import ENSEMBLE, learned_kinds
 from cva_sql.models_onnx.value.members.rules import RULE_FITS
+from cva_sql.models_onnx.value.training.families import FamilyWeight
 from cva_sql.models_onnx.value.training.validation import Fold
 
 # What a member has to be ahead of the ensemble by, in deviance explained, to score alone: in 48
@@ -28,7 +29,8 @@ class Choice:
 
     `kind` won, and `has_won` says whether anything did; `reason` says so in a sentence. `scores` is
     name -> metric -> mean over the dates; `total_errors` are log(actual / forecast total) by date,
-    `curves` the losses of boosters and networks by round on the newest date.
+    `curves` the losses of boosters and networks by round on the newest date. `families` are the
+    weights of the optional families in the model.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Choice:
     dates: tuple[date, ...]
     total_errors: tuple[float, ...] = ()
     curves: tuple[CurvePoint, ...] = ()
+    families: tuple[FamilyWeight, ...] = ()
 
 
 def best_kind(folds: Sequence[Fold]) -> str:

@@ -77,7 +77,7 @@ def read_examples(
     joined: Mapping[str, float] = NONE_JOINED,
 ) -> tuple[Members, Examples]:
     """What `fit_members` fits, with no member fitted yet, and what they are fitted to."""
-    rows = learning.at(dates)
+    rows = learning.at(dates).base()
     beside = [name for name in rows.numbers if rows.families.get(name) == BESIDE]
     preprocessing = fit_preprocessing(rows.numbers, rows.categories, _needed(rows), beside)
     constants = fit_constants(rows, learning.plan.label_days)
@@ -93,7 +93,7 @@ def read_examples(
     value = np.concatenate([part.label_value for _, part in parts])
     orders = np.concatenate([_over_mean(part.label_orders) for _, part in parts])
     age = np.concatenate([np.full(len(part), (as_of - day).days) for day, part in parts])
-    weight = 0.5 ** (age / (2.0 * learning.plan.label_days))
+    weight = recency_weight(age, learning.plan.label_days)
     far = replace(preparation, horizon_days=horizon)
     shrinkage = shrinkage_by(learning.repeat_customers[as_of], rule)
     examples, log_scale = _examples(far, prepared, value, weight, -age, rows.terms.monotone)
@@ -105,6 +105,11 @@ def read_examples(
         label_days=learning.plan.label_days,
     )
     return Members(far, log_scale, examples.purchase, {}, shrinkage, joined), examples
+
+
+def recency_weight(days_ago: Floats, label_days: int) -> Floats:
+    """What an example counts beside one of today: half as much two labels ago."""
+    return np.asarray(0.5 ** (days_ago / (2.0 * label_days)))
 
 
 def _over_mean(orders: Floats) -> Floats:

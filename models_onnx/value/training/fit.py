@@ -10,9 +10,8 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats, sigmoid
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import Dataset
-from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
 from cva_sql.models_onnx.value.members.directions import rules_against
-from cva_sql.models_onnx.value.members.registry import ENSEMBLE
+from cva_sql.models_onnx.value.members.registry import ENSEMBLE, learned_kinds
 from cva_sql.models_onnx.value.members.rules import PLAINEST
 from cva_sql.models_onnx.value.model.ensemble import Members, Shrinkage
 from cva_sql.models_onnx.value.model.fitted import FittedModel
@@ -28,7 +27,9 @@ from cva_sql.models_onnx.value.total.calibration import (
 from cva_sql.models_onnx.value.total.forecast import TotalForecast
 from cva_sql.models_onnx.value.total.intervals import fit_residuals
 from cva_sql.models_onnx.value.training.choice import Choice, best_kind, choose
+from cva_sql.models_onnx.value.training.corrections import correct_folds, correct_members
 from cva_sql.models_onnx.value.training.examples import fit_members
+from cva_sql.models_onnx.value.training.families import weigh_families
 from cva_sql.models_onnx.value.training.growth import growth_facts
 from cva_sql.models_onnx.value.training.learning import (
     MIN_FIT_ROWS,
@@ -39,14 +40,16 @@ from cva_sql.models_onnx.value.training.learning import (
 )
 from cva_sql.models_onnx.value.training.validation import Fold, Report, validate
 
-OPTIONAL_FAMILY = "reviews"  # costs a reading of every text, so it has to show what it is for
 MUCH_TRUST = 0.9  # of the ensemble, from which its rule is not worth a word
 HIGHEST = 1.0  # in logs above the largest spend seen in a label
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """All that was fitted as of one plan's date; no members and no model with too few rows."""
+    """All that was fitted as of one plan's date; no members and no model with too few rows.
+
+    Folds and members have the corrections of the optional families that earned a weight.
+    """
 
     learning: Learning
     folds: list[Fold]
@@ -58,8 +61,9 @@ class Fitting:
 def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None) -> Fitting:
     """The model of this kind fitted on every cutoff, with the folds and members behind it.
 
-    Without a kind that which won: see `choose`. `data` also has the rows of the plan's own date,
-    for the total and the score's reference.
+    Without a kind that which won: see `choose`. What optional families add is weighed before that
+    on earlier dates, so that it is judged with them. `data` also has the rows of the plan's own
+    date, for the total and the score's reference.
     """
     learning = prepare_learning(data, plan)
     rows = learning.at(plan.cutoffs)
@@ -71,7 +75,13 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
         )
         return Fitting(learning, [], None, None, Choice(kind or ENSEMBLE, False, reason, {}, ()))
     folds = validate(learning, report)
-    choice = _chosen(folds, kind, rules_against(data.terms.monotone, data.target))
+    best = best_kind(folds)
+    corrected = kind if kind in learned_kinds(data.terms.networks) else best
+    families = weigh_families(learning, folds, corrected, report)
+    scales = {one.family: one.scale for one in families if one.scale > 0}
+    folds = correct_folds(learning, folds, corrected, scales)
+    choice = _chosen(folds, best, kind, rules_against(data.terms.monotone, data.target))
+    choice = replace(choice, families=families)
     report(f"fitting {choice.kind} on {len(rows):,} examples of {len(plan.cutoffs)} dates")
     members = fit_now(learning, folds)
     if choice.kind == ENSEMBLE and (known := _how_little_is_known(members.shrinkage, folds)):
@@ -81,15 +91,19 @@ def fit_model(data: Dataset, plan: Plan, report: Report, kind: str | None = None
 
 
 def fit_now(learning: Learning, folds: Sequence[Fold]) -> Members:
-    """All members on all cutoffs; the ensemble leans and is joined as it was in the folds."""
+    """All members on all cutoffs; the ensemble leans, is joined and corrected as in the folds."""
     plan, rule = learning.plan, folds[0].shrinkage.rule if folds else PLAINEST
     joined = folds[0].joined if folds else {}
-    return fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days, rule, joined)
+    members = fit_members(learning, plan.cutoffs, plan.as_of, plan.horizon_days, rule, joined)
+    if not folds:
+        return members
+    return correct_members(
+        learning, members, folds[0].kind, plan.cutoffs, plan.as_of, folds[0].scales
+    )
 
 
-def _chosen(folds: Sequence[Fold], kind: str | None, barred: Collection[str]) -> Choice:
+def _chosen(folds: Sequence[Fold], best: str, kind: str | None, barred: Collection[str]) -> Choice:
     """What won on the validation dates, or the kind that was asked for in its place."""
-    best = best_kind(folds)
     choice = choose(folds, best, barred)
     if choice.kind == best != ENSEMBLE:
         ensemble = choice.scores[ENSEMBLE]["d2_shape"]
@@ -115,11 +129,24 @@ def _how_little_is_known(shrinkage: Shrinkage, folds: Sequence[Fold]) -> str:
     return ", ".join(said)
 
 
+def without_family(fitting: Fitting, family: str) -> FittedModel | None:
+    """The model without what a family adds; the same object where it adds nothing."""
+    learning, members, plan = fitting.learning, fitting.members, fitting.learning.plan
+    kind, scales = fitting.choice.kind, fitting.folds[0].scales if fitting.folds else {}
+    if members is None or kind != members.corrected or family not in scales:
+        return fitting.model
+    others = {name: scale for name, scale in scales.items() if name != family}
+    folds = correct_folds(learning, fitting.folds, kind, others)
+    members = correct_members(learning, members, kind, plan.cutoffs, plan.as_of, others)
+    return finish_model(learning, members, folds, kind)
+
+
 def finish_model(
     learning: Learning, members: Members, folds: Sequence[Fold], kind: str
 ) -> FittedModel:
     """Calibrates fitted members: slope, total, probabilities, intervals, the score's reference."""
     plan, now = learning.plan, learning.rows.seen_from(learning.plan.as_of)
+    members = members.of_kind(kind)
     prepared = members.preparation.apply(now)
     forecast = forecast_now(learning)
     outcomes = [fold.outcomes[kind] for fold in folds]
@@ -165,30 +192,3 @@ def purchase_shift(logits: Floats, rows: Prepared, forecast: TotalForecast) -> f
     """What to add to the logits of all rows so that their mean probability follows the total."""
     own = sigmoid(rows.logit_purchase + rows.purchase_extrapolation)
     return logit_shift(logits, mean_probability(own, forecast))
-
-
-def has_family(data: Dataset, family: str) -> bool:
-    """Whether any feature of this family varies, so that a model could learn from it."""
-    rows = data.of_family(family)
-    return fit_preprocessing(rows.numbers, rows.categories).width > 0
-
-
-def fit_both_ways(
-    data: Dataset, plan: Plan, report: Report, kind: str | None = None
-) -> list[tuple[Dataset, Fitting]]:
-    """Fits with everything, and where there are reviews also without them; the better one first.
-
-    More features are not always better: in a small shop their noise can cost more than they tell.
-    The model that explained more deviance on the validation dates is taken.
-    """
-    fits = [(data, fit_model(data, plan, report, kind))]
-    if has_family(data, OPTIONAL_FAMILY):
-        report(f"without {OPTIONAL_FAMILY}")
-        lean = data.without_family(OPTIONAL_FAMILY)
-        fits.append((lean, fit_model(lean, plan, report, kind)))
-    return sorted(fits, key=lambda fit: -_validated(fit[1].choice))
-
-
-def _validated(choice: Choice) -> float:
-    """The deviance that a choice's model explained on the validation dates; −inf without any."""
-    return choice.scores[choice.kind]["d2_shape"] if choice.scores else -np.inf

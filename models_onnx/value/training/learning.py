@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -103,6 +103,14 @@ def _orders_a_day(rows: Dataset) -> float:
     days = float(np.nansum(rows.numbers["order_days_count"].astype(np.float64)))
     orders = float(np.nansum(rows.numbers[ORDERS].astype(np.float64)))
     return orders / days if orders > 0 and days > 0 else 1.0
+
+
+def usable_dates(learning: Learning) -> Iterator[date]:
+    """The cutoffs that can be judged, newest first: there is enough there, and before them."""
+    plan = learning.plan
+    for day in plan.cutoffs:
+        if is_enough(learning.at(plan.trained_before(day))) and is_enough(learning.at([day])):
+            yield day
 
 
 def forecast_at(learning: Learning, cutoff: date) -> TotalForecast:

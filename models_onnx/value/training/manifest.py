@@ -46,13 +46,13 @@ def build_manifest(
     `training` says of a target other than spend: its name, and what it takes to read the labels.
     """
     digest = hashlib.sha256(data).hexdigest()
-    preprocessing = model.members.preparation.preprocessing
+    preparation = model.members.preparation
     is_rule = model.kind in RULE_FITS
     features = [
         Feature(name, "number") if learned is None or is_rule else _ranged(name, learned)
-        for name in preprocessing.inputs
+        for name in preparation.numbers
     ]
-    features += [Feature(name, "category", values) for name, values in preprocessing.categories]
+    features += [Feature(name, "category", values) for name, values in preparation.categories]
     return Manifest(
         name="value",
         version="-".join(
@@ -82,6 +82,7 @@ def build_manifest(
             "lifetimes": lifetime_facts(model),
             "shrinkage": asdict(model.members.shrinkage) if model.kind == ENSEMBLE else {},
             **({"joined": dict(model.members.joined)} if model.members.joined else {}),
+            **({"families": family_facts(choice)} if choice.families else {}),
             **_cold_facts(model),
             "slope": model.slope,
             "purchase_slope": model.purchase_slope,
@@ -114,6 +115,13 @@ def _ranged(name: str, learned: Dataset) -> Feature:
         return Feature(name, "number")
     low, high = float(known.min()), float(known.max())
     return Feature(name, "number", low=low, high=high, by_itself=learned.by_itself.get(name, ""))
+
+
+def family_facts(choice: Choice) -> list[dict[str, Any]]:
+    """What each optional family counts in the ensemble, and what it adds on which dates."""
+    return [
+        {**asdict(one), "dates": [day.isoformat() for day in one.dates]} for one in choice.families
+    ]
 
 
 def _term_facts(terms: Terms) -> dict[str, Any]:

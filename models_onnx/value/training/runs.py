@@ -35,8 +35,11 @@ COLUMNS = {  # name -> (type, comment)
     "horizon_days": ("integer", "length of the forecast"),
     "is_deployed": ("boolean", "whether it scores from then on"),
     "reason": ("varchar", "why it does or does not"),
-    "kind": ("varchar", "score: on the validation dates; curve: loss by round; setting"),
-    "model": ("varchar", "the member, candidate or rule; null for what holds for all"),
+    "kind": (
+        "varchar",
+        "score: on the validation dates; curve: loss by round; family: what it adds; setting",
+    ),
+    "model": ("varchar", "the member, candidate, rule or family; null for what holds for all"),
     "name": ("varchar", "the metric, loss or setting"),
     "step": (
         "integer",
@@ -73,7 +76,7 @@ class Run:
 def training_entries(
     manifest: Manifest | None, choice: Choice, outliers: Sequence[Outlier] = ()
 ) -> list[Entry]:
-    """All rows of a training: scores, curves, settings; without a manifest what is known.
+    """All rows of a training: scores, curves, families, settings; without a manifest what is known.
 
     Settings are those of the code that fitted, what the manifest says was fitted, and who was left
     out of it.
@@ -94,12 +97,23 @@ def training_entries(
         Entry("curve", losses[point.model], point.model, point.rounds, point.loss)
         for point in choice.curves
     ]
+    found += _families(choice)
     fitted = _fitted(manifest.training) if manifest else ()
     left_out = [
         Entry("setting", "outlier", None, place, outlier.spend, outlier.customer_id)
         for place, outlier in enumerate(outliers, start=1)
     ]
     return [*found, *_code_settings(manifest.training if manifest else {}), *fitted, *left_out]
+
+
+def _families(choice: Choice) -> Iterator[Entry]:
+    """What each optional family counts, what it adds to nGini, and the dates that say so."""
+    for one in choice.families:
+        figures = {"scale": one.scale, "gain": one.gain, "lower": one.lower, "upper": one.upper}
+        for name, value in figures.items():
+            yield Entry("family", name, one.family, value=value if np.isfinite(value) else None)
+        for place, day in enumerate(one.dates, start=1):
+            yield Entry("family", "date", one.family, place, text=day.isoformat())
 
 
 def _code_settings(training: Mapping[str, Any]) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cva_sql.models_onnx.value.members.contract import Examples, Member, Rows
 from cva_sql.models_onnx.value.members.registry import learners
 from cva_sql.models_onnx.value.settings import Setting, Value
 from cva_sql.models_onnx.value.training.examples import read_examples
-from cva_sql.models_onnx.value.training.learning import Learning, is_enough, prepare_learning
+from cva_sql.models_onnx.value.training.learning import Learning, prepare_learning, usable_dates
 from cva_sql.models_onnx.value.training.validation import VALIDATION_DATES, Report
 
 if TYPE_CHECKING:
@@ -87,16 +88,9 @@ def tune(data: Dataset, plan: Plan, minutes: float, report: Report) -> list[Tune
 
 def tuning_dates(learning: Learning) -> list[Date]:
     """The newest dates before those that the gate judges by, the one with least to learn first."""
-    plan = learning.plan
-    usable = [
-        day
-        for day in plan.cutoffs
-        if is_enough(learning.at(plan.trained_before(day))) and is_enough(learning.at([day]))
-    ]
-    return [
-        _date(learning, day)
-        for day in sorted(usable[VALIDATION_DATES : VALIDATION_DATES + TUNING_DATES])
-    ]
+    usable = usable_dates(learning)
+    earlier = islice(usable, VALIDATION_DATES, VALIDATION_DATES + TUNING_DATES)
+    return [_date(learning, day) for day in sorted(earlier)]
 
 
 def _date(learning: Learning, day: date) -> Date:

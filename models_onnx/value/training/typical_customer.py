@@ -21,11 +21,11 @@ def build_explanation(model: FittedModel, rows: Dataset) -> Explanation:
     The typical customer has the median of each number and the most frequent value of each category,
     and none where most customers have none.
     """
-    preprocessing = model.members.preparation.preprocessing
+    preparation = model.members.preparation
     reference: dict[str, float | str | None] = {
-        name: typical_number(rows.numbers[name]) for name in preprocessing.inputs
+        name: typical_number(rows.numbers[name]) for name in preparation.numbers
     }
-    reference |= {name: typical_text(rows.categories[name]) for name, _ in preprocessing.categories}
+    reference |= {name: typical_text(rows.categories[name]) for name, _ in preparation.categories}
     return Explanation(
         reference=reference,
         families={name: rows.reason_families.get(name, OWN) for name in reference},

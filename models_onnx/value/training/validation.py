@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from cva_sql.models_onnx.value.training.examples import fit_members
 from cva_sql.models_onnx.value.training.learning import (
     Learning,
     forecast_at,
-    is_enough,
+    usable_dates,
 )
 
 VALIDATION_DATES = 3
@@ -52,6 +53,8 @@ class Fold:
     `parts` has the linear predictor of each part of the ensemble, `own_logit` the logit of
     buy-till-you-die's probability to buy. All values are in multiples of `unit`, but `scores`.
     `shrinkage` is what the ensemble was drawn by, `joined` are the networks that are a part of it.
+    `members` are what predicted. With corrections of optional families `scales` are theirs by
+    family, `kind` is what they correct, and `base` the fold without any.
     """
 
     cutoff: date
@@ -65,6 +68,10 @@ class Fold:
     shrinkage: Shrinkage = field(default_factory=Shrinkage)
     joined: Mapping[str, float] = field(default_factory=dict)
     unit: float = 1.0
+    members: Members | None = field(default=None, repr=False)
+    scales: Mapping[str, float] = field(default_factory=dict)
+    kind: str = ENSEMBLE
+    base: Fold | None = field(default=None, repr=False)
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -94,13 +101,26 @@ class Fold:
         drawn = self._with_ensemble(own + (1 - self.shrinkage.trust) * (new - old))
         return replace(drawn, shrinkage=replace(self.shrinkage, rule=rule))
 
+    def corrected(
+        self, kind: str, spend: Floats, purchase: Floats, scales: Mapping[str, float]
+    ) -> Fold:
+        """The same with what families add to a kind's log spend and purchase logit."""
+        own = self.outcomes[kind]
+        told = replace(
+            own, linear_predictor=own.linear_predictor + spend, logit=own.logit + purchase
+        )
+        return replace(self._with(kind, told), scales=scales, kind=kind, base=self)
+
     def _with_ensemble(self, predictor: Floats) -> Fold:
         """The same with another linear predictor of the ensemble."""
-        outcome = replace(self.outcomes[ENSEMBLE], linear_predictor=predictor)
+        return self._with(ENSEMBLE, replace(self.outcomes[ENSEMBLE], linear_predictor=predictor))
+
+    def _with(self, kind: str, told: Outcome) -> Fold:
+        predicted = _calibrated(told.linear_predictor, self.forecast)
         return replace(
             self,
-            predictions={**self.predictions, ENSEMBLE: _calibrated(predictor, self.forecast)},
-            outcomes={**self.outcomes, ENSEMBLE: outcome},
+            predictions={**self.predictions, kind: predicted},
+            outcomes={**self.outcomes, kind: told},
         )
 
 
@@ -112,13 +132,9 @@ def validate(learning: Learning, report: Report) -> list[Fold]:
     """
     plan = learning.plan
     folds: list[Fold] = []
-    for cutoff in plan.cutoffs:
-        if len(folds) == VALIDATION_DATES:
-            break
+    for cutoff in islice(usable_dates(learning), VALIDATION_DATES):
         known = plan.trained_before(cutoff)
         rows, test = learning.at(known), learning.at([cutoff])
-        if not is_enough(rows) or not is_enough(test):
-            continue
         report(
             f"validating on {cutoff}: learning from {len(rows):,} examples of {len(known)} dates"
         )
@@ -196,6 +212,7 @@ def _fold(
         prepared.logit_purchase + prepared.purchase_extrapolation,
         members.shrinkage,
         unit=learning.unit,
+        members=members,
     )
 
 

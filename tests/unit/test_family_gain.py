@@ -1,4 +1,4 @@
-"""What the back-test says reviews add, on examples where they help, are noise, or are absent."""
+"""What the back-test says a family adds, on examples where it helps, is noise, or is absent."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import pytest
 
 from cva_sql.cli.evaluate.evaluation import metric_rows
 from cva_sql.cli.evaluate.report import describe
-from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITH, WITHOUT, Backtest, backtest
+from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITHOUT, Backtest, Gain, backtest
 from cva_sql.models_onnx.value.data.cutoffs import Plan
 from cva_sql.models_onnx.value.data.dataset import RULE_COLUMNS, Dataset
 from cva_sql.models_onnx.value.judging import metrics as metrics
 from cva_sql.models_onnx.value.judging.bootstrap import Sample, mean_differences, paired_difference
-from cva_sql.models_onnx.value.training.fit import has_family
+from cva_sql.models_onnx.value.training.families import has_family
 
 CUSTOMERS = 400
 AS_OF = date(2025, 1, 1)
 PLANS = [
-    Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(5)))
+    Plan(day, 90, 90, tuple(day - timedelta(days=90 + 30 * k) for k in range(9)))
     for day in (AS_OF, AS_OF + timedelta(days=90))
 ]
-LESS = f"{WITH} less {WITHOUT}"
+LEAN = f"{WITHOUT}reviews"
+LESS = f"{MODEL} less {LEAN}"
 
 
 def past_orders(rate: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,7 +84,8 @@ def make_examples(effect: float) -> Dataset:
         label_value=np.concatenate(values).astype(np.float64),
         label_orders=np.concatenate(orders).astype(np.float64),
         rules=rules,
-        families={"taste": "attributes", "decayed_spend": "purchases", "text_1": "reviews"},
+        families={"taste": "purchases", "decayed_spend": "purchases", "text_1": "reviews"},
+        optional={"text_1": "reviews"},
     )
 
 
@@ -92,44 +94,49 @@ def evaluated(effect: float) -> Backtest:
     return backtest(make_examples(effect), PLANS, 60, lambda _: None)
 
 
+def gain_of(result: Backtest) -> Gain:
+    assert list(result.gains) == ["reviews"]
+    return result.gains["reviews"]
+
+
 def test_reviews_that_move_spend_are_said_to_add() -> None:
     result = evaluated(1.0)
-    assert result.gain is not None
-    assert result.gain.verdict.startswith("reviews add +")
-    assert result.gain.differences["ngini"].lower > 0.02
-    assert result.gain.differences["mae"].upper < 0
-    assert result.gain.differences["d2_tweedie"].lower > 0
+    gain = gain_of(result)
+    assert gain.verdict.startswith("reviews add +")
+    assert gain.differences["ngini"].lower > 0
+    assert gain.differences["mae"].upper < 0
+    assert gain.differences["d2_tweedie"].lower > 0
 
 
 def test_reviews_that_are_noise_are_said_to_add_nothing() -> None:
     # As many resamples as the command's default: with fewer the bound is itself noise.
     result = backtest(make_examples(0.0), PLANS, 200, lambda _: None)
-    assert result.gain is not None
+    gain = gain_of(result)
     # Noise may cost a little, which an interval of 95 % at times sees; it may never seem to add.
-    assert not result.gain.verdict.startswith("reviews add +")
-    assert abs(result.gain.differences["ngini"].value) < 0.02
+    assert not gain.verdict.startswith("reviews add +")
+    assert abs(gain.differences["ngini"].value) < 0.02
 
 
 @pytest.mark.parametrize("effect", [0.0, 1.0])
 def test_difference_is_that_of_the_two_models_figures(effect: float) -> None:
     result = evaluated(effect)
-    assert result.gain is not None
-    for name, difference in result.gain.differences.items():
-        full, lean = (result.metrics[model][1][name].value for model in (WITH, WITHOUT))
+    gain = gain_of(result)
+    for name, difference in gain.differences.items():
+        full, lean = (result.metrics[model][1][name].value for model in (MODEL, LEAN))
         assert difference.value == pytest.approx(full - lean, abs=1e-9)
         assert difference.lower <= difference.value <= difference.upper
 
 
 def test_both_are_rows_of_the_metrics_table_and_of_json() -> None:
     rows = metric_rows(evaluated(1.0))
-    assert {row["model"] for row in rows} >= {MODEL, WITH, WITHOUT, LESS}
+    assert {row["model"] for row in rows} >= {MODEL, LEAN, LESS}
     assert [row["metric"] for row in rows if row["model"] == LESS] == [
         "spearman_difference",
         "ngini_difference",
         "mae_difference",
         "d2_tweedie_difference",
     ]
-    assert sum(row["model"] == WITHOUT and row["metric"] == "ngini" for row in rows) == 3
+    assert sum(row["model"] == LEAN and row["metric"] == "ngini" for row in rows) == 3
     json.dumps(rows)
 
 
@@ -144,15 +151,15 @@ def test_table_for_a_person_shows_both_and_ends_with_the_verdict() -> None:
         "MAE",
         "D²",
     ]
-    assert result.gain is not None
-    assert lines[-1] == result.gain.verdict
+    gain = gain_of(result)
+    assert lines[-1] == gain.verdict
 
 
 def test_without_replicates_the_difference_has_no_interval() -> None:
     result = backtest(make_examples(1.0), PLANS[:1], 0, lambda _: None)
-    assert result.gain is not None
-    assert math.isnan(result.gain.differences["ngini"].lower)
-    assert "only bootstrap replicates tell" in result.gain.verdict
+    gain = gain_of(result)
+    assert math.isnan(gain.differences["ngini"].lower)
+    assert "only bootstrap replicates tell" in gain.verdict
     assert "what reviews add" in describe(result).splitlines()
 
 
@@ -163,26 +170,26 @@ def test_shop_without_reviews_is_not_compared(value: float) -> None:
     data = replace(data, numbers=data.numbers | {"text_1": constant})
     assert not has_family(data, "reviews")
     result = backtest(data, PLANS[:1], 0, lambda _: None)
-    assert result.gain is None
-    assert WITHOUT not in result.metrics
+    assert result.gains == {}
+    assert LEAN not in result.metrics
     assert "what reviews add" not in describe(result)
 
 
-def test_where_the_rule_scores_both_times_reviews_add_nothing() -> None:
+def test_where_the_rule_scores_reviews_add_nothing() -> None:
     data = make_examples(1.0)
     order = np.random.default_rng(1).permutation(len(data))
     shuffled = replace(
         data, label_value=data.label_value[order], label_orders=data.label_orders[order]
     )
     result = backtest(shuffled, PLANS[:1], 20, lambda _: None)
-    assert result.gain is not None
-    assert result.gain.differences["ngini"].value == 0
-    assert result.gain.verdict == "reviews add nothing: the same scores with and without them"
+    gain = gain_of(result)
+    assert gain.differences["ngini"].value == 0
+    assert gain.verdict == "reviews add nothing: the same scores with and without them"
 
 
 def test_a_family_is_dropped_from_the_features_and_from_nothing_else() -> None:
     data = make_examples(0.0)
-    lean = data.without_family("reviews")
+    lean = data.base()
     assert list(lean.numbers) == [name for name in data.numbers if name != "text_1"]
     assert list(data.of_family("reviews").numbers) == ["text_1"]
     assert np.array_equal(lean.label_value, data.label_value)
