@@ -209,13 +209,13 @@ def _gain_lines(result: Backtest) -> list[str]:
     from cva_sql.models_onnx.value.backtesting.backtest import MODEL, WITHOUT
 
     lines: list[str] = []
-    full = result.metrics[MODEL][1]
     for family, found in result.gains.items():
+        full = result.metrics[MODEL][1]
         lean = result.metrics[f"{WITHOUT}{family}"][1]
-        over = ", mean over the dates" if len(result.dates) > 1 else ""
+        mean = ", mean over the dates" if len(result.dates) > 1 else ""
         lines += [
             "",
-            f"what {family} add{over}",
+            f"what {family} add{mean}",
             f"{'':<{NAME_WIDTH}}" + "".join(f"{t:>14}" for t in ("with", "without", "difference")),
         ]
         for name, (label, digits) in COMPARED.items():
