@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DATABASE = b"DUCK"  # at byte 8 of a DuckDB file
+NESTED = ("STRUCT(", "MAP(", "UNION(")  # types beside lists
 FROM = "cva_from"  # what a database file is attached as
 
 
@@ -108,19 +109,21 @@ def take_input(con: DuckDBPyConnection, name: str, number: int = 0, is_named: bo
 def make_layout(con: DuckDBPyConnection, layout: Layout, inputs: Sequence[Input]) -> str:
     """A relation of the layout's rows: names without blanks around them, values without as well.
 
-    Every column is text, NULL where blank; optional ones that are missing are NULL.
+    Every column is text, NULL where blank, JSON where nested; optional ones that are missing are
+    NULL.
     """
     declared = {" ".join(n.split()).lower(): n for n in (*layout.tells, *layout.optional)}
     selects = []
     for one in inputs:
-        values, there = [], set[str]()
+        values, there, nested = [], set[str](), _nested_columns(con, one)
         for name in one.header:
             plain = " ".join(name.split())
             if plain.lower() in there:
                 raise CvaError(f"{one.name} has two columns {plain}; rename one of them")
             there.add(plain.lower())
             shown = declared.get(plain.lower(), plain)
-            values.append(f"{trimmed(f'{quoted(name)}::varchar')} as {quoted(shown)}")
+            text = f"to_json({quoted(name)})" if name in nested else quoted(name)
+            values.append(f"{trimmed(f'{text}::varchar')} as {quoted(shown)}")
         values += [
             f"null::varchar as {quoted(name)}" for n, name in declared.items() if n not in there
         ]
@@ -128,6 +131,16 @@ def make_layout(con: DuckDBPyConnection, layout: Layout, inputs: Sequence[Input]
     relation = f"cva_layout_{layout.name}"
     con.execute(f"create temp view {relation} as {' union all by name '.join(selects)}")
     return f"temp.{relation}"
+
+
+def _nested_columns(con: DuckDBPyConnection, one: Input) -> set[str]:
+    """The columns of structs and lists, as Parquet and JSON have them."""
+    if not one.is_typed:
+        return set()
+    described = con.execute(f"describe {one.relation}").fetchall()
+    return {
+        name for name, kind, *_ in described if kind.startswith(NESTED) or kind.endswith("]")
+    }
 
 
 def absent_columns(layout: Layout, inputs: Iterable[Input]) -> set[str]:

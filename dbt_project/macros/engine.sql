@@ -18,6 +18,20 @@
 {% macro spark__add_days(date, days) %}date_add({{ date }}, cast({{ days }} as int)){% endmacro %}
 
 
+{#- The seconds from one time to another, to the microsecond. -#}
+{% macro seconds_between(from_time, to_time) %}
+{{- return(adapter.dispatch('seconds_between', 'cva')(from_time, to_time)) -}}
+{% endmacro %}
+
+{% macro default__seconds_between(from_time, to_time) -%}
+((epoch_us({{ to_time }}) - epoch_us({{ from_time }})) / 1e6)
+{%- endmacro %}
+
+{% macro spark__seconds_between(from_time, to_time) -%}
+((unix_micros({{ to_time }}) - unix_micros({{ from_time }})) / 1e6)
+{%- endmacro %}
+
+
 {#- A number in [0, 1) that depends on the text alone: samples stay the same from run to run. -#}
 {% macro hash_fraction(text) %}
 {{- return(adapter.dispatch('hash_fraction', 'cva')(text)) -}}

@@ -79,6 +79,25 @@ from (
 {%- endmacro %}
 
 
+{#- The canonical rows of a table, each with the id that it names, the one made of the key where it has no
+    other: for what is kept from run to run, while who is one person may change. -#}
+{% macro rows_of_accounts(table) %}
+{%- if not execute or cva.source_relation(table) is none or cva.customer_key_of(table) is none -%}
+{{- return(cva.canonical_rows(table)) -}}
+{%- endif -%}
+select
+    {%- for name, spec in cva.staged_columns(table).items() %}
+    {{ 'person_id as customer_id' if name == 'customer_id' else name }},
+    {%- if spec[1] %}
+    {{ cva.flag_of(name, spec) }},
+    {%- endif %}
+    {%- endfor %}
+    {{ 'is_forgotten,' if cva.has_forgotten(table) }}
+    table_name
+from ({{ cva.rows_with_keys(table) }}) as given
+{%- endmacro %}
+
+
 {#- The canonical rows of a table, each of its person. -#}
 {% macro rows_of_persons(table) %}
 select

@@ -17,6 +17,8 @@
              are compared
     valid    where staging does not have the last word: the model of the usable rows, and the reason of
              the others
+    daily    of a table too large for a look at each row: the model of its days, with rows, customer and
+             reject_reason of each, which everything but that model reads in place of staging
     family   the family that alone reads the table, so that with it off the table is left alone
     columns  name -> [kind, required, what the shop may call it], the last as `concept concept=how sure`
     contact  columns that `cva_customer_key` may be made of and `cva audience` exports, and nothing else reads
@@ -218,6 +220,44 @@
             "opened": "opened geoffnet ouvert abierto kaishi 打开",
             "closed": "closed solved resolved geschlossen gelost ferme cerrado guanbi 关闭",
             "subject": "subject betreff sujet objet asunto zhuti 主题",
+        },
+    },
+    "events": {
+        "role": "facts",
+        "date": "occurred_at",
+        "moves_as_of": true,
+        "key": ["event_id"],
+        "kept": ["occurred_at", "customer_id", "visitor_id", "session_id", "event_type", "product_id"],
+        "family": "browse",
+        "daily": "int_cva__browse_days",
+        "columns": {
+            "event_id": ["id", false, "event id=1"],
+            "customer_id": ["person", false, "customer id=1, customer=.8"],
+            "visitor_id": ["id", false, "visitor id=1, visitor=.9"],
+            "session_id": ["id", false, "session id=1, session=.9"],
+            "occurred_at": ["time", true, "event time=1, occurred time=1, time=.9, created time=.65"],
+            "event_type": ["text", false, "event type=1, event name=1, event=.85, type=.7"],
+            "product_id": ["id", false, "product id=1, product=.8"],
+            "page": ["text", false, "page=1"],
+            "search_query": ["text", false, "search=.9, search query=1"],
+            "duration_seconds": ["number", false, "duration=.9"],
+            "value": ["money", false, "event amount=1, amount=.8"],
+            "user_agent": ["text", false, "user agent=1, agent=.9"],
+        },
+        "tells": ["visitor_id", "session_id", "event_type", "page"],
+        "name": "browse event",
+        "words": {
+            "browse": "browse browsing event events clickstream clicks click hits hit pageviews pageview tracking behavior behaviour",
+            "event": "event events ereignis evenement evento action behavior behaviour 行为 事件",
+            "visitor": "visitor anonymous client besucher visiteur visitante fangke 访客",
+            "session": "session sitzung sesion visit besuch visite huihua 会话",
+            "occurred": "occurred happened happen",
+            "page": "page url path seite pagina yemian 页面",
+            "search": "search keyword suche recherche busqueda sousuo 搜索",
+            "query": "query term suchbegriff",
+            "duration": "duration dwell dauer duree duracion shichang 时长",
+            "agent": "agent useragent ua",
+            "user": "user",
         },
     },
     "labels": {

@@ -81,7 +81,7 @@
     'days': {'places': 0}, 'years': {'places': 0}, 'count': {'places': 1, 'is_short': true},
     'rate': {'places': 0, 'times': 100, 'behind': '%'}, 'money': {'places': 2},
     'rating': {'places': 1, 'is_short': true}, 'ratio': {'places': 2}, 'sentiment': {'places': 2},
-    'per day': {'places': 4}
+    'per day': {'places': 4}, 'seconds': {'places': 0}
 }) }}
 {% endmacro %}
 

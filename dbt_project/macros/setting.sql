@@ -10,7 +10,7 @@
     'cva_margin': 'number', 'cva_drift_psi_threshold': 'number', 'cva_drift_jensen_shannon_threshold': 'number',
     'cva_drift_l_infinity_threshold': 'number', 'cva_drift_blocking_share': 'number', 'cva_retrain_days': 'days', 'cva_ticket_cost': 'number or null', 'cva_discount_rate': 'number', 'cva_tier_shares': 'shares',
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
-    'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_explanations_kept_days': 'count or none', 'cva_models_kept': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
+    'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_events_lookback_days': 'count or none', 'cva_explanations_kept_days': 'count or none', 'cva_models_kept': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_use_sequences': 'flag', 'cva_zero_attributions': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_allow_empty': 'flag',

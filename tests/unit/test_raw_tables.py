@@ -20,6 +20,7 @@ KNOWN = NEEDED | {
     "kept",
     "replaces",
     "valid",
+    "daily",
     "family",
     "tells",
     "contact",
@@ -46,7 +47,8 @@ def test_what_an_entry_names_is_there(table: str) -> None:
     named |= {*entry.get("contact", ()), *entry.get("aliases", ())}
     assert named.union(*states.values()) <= columns
     models = {path.stem for path in (project_dir() / "models").rglob("*.sql")}
-    assert {f"stg_cva__{table}", *entry.get("valid", ())[:1]} <= models
+    named_models = {f"stg_cva__{table}", *entry.get("valid", ())[:1]}
+    assert named_models | {entry.get("daily", f"stg_cva__{table}")} <= models
 
 
 def test_every_time_is_a_date_a_start_or_a_state() -> None:

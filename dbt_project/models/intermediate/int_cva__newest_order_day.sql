@@ -1,16 +1,25 @@
--- One row: the newest day with an order, whatever became of it, and what lies too far beyond. Days
+-- One row: the newest day with an order, whatever became of it, or a browse event, and what lies too far beyond. Days
 -- are doubted where more than 30 days, and ten times the gap that 99 % of the days before did not
 -- exceed, separate them from the rest: runs of three days at most, together three, or 1 % of all
--- days; of few days a sixth. A shop that opens again has more of them.
+-- days; of few days a sixth. A shop that opens again has more of them.{%- set is_browsed = execute and cva.source_relation('events') is not none %}
+{%- set rows = ('order or event', 'orders and events') if is_browsed else ('order', 'orders') %}
+
 with active as (
     {%- for table, line in cva.raw_tables().items() if line.get('moves_as_of') %}
     {%- if not loop.first %}
     union all
     {%- endif %}
+    {%- if line.daily %}
+    select event_date as active_date, sum(events_count) as row_count
+    from {{ ref('cva', line.daily) }}
+    where reject_reason is null
+    group by event_date
+    {%- else %}
     select cast({{ line.date }} as date) as active_date, count(*) as row_count
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     where {{ line.date }} >= timestamp '1970-01-01' and {{ line.date }} <= {{ cva.now() }}
     group by cast({{ line.date }} as date)
+    {%- endif %}
     {%- endfor %}
 ),
 
@@ -96,7 +105,7 @@ final as (
                 'as of ', cast({{ cva.add_days('newest_date', 1) }} as string),
                 ', not ', cast({{ cva.add_days('doubted_to', 1) }} as string),
                 ': ', cast(doubted_count as string),
-                case when doubted_count = 1 then ' order lies ' else ' orders lie ' end,
+                case when doubted_count = 1 then ' {{ rows[0] }} lies ' else ' {{ rows[1] }} lie ' end,
                 cast({{ cva.days_between('newest_date', 'doubted_from') }} as string),
                 ' days after all others (', cast(doubted_from as string),
                 case

@@ -22,6 +22,11 @@ sightings as (
         {{ line.since | join(' is null and ') }} is null as is_undated
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is null
+    {%- elif line.daily %}
+    select person_id as customer_id, min(event_date) as seen_date, false as is_undated
+    from {{ cva.days_of_persons(table) }} as days
+    where person_id is not null and reject_reason is null
+    group by person_id
     {%- else %}
     {#- A customer whom the row does not name is found after staging; else staging is enough, and a row
         that is there twice is seen as early once. #}

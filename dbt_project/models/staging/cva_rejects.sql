@@ -36,13 +36,25 @@ nameless_{{ table }} as (
 {%- endfor %}
 
 {#- The date alone: what is read twice is written out, texts included. #}
-{%- for table, line in tables.items() if line.get('date') and table != 'orders' %}
+{%- for table, line in tables.items() if line.get('date') and table != 'orders' and not line.daily %}
 
 kept_{{ table }} as (select {{ line.date }} as happened_at from {{ cva.usable(table) }}),
 {%- endfor %}
 
 reasons as (
-    {%- for table, line in tables.items() if line.get('of') != 'orders' %}
+    {%- for table, line in tables.items() if line.daily %}
+    select '{{ table }}' as table_name, reject_reason as reason, sum(events_count) as row_count
+    from {{ ref('cva', line.daily) }}
+    where reject_reason is not null
+    group by reject_reason
+    union all
+    select '{{ table }}', 'on_or_after_as_of', sum(events_count)
+    from {{ ref('cva', line.daily) }}
+    cross join dates
+    where reject_reason is null and event_date >= dates.as_of_date
+    union all
+    {%- endfor %}
+    {%- for table, line in tables.items() if line.get('of') != 'orders' and not line.daily %}
     select '{{ table }}' as table_name, reject_reason as reason, count(*) as row_count
     from {{ ref('cva', 'stg_cva__' ~ table) }}
     where reject_reason is not null
@@ -124,9 +136,10 @@ reasons as (
 ),
 
 raw_counts as (
-    {%- for table in tables %}
-    select '{{ table }}' as table_name, count(*) as raw_row_count
-    from {{ ref('cva', 'stg_cva__' ~ table) }}
+    {%- for table, line in tables.items() %}
+    {%- set rows = ('coalesce(sum(events_count), 0)', line.daily) if line.daily else ('count(*)', 'stg_cva__' ~ table) %}
+    select '{{ table }}' as table_name, {{ rows[0] }} as raw_row_count
+    from {{ ref('cva', rows[1]) }}
     {%- if not loop.last %}
     union all
     {%- endif %}
@@ -145,7 +158,7 @@ final as (
         raw_counts.table_name,
         rejected.reason,
         coalesce(rejected.row_count, 0) as row_count,
-        raw_counts.raw_row_count,
+        cast(raw_counts.raw_row_count as bigint) as raw_row_count,
         cast(
             raw_counts.raw_row_count
             - coalesce(sum(rejected.row_count) over (partition by raw_counts.table_name), 0)
