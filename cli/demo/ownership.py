@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cva_sql.cli.demo.sample_shop import TABLES, ShopFacts, write_shop
+from cva_sql.cli.demo.sample_shop import BROWSING, TABLES, Browsing, ShopFacts, write_shop
 from cva_sql.cli.shop.files import write_atomic, written_to
 from cva_sql.udfs.errors import UsageError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MARKER = ".cva_demo"  # what it made: hashes of its files and fingerprints of its raw tables
 FILES = "files"
+MADE = (*TABLES, *BROWSING)
 ASIDE = ".cva_demo_files_"  # where they are made
 
 
@@ -28,7 +29,7 @@ def refuse_others(folder: Path, db: Path) -> None:
     known = _known(folder)
     if (folder / FILES).is_symlink():
         raise _not_ours(folder / FILES)
-    for table in TABLES:
+    for table in MADE:
         file = folder / FILES / f"{table}.csv"
         if file.is_symlink() or (file.exists() and _hash(file) not in known):
             raise _not_ours(file)
@@ -57,10 +58,10 @@ def write_files(folder: Path, *, customers: int, seed: int) -> ShopFacts:
         shutil.rmtree(left, ignore_errors=True)
     aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
     try:
-        facts = write_shop(aside, customers=customers, seed=seed)
-        _remember(folder, {_hash(aside / f"{table}.csv") for table in TABLES})
+        facts = write_shop(aside, customers=customers, seed=seed, browsing=Browsing())
+        _remember(folder, {_hash(aside / f"{table}.csv") for table in MADE})
         (folder / FILES).mkdir(exist_ok=True)
-        for table in TABLES:
+        for table in MADE:
             (aside / f"{table}.csv").replace(folder / FILES / f"{table}.csv")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
