@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.load import rows as rows
@@ -31,6 +32,8 @@ def leave_out_forgotten(
         return 0
     if table == "orders" and "order_id" in names:
         _note_orders(con, known, condition, names, schema and find_relation(con, schema, table))
+    if {"visitor_id", "customer_id", "occurred_at"} <= set(names):
+        condition += f" or {of_visitors('customer_id', known.is_customer, rows.READ)}"
     return int(con.execute(f"delete from {rows.READ} where {condition}").fetchall()[0][0])
 
 
@@ -55,3 +58,12 @@ def theirs(known: Tombstones, line: RawTable, names: list[str]) -> str | None:
         is_order = known.is_order("order_id", "store" if "store" in names else None)
         conditions.append(f"({nobody}{is_order})")
     return " or ".join(conditions) or None
+
+
+def of_visitors(person: str, who: Callable[[str], str], relation: str) -> str:
+    """SQL: whether a visit that names nobody is theirs, by whom its visitor was named as last."""
+    return (
+        f"({person} is null and visitor_id in (select visitor_id from {relation} where"
+        f" visitor_id is not null and {person} is not null group by visitor_id"
+        f" having max_by({who(person)}, (occurred_at, {person}))))"
+    )

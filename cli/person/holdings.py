@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cva_sql.cli.shop.shop import ResolvedShop
 
+VISITS = "int_cva__browse_days"  # a visitor is whom they were named as last
 OUTLIERS = "cva_training_runs"  # names customers who were too large to learn from
 # Tables that commands make without a model of dbt.
 COMMANDS = {
@@ -75,18 +76,23 @@ def holdings(
     marts = _marts(con, shop)
     found = []
     for schema, table, columns, is_loaded in rows:
-        ids = _ids(table, columns)
+        ids = _ids(table, columns, f"{quoted(schema)}.{quoted(table)}")
         one = Holding(schema, table, ids, is_loaded or _is_ours(schema, table, marts))
         if ids and one.relation not in leave and table != TOMBSTONES:
             found.append(one)
     return found
 
 
-def _ids(table: str, columns: list[str]) -> tuple[str, ...]:
+def _ids(table: str, columns: list[str], relation: str) -> tuple[str, ...]:
     """SQL of the ids of customers in a row."""
     ids = [f"cast({quoted(name)} as varchar)" for name in columns if NAMES.fullmatch(name)]
     if "alert_id" in columns:
         ids.append(f"left(alert_id, greatest(length(alert_id) - {ALERT_DATE}, 0))")
+    if table == VISITS:
+        ids.append(
+            "case when customer_id is null then (select max_by(n.customer_id, (n.named_at,"
+            f" n.customer_id)) from {relation} as n where n.visitor_id = {VISITS}.visitor_id) end"
+        )
     if table == OUTLIERS:
         ids.append("case when name = 'outlier' then text end")
     return tuple(ids)

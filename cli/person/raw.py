@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.load.forgotten import LOADED
+from cva_sql.cli.load.forgotten import LOADED, of_visitors
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import RawTable, macro_value, raw_tables
 from cva_sql.cli.shop.sql_text import bind, column_names, literal, quoted
@@ -56,9 +56,11 @@ class RawSource:
         """SQL over `rows`: whether a row is theirs; None where none can be.
 
         `is_order` says whether an order is theirs and nobody else's, and so whose a row is that
-        names nobody.
+        names nobody. A visit that names nobody is of whom its visitor was named as last.
         """
         conditions = [who(person) for person in self.people]
+        if self.people and {"visitor_id", "occurred_at"} <= set(self.columns):
+            conditions.append(of_visitors(self.people[0], who, f"({self.rows})"))
         if is_order is not None and "order_id" in self.columns and self.table != "orders":
             nobody = "".join(f"{person} is null and " for person in self.people)
             store = "store" if "store" in self.columns else None
