@@ -32,7 +32,7 @@
     'baskets': {'table': 'order_items', 'is_base': true, 'none': "items bought not known", 'none_zh': "所购商品未知"},
     'returns': {'is_base': true, 'none': "no return yet", 'none_zh': "没有退货"},
     'reviews': {'table': 'reviews', 'none': "no review yet", 'none_zh': "尚无评价"},
-    'browse': {'table': 'events', 'none': "no visit known", 'none_zh': "没有已知的访问"},
+    'browse': {'table': 'events', 'reason_family': 'browsing', 'none': "no visit known", 'none_zh': "没有已知的访问"},
     'attributes': {'table': 'customers'},
     'marketing': {'table': 'marketing_touches', 'none': "not reached by marketing",
         'none_zh': "未被营销触达"},
