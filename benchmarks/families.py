@@ -2,13 +2,14 @@
 
     .venv/bin/python benchmarks/families.py --customers 3000 --seeds 5
 
-Each seed is a sample shop's orders. Every customer has a hidden factor that drifts from month to
-month (an autoregression, 0.9 from one to the next); an order's amount is multiplied by exp(b times
-the factor of its month). b is set before anything is fitted: b squared is `--strength`, 0.1, of the
-variance of log spend of those who buy in the last horizon. A family of features knows the factor of
-the last whole or begun month before a date, for seven customers of ten, beside four columns of
-noise. It enters as features of the user's own do. The horizon after the training is what figures
-are of. With the link cut the family's rows are shuffled among customers, the orders stay.
+Each seed is a sample shop's orders. Every customer has a hidden mood that drifts from month to
+month (an autoregression, 0.7 from one to the next); an order's amount is multiplied by exp(b times
+the mood of its month). A family of features says of a date what the mood of that month and the two
+after it will be on average, as an intention does, for seven customers of ten, beside four columns
+of noise. b is set before anything is fitted, so that this average makes `--strength`, 0.1, of the
+variance of log spend of those who buy in the last horizon. The family enters as features of the
+user's own do. Figures are of the horizon after the training. With the link cut the family's rows
+are shuffled among customers, the orders stay.
 
 All or nothing is the former rule: members learn from the family as from the base, and which of both
 fits is taken says the deviance that they explain on the validation dates. A seed takes a minute.
@@ -39,7 +40,9 @@ from cva_sql.models_onnx.value.training.fit import Fitting, fit_model, without_f
 
 HORIZON, MONTHS = 90, 30
 AS_OF = date(2026, 1, 1) - timedelta(days=HORIZON)
-KEPT, KNOWN, NOISE = 0.9, 0.7, 4
+KEPT, KNOWN, NOISE = 0.7, 0.7, 4
+AHEAD = 3  # months that the family speaks of
+VARIANCE = (AHEAD + 2 * (2 * KEPT + KEPT**2)) / AHEAD**2  # of the mean of so many moods
 FAMILY = "own"
 HARM = -0.003  # of nGini: a seed below is harmed
 Factor = NDArray[np.float64]
@@ -47,7 +50,7 @@ Factor = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Table:
-    """The family by customer and month: columns (customers, months, columns), the factor first."""
+    """The family by customer and month: (customers, months, columns), the mood to come first."""
 
     ids: NDArray[np.str_]
     values: Factor
@@ -60,7 +63,7 @@ class Table:
         """The examples with the family as of each row's date, NULL for customers without a row."""
         who = {name: place for place, name in enumerate(self.ids)}
         places = np.array([who.get(str(name), -1) for name in data.customer_id])
-        month = month_of(data.as_of_date - np.timedelta64(1, "D"))
+        month = month_of(data.as_of_date)
         found = np.where((places < 0)[:, None], np.nan, self.values[places, month])
         names = [f"family_{k}" for k in range(found.shape[1])]
         numbers = {name: found[:, k].astype(np.float32) for k, name in enumerate(names)}
@@ -79,12 +82,13 @@ def month_of(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return days.astype("datetime64[M]").astype(np.int64) - last + MONTHS - 1
 
 
-def make_table(ids: NDArray[np.str_], rng: np.random.Generator) -> Table:
-    """A family before any link to spend."""
-    drawn = rng.normal(size=(len(ids), MONTHS, 1 + NOISE))
-    for k in range(1, MONTHS):
+def make_table(ids: NDArray[np.str_], rng: np.random.Generator) -> tuple[Table, Factor]:
+    """A family before any link to spend, and the mood of each month, (customers, months)."""
+    drawn = rng.normal(size=(len(ids), MONTHS + AHEAD, 1 + NOISE))
+    for k in range(1, MONTHS + AHEAD):
         drawn[:, k] = KEPT * drawn[:, k - 1] + np.sqrt(1 - KEPT**2) * drawn[:, k]
-    return Table(ids, drawn)
+    ahead = sum(drawn[:, k : MONTHS + k] for k in range(AHEAD)) / AHEAD
+    return Table(ids, ahead), drawn[:, :MONTHS, 0]
 
 
 def make_shop(folder: Path, customers: int, seed: int, strength: float) -> tuple[Path, Table]:
@@ -97,14 +101,14 @@ def make_shop(folder: Path, customers: int, seed: int, strength: float) -> tuple
         found = con.execute(
             "select distinct customer_id from raw.orders where customer_id is not null order by 1"
         ).fetchnumpy()
-        table = make_table(found["customer_id"].astype(str), rng)
+        table, mood = make_table(found["customer_id"].astype(str), rng)
         (spread,) = con.execute(
             "select var_samp(ln(spend)) from (select sum(amount) as spend from raw.orders "
             "where ordered_at >= $day and ordered_at < date '2026-01-01' and amount > 0 "
             "group by customer_id)",
             {"day": AS_OF},
         ).fetchall()[0]
-        factors = np.exp(np.sqrt(strength * spread) * table.values[:, :, 0])
+        factors = np.exp(np.sqrt(strength * spread / VARIANCE) * mood)
         write_factors(con, table.ids, factors)
     is_known = rng.random(len(table.ids)) < KNOWN
     return db, Table(table.ids[is_known], table.values[is_known])

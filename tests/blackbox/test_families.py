@@ -66,9 +66,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(folder: Path) -> tuple[Path, Trained]:
-    """The shop with both tables, trained."""
+    """The shop with both tables, trained and run."""
     db = folder / "both" / "shop.duckdb"
     trained = train_shop(open_shop(db))
+    run_shop(open_shop(db))
     return db, trained
 
 
@@ -100,9 +101,8 @@ def test_a_run_scores_and_explains_by_the_family(
     both: tuple[Path, Trained], rows: Any, cva: Any
 ) -> None:
     db, _ = both
-    published = Path(run_shop(open_shop(db)).published)
     (found,) = rows(
-        published,
+        db,
         "select bool_and(p10 <= p50 and p50 <= p90), max(abs(value - probability * if_purchase)) "
         "from (select predicted_value_p10 as p10, predicted_value_p50 as p50, "
         "predicted_value_p90 as p90, predicted_value as value, purchase_probability as probability,"
@@ -111,20 +111,31 @@ def test_a_run_scores_and_explains_by_the_family(
     assert found[0]
     # Of those who ordered once, lately, the country alone tells who comes back.
     means = rows(
-        published,
+        db,
         "select country, avg(predicted_value) from customer_value join customer_features "
         "using (customer_id) where orders_count = 1 and t_days < 40 group by 1 order by 1",
     )
     assert [name for name, _ in means] == ["AA", "BB"]
     assert means[0][1] > 1.2 * means[1][1]
     query = "select customer_id from customer_value order by predicted_value desc limit 1"
-    ((customer,),) = rows(published, query)
+    ((customer,),) = rows(db, query)
     done = cva("explain", customer, "--db", db, "--members", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     logs = [one["weight"] * math.log(one["predicted_value"]) for one in told["members"]]
     expected = told["figures"]["predicted_value"]
     assert math.exp(math.fsum(logs)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_value_that_the_model_does_not_tell_apart_is_said(
+    both: tuple[Path, Trained], cva: Any
+) -> None:
+    told = [
+        cva("explain", "c1", "--db", both[0], "--set", f"country={value}").stdout
+        for value in ("XX", "nan", "AA", "null")
+    ]
+    said = "country is none of those the model tells apart: AA, BB"
+    assert [said in text for text in told] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("var", ["cva_features_off", "cva_families_off"])

@@ -28,6 +28,7 @@ from cva_sql.models_onnx.value.model.fitted import FittedModel
 from cva_sql.models_onnx.value.model.graph import build_members, build_model
 from cva_sql.models_onnx.value.model.parity import check_members
 from cva_sql.models_onnx.value.training import fit, validation
+from cva_sql.models_onnx.value.training.families import FamilyWeight
 from cva_sql.models_onnx.value.training.manifest import build_manifest, describe_members
 from cva_sql.models_onnx.value.training.typical_customer import (
     build_explanation,
@@ -74,13 +75,17 @@ class Fitted:
 
 @pytest.fixture(scope="module")
 def fitted(sample_shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
-    """Every kind, of one fit of all members."""
+    """Every kind, of one fit of all members; reviews correct the ensemble, by half."""
     with duckdb.connect(str(sample_shop.db), read_only=True) as con:
         examples = read_dataset(con, "cva_train")
+    reviews = {name: "reviews" for name, of in examples.optional.items() if of == "reviews"}
+    examples = replace(examples, optional=reviews)  # the members read attributes' categories
+    half = FamilyWeight("reviews", 0.5, 0.0, 0.0, 0.0, ())
     plan = plan_cutoffs(FIRST_ORDER, date(2026, 1, 1), 90)
     assert plan is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "VALIDATION_DATES", 1)
+        patch.setattr(fit, "weigh_families", lambda *_: (half,))
         fitting = fit.fit_model(examples, plan, lambda _: None)
     members = fitting.members
     assert members is not None
