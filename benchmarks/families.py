@@ -11,6 +11,10 @@ variance of log spend of those who buy in the last horizon. The family enters as
 user's own do. Figures are of the horizon after the training. With the link cut the family's rows
 are shuffled among customers, the orders stay.
 
+`--family browse` and `--family reviews` take the shop's visits and reviews instead, from the raw
+table to the features, tied to the same average: visits that lead to no order are the rarer the
+lower it is, and ratings and texts are handed out anew by it and some luck (benchmarks/linked.py).
+
 All or nothing is the former rule: members learn from the family as from the base, and which of both
 fits is taken says the deviance that they explain on the validation dates. A seed takes a minute.
 """
@@ -27,12 +31,18 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+from linked import link_reviews, link_visits
 from numpy.typing import NDArray
 
-from cva_sql.cli.demo.sample_shop import write_shop
+from cva_sql.cli.demo.sample_shop import Browsing, write_shop
 from cva_sql.cli.load.table import load_table
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.train.examples import EVALUATE_SCHEMA, build_examples, read_history
+from cva_sql.cli.train.examples import (
+    EVALUATE_SCHEMA,
+    build_examples,
+    read_history,
+    read_texts,
+)
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.judging import metrics
@@ -44,6 +54,7 @@ KEPT, KNOWN, NOISE = 0.7, 0.7, 4
 AHEAD = 3  # months that the family speaks of
 VARIANCE = (AHEAD + 2 * (2 * KEPT + KEPT**2)) / AHEAD**2  # of the mean of so many moods
 FAMILY = "own"
+TABLES_OF = {"browse": ("events",), "reviews": ("reviews",)}
 HARM = -0.003  # of nGini: a seed below is harmed
 Factor = NDArray[np.float64]
 
@@ -91,12 +102,15 @@ def make_table(ids: NDArray[np.str_], rng: np.random.Generator) -> tuple[Table, 
     return Table(ids, ahead), drawn[:, :MONTHS, 0]
 
 
-def make_shop(folder: Path, customers: int, seed: int, strength: float) -> tuple[Path, Table]:
+def make_shop(
+    folder: Path, customers: int, seed: int, strength: float, family: str = FAMILY
+) -> tuple[Path, Table]:
     """A shop whose orders follow the table that is returned, known of some customers alone."""
     rng = np.random.default_rng(seed)
-    write_shop(folder, customers=customers, months=MONTHS, seed=seed)
+    write_shop(folder, customers=customers, months=MONTHS, seed=seed, browsing=Browsing(link=0))
     db = folder / "shop.duckdb"
-    load_table("orders", [folder / "orders.csv"], db=db)
+    for table in ("orders", *TABLES_OF.get(family, ())):
+        load_table(table, [folder / f"{table}.csv"], db=db)
     with duckdb.connect(str(db)) as con:
         found = con.execute(
             "select distinct customer_id from raw.orders where customer_id is not null order by 1"
@@ -110,20 +124,27 @@ def make_shop(folder: Path, customers: int, seed: int, strength: float) -> tuple
         ).fetchall()[0]
         factors = np.exp(np.sqrt(strength * spread / VARIANCE) * mood)
         write_factors(con, table.ids, factors)
+        if family in TABLES_OF:
+            told(con, table.ids, table.values[:, :, 0] / table.values[:, :, 0].std())
+            (link_visits if family == "browse" else link_reviews)(con, MONTHS, seed)
     is_known = rng.random(len(table.ids)) < KNOWN
     return db, Table(table.ids[is_known], table.values[is_known])
 
 
-def write_factors(con: duckdb.DuckDBPyConnection, ids: NDArray[np.str_], factors: Factor) -> None:
-    """Multiplies each order's amount by the factor of its customer and month."""
+def told(con: duckdb.DuckDBPyConnection, ids: NDArray[np.str_], values: Factor) -> None:
+    """Table told: customer_id, month since the shop began, z; `values` are (customers, months)."""
     import pyarrow as pa
 
     names = np.repeat(ids, MONTHS)
     months = np.tile(np.arange(MONTHS), len(ids))
-    told = pa.table({"customer_id": names, "month": months, "factor": factors.ravel()})
-    con.register("told", told)
+    con.register("told", pa.table({"customer_id": names, "month": months, "z": values.ravel()}))
+
+
+def write_factors(con: duckdb.DuckDBPyConnection, ids: NDArray[np.str_], factors: Factor) -> None:
+    """Multiplies each order's amount by the factor of its customer and month."""
+    told(con, ids, factors)
     con.execute(
-        "update raw.orders set amount = orders.amount * told.factor from told "
+        "update raw.orders set amount = orders.amount * told.z from told "
         "where orders.customer_id = told.customer_id and told.month = "
         f"datediff('month', date '2026-01-01', orders.ordered_at) + {MONTHS}"
     ).fetchall()
@@ -137,13 +158,55 @@ def read_examples(db: Path) -> tuple[Dataset, Plan]:
     if plan is None:
         raise SystemExit(f"{db}: the history is too short")
     wanted = [(day, plan.label_days) for day in plan.cutoffs] + [(AS_OF, HORIZON)]
-    data = build_examples(shop, wanted, EVALUATE_SCHEMA, scored_on=[AS_OF], max_rows=300_000)
+    texts = read_texts(shop, before=min(day for day, _ in wanted))
+    data = build_examples(
+        shop, wanted, EVALUATE_SCHEMA, scored_on=[AS_OF], max_rows=300_000, texts=texts
+    )
     return data, plan
 
 
-def ngini_of(fitting: Fitting, test: Dataset, without: bool = False) -> float:
-    """On the later period."""
-    model = without_family(fitting, FAMILY) if without else fitting.model
+def shuffled(rows: Dataset, rng: np.random.Generator) -> Dataset:
+    """The optional features of each row as another customer has them on that date, if at all."""
+    ids = np.unique(rows.customer_id.astype(str))
+    other = dict(zip(ids, rng.permutation(ids), strict=True))
+    keys = list(zip(rows.customer_id.astype(str), rows.as_of_date, rows.label_days, strict=True))
+    place = {key: number for number, key in enumerate(keys)}
+    found = np.array([place.get((other[who], day, length), -1) for who, day, length in keys])
+    numbers = {
+        name: np.where(found < 0, np.nan, rows.numbers[name][found]).astype(np.float32)
+        for name in rows.numbers
+        if name in rows.optional
+    }
+    return replace(rows, numbers=rows.numbers | numbers)
+
+
+def of_one_family(data: Dataset, family: str) -> Dataset:
+    """The base and this family's features."""
+    off = {name for name, own in data.optional.items() if own != family}
+    return replace(
+        data,
+        numbers={name: column for name, column in data.numbers.items() if name not in off},
+        categories={name: column for name, column in data.categories.items() if name not in off},
+        optional={name: own for name, own in data.optional.items() if own == family},
+    )
+
+
+def examples(given: argparse.Namespace, seed: int) -> tuple[Dataset, dict[str, Dataset], Plan]:
+    """The base's examples, those with the family, linked and cut, and the plan."""
+    rng = np.random.default_rng(1000 + seed)
+    with tempfile.TemporaryDirectory() as name:
+        db, table = make_shop(Path(name), given.customers, seed, given.strength, given.family)
+        data, plan = read_examples(db)
+    if given.family == FAMILY:
+        cut = table.shuffled(rng)
+        return data, {"linked": table.beside(data), "cut": cut.beside(data)}, plan
+    rows = of_one_family(data, given.family)
+    return rows.base(), {"linked": rows, "cut": shuffled(rows, rng)}, plan
+
+
+def ngini_of(fitting: Fitting, test: Dataset, without: str | None = None) -> float:
+    """On the later period, with or without a family."""
+    model = without_family(fitting, without) if without else fitting.model
     if model is None:
         raise SystemExit(fitting.choice.reason)
     return metrics.ngini(test.label_value, model.predict(test)["predicted_value"])
@@ -154,19 +217,18 @@ def explained(fitting: Fitting) -> float:
     return fitting.choice.scores[fitting.choice.kind]["d2_shape"]
 
 
-def gains(data: Dataset, plan: Plan, table: Table) -> tuple[float, float, float]:
-    """The scale, its gain on the later period, and that of all or nothing."""
-    rows = table.beside(data)
+def gains(data: Dataset, rows: Dataset, plan: Plan) -> tuple[float, float, float]:
+    """The scale of the one family in rows, its gain on the later period, and all or nothing's."""
     test = rows.at([AS_OF], HORIZON)
     weighed = fit_model(rows, plan, lambda _: None)
-    base = ngini_of(weighed, test, without=True)
+    (family,) = weighed.choice.families
+    base = ngini_of(weighed, test, without=family.family)
     lean = fit_model(data, plan, lambda _: None)
     if abs(ngini_of(lean, test) - base) > 1e-9:
         raise SystemExit("the model without the family is not that of the base")
-    full = fit_model(replace(rows, optional=data.optional), plan, lambda _: None)
+    full = fit_model(replace(rows, optional={}), plan, lambda _: None)
     all_or_nothing = full if explained(full) > explained(lean) else lean
-    scale = weighed.choice.families[0].scale
-    return scale, ngini_of(weighed, test) - base, ngini_of(all_or_nothing, test) - base
+    return family.scale, ngini_of(weighed, test) - base, ngini_of(all_or_nothing, test) - base
 
 
 def describe(name: str, found: list[float]) -> str:
@@ -188,17 +250,15 @@ def main() -> None:
     parser.add_argument(
         "--strength", type=float, default=0.1, help="Share of log spend's variance."
     )
+    parser.add_argument("--family", choices=(FAMILY, *TABLES_OF), default=FAMILY)
     given = parser.parse_args()
     found: dict[str, list[float]] = defaultdict(list)
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         started = time.monotonic()
-        with tempfile.TemporaryDirectory() as name:
-            db, table = make_shop(Path(name), given.customers, seed, given.strength)
-            data, plan = read_examples(db)
-        cut = table.shuffled(np.random.default_rng(1000 + seed))
+        data, by_link, plan = examples(given, seed)
         line = f"seed {seed}:"
-        for link, rows in (("linked", table), ("cut", cut)):
-            scale, gain, former = gains(data, plan, rows)
+        for link, rows in by_link.items():
+            scale, gain, former = gains(data, rows, plan)
             found[f"{link}, by scale"].append(gain)
             found[f"{link}, all or nothing"].append(former)
             line += f" {link} scale {scale:.1f} {gain:+.4f}, all or nothing {former:+.4f};"
