@@ -102,6 +102,10 @@ def _describe_table(table: Table, counted: str) -> Iterator[str]:
     if table.rejects:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in table.rejects.items())
         yield f"  not used ({counted}): {reasons}"
+    if table.unknown_types:
+        from cva_sql.cli.load.doubts import types_named
+
+        yield f"  types not known, whose visits count: {types_named(table.unknown_types)}"
 
 
 def _describe_outliers(outliers: Outliers) -> Iterator[str]:

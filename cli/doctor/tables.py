@@ -33,6 +33,7 @@ class Table:
     `columns` maps canonical names to SQL; `missing` are optional ones without any. `first` and
     `last` span the facts up to now, `usual_gap_days` is the 95th percentile of the gaps between
     days that have one. `rejects` counts rows that are not used, by reason; None where unknown.
+    `unknown_types` are types of events that nobody knows, with how many.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Table:
     usual_gap_days: float | None = None
     rejects: dict[str, int] | None = None
     problem: str | None = None
+    unknown_types: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_late(self) -> bool:
@@ -161,7 +163,10 @@ def _add_staging(
     if not dated:
         return table
     try:
-        return _add_times(con, shop, staging.model(model), table, dated[0])
+        table = _add_times(con, shop, staging.model(model), table, dated[0])
+        if "event_kind" in known:
+            table = replace(table, unknown_types=_unknown_types(con, staging.model(model)))
+        return table
     except duckdb.Error as error:
         return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
 
@@ -180,6 +185,14 @@ def _add_times(
         "quantile_cont(gap, .95) from gaps"
     ).fetchall()[0]
     return replace(table, first=first, last=last, age_days=age, usual_gap_days=gap)
+
+
+def _unknown_types(con: DuckDBPyConnection, relation: str) -> tuple[tuple[str, int], ...]:
+    found = con.execute(
+        f"select event_type, count(*) from {relation} where event_kind is null"
+        " and event_type is not null and reject_reason is null group by 1 order by 2 desc, 1"
+    ).fetchall()
+    return tuple(found)
 
 
 def _read_rejects(con: DuckDBPyConnection, staging: Staging) -> dict[str, dict[str, int]] | None:

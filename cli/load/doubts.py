@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,8 @@ def doubts_about_customers(con: DuckDBPyConnection, relation: str, table: str) -
 
 def doubts_about_rows(con: DuckDBPyConnection, relation: str, table: str) -> tuple[str, ...]:
     """Lines on the values of `relation`, the rows of a load before they are in the table."""
-    said_of = {"orders": said_of_refunds, RATES: said_of_rates}.get(table)
+    of_tables = {"orders": said_of_refunds, RATES: said_of_rates, "events": said_of_types}
+    said_of = of_tables.get(table)
     return said_of(con, relation) if said_of else ()
 
 
@@ -63,6 +64,27 @@ def find_doubts(con: DuckDBPyConnection, relation: str, table: str) -> tuple[Dou
 def advised(doubt: Doubt, advice: Mapping[str, str]) -> str:
     """The doubt in a line, with what the caller can do about its kind."""
     return f"customer_id{doubt.text}{advice.get(doubt.kind, '')}"
+
+
+def said_of_types(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
+    """A line on the types of events that nobody knows, where there are any."""
+    if "event_type" not in column_names(con, f"from {relation}"):
+        return ()
+    kind = macro_value("events.sql", "event_kind", "event_type")
+    found = con.execute(
+        f"select event_type, count(*) from {relation} where event_type is not null"
+        f" and {kind} is null group by 1 order by 2 desc, 1"
+    ).fetchall()
+    return (f"types not known, whose visits count all the same: {types_named(found)}",) * bool(
+        found
+    )
+
+
+def types_named(found: Sequence[tuple[str, int]]) -> str:
+    """Types with their counts, the first few by name."""
+    named = [f"{shortened(name)!r} ({count:,})" for name, count in found[:MOST_NAMED]]
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"{', '.join(named)}{more}"
 
 
 def said_of_refunds(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:

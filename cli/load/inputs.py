@@ -138,9 +138,7 @@ def _nested_columns(con: DuckDBPyConnection, one: Input) -> set[str]:
     if not one.is_typed:
         return set()
     described = con.execute(f"describe {one.relation}").fetchall()
-    return {
-        name for name, kind, *_ in described if kind.startswith(NESTED) or kind.endswith("]")
-    }
+    return {name for name, kind, *_ in described if kind.startswith(NESTED) or kind.endswith("]")}
 
 
 def absent_columns(layout: Layout, inputs: Iterable[Input]) -> set[str]:

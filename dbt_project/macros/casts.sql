@@ -29,8 +29,10 @@
 {%- set is_number = is_float or is_decimal or from_type.endswith('INT') or from_type.endswith('INTEGER') -%}
 {%- set is_text = from_type == 'VARCHAR' -%}
 {%- if kind == 'person' -%}
-    {#- Most ids are longer than any word for nobody, and need no cleaning: seen first, that takes half the time. -#}
-case {% if is_text %}when length({{ expression }}) > 4 and {{ cva.is_trimmed(expression) }} and not ends_with({{ expression }}, '.0')
+    {#- Most ids are longer than any word for nobody, and need no cleaning: seen first, that takes half the time;
+        and so is what names nobody. -#}
+case {% if is_text %}when {{ expression }} is null then null
+            when length({{ expression }}) > 4 and {{ cva.is_trimmed(expression) }} and not ends_with({{ expression }}, '.0')
             then {{ expression }}
             {% endif %}when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
             then {{ cva.cast_kind(expression, 'id', from_type) }} end

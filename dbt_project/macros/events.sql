@@ -248,7 +248,8 @@ cast('{{ day }}' as date){{ ', ' if not loop.last }}
 {% macro has_event_copies(days) %}
 {% if not execute or load_relation(ref('cva', 'stg_cva__events')) is none %}{{ return(true) }}{% endif %}
 {% if not cva.has_source_column('events', 'event_id') %}{{ return(false) }}{% endif %}
-{% set rows = cva.events_of(days, 'event_id, occurred_date', 'reject_reason is null and event_id is not null') %}
+{#- Of rows that are not used too: to see that there is no copy takes less than to see which are. #}
+{% set rows = cva.events_of(days, 'event_id, occurred_date', 'event_id is not null') %}
 {{ return(run_query(
     'select 1 from (' ~ cva.repeated_keys(rows ~ ' as events', 'event_id, occurred_date') ~ ') as keys limit 1'
 ).rows | length > 0) }}
@@ -269,3 +270,13 @@ cast('{{ day }}' as date){{ ', ' if not loop.last }}
         {%- endif %}
     )
 {%- endmacro %}
+
+
+{#- Whether some of the events do not say which visit they are of; taken as yes where nobody can be asked. -#}
+{% macro has_events_without_visit(days) %}
+{% if not execute or load_relation(ref('cva', 'stg_cva__events')) is none %}{{ return(true) }}{% endif %}
+{% if not cva.has_source_column('events', 'session_id') %}{{ return(true) }}{% endif %}
+{{ return(run_query(
+    'select 1 from ' ~ cva.events_of(days, 'session_id', 'session_id is null', true) ~ ' as events limit 1'
+).rows | length > 0) }}
+{% endmacro %}

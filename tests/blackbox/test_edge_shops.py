@@ -197,6 +197,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("calendar", 3, 3),
         ("customer_merges", 3, 3),
         ("customers", 3, 3),
+        ("events", 3, 3),
         ("exchange_rates", 3, 3),
         ("labels", 3, 3),
         ("marketing_touches", 3, 3),

@@ -11,13 +11,14 @@ from cva_sql.cli.check_features.check import check_shop
 from cva_sql.cli.shop.resolver import open_shop
 
 CUSTOMERS = 200
-# Each browser visits every eleven days and orders at every third visit; one in five is shared by two people.
+# Each browser visits every eleven days and orders at every third visit; one in five is shared.
 SHOP = f"""
 create schema raw;
 create table raw.visits as
 select c, k, 'v' || c as visitor_id, k % 3 = 0 as is_order,
     case when c % 5 = 0 and k % 2 = 1 then 'c' || c || 'b' else 'c' || c end as customer_id,
-    timestamp '2024-01-01 20:00' + to_days((k * 11 + c % 11)::integer) + to_minutes(c % 240) as at_time
+    timestamp '2024-01-01 20:00' + to_days((k * 11 + c % 11)::integer) + to_minutes(c % 240)
+        as at_time
 from range({CUSTOMERS}) as customers(c), range(30) as visits(k);
 create table raw.orders as
 select 'o' || c || '-' || k as order_id, customer_id, at_time + interval 20 minutes as ordered_at,
@@ -25,7 +26,8 @@ select 'o' || c || '-' || k as order_id, customer_id, at_time + interval 20 minu
 from raw.visits where is_order;
 create table raw.order_items as
 select order_id, 'p' || hash(order_id) % 6 as product_id from raw.orders;
-create table raw.products as select 'p' || i as product_id, 'k' || i % 3 as category from range(6) as t(i);
+create table raw.products as
+select 'p' || i as product_id, 'k' || i % 3 as category from range(6) as t(i);
 create table raw.events as
 select 'e' || c || '-' || k || '-' || step as event_id, visitor_id, 's' || k as session_id,
     case when step = 4 then customer_id end as customer_id,

@@ -128,10 +128,16 @@ def test_ga360_counts_a_purchase_of_several_items_once(db: Path, tmp_path: Path)
             hit(5, action="6", transaction=sold, product=[{"productSKU": "P2"}]),
         ],
     }  # fmt: skip
-    other = {**visit, "visitId": 8, "hits": [hit(1, page={"pagePath": "/", "searchKeyword": "tea"})]}
+    other = {
+        **visit,
+        "visitId": 8,
+        "hits": [hit(1, page={"pagePath": "/", "searchKeyword": "tea"})],
+    }
     load(db, "ga360", json_lines(tmp_path / "ga_sessions.json", visit, other))
     found = rows(
-        db, "select session_id, event_type, product_id, value::double from raw.events order by event_id"
+        db,
+        "select session_id, event_type, product_id, value::double from raw.events"
+        " order by event_id",
     )
     assert found == [
         ("7", "page view", None, None),
@@ -178,7 +184,8 @@ def test_shopify_s_pixel_names_who_checks_out_by_the_address(db: Path, tmp_path:
 def test_segment_s_tracks_and_pages_are_one_table(db: Path, tmp_path: Path) -> None:
     tracks = (
         "id,anonymous_id,user_id,event,event_text,sent_at,received_at,timestamp,product_id,revenue\n"
-        "t1,an,,product_viewed,Product Viewed,2024-03-01 10:00:00,2024-03-01 10:00:01,2024-03-01 09:59:00,P1,\n"
+        "t1,an,,product_viewed,Product Viewed,2024-03-01 10:00:00,2024-03-01 10:00:01,"
+        "2024-03-01 09:59:00,P1,\n"
         "t2,an,u1,order_completed,Order Completed,2024-03-01 10:05:00,2024-03-01 10:05:01,,,20.5\n"
     )
     pages = (
@@ -254,3 +261,13 @@ def test_every_type_that_is_known_is_of_one_kind_in_each_spelling() -> None:
                     assert found == ("view" if expected == "product" else expected,), spelt
         nothing = con.execute(f"select {kind} from (select 'no such' as event_type)").fetchall()
     assert nothing == [(None,)]
+
+
+def test_types_that_nobody_knows_are_said(db: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "visitor_id,occurred_at,event_type\nv1,2024-03-01 10:00:00,spin_wheel\n"
+        "v1,2024-03-01 10:01:00,spin_wheel\nv1,2024-03-01 10:02:00,page_view\n"
+    )
+    said = load(db, "events", file)
+    assert "types not known, whose visits count all the same: 'spin_wheel' (2)" in said

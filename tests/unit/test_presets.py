@@ -751,7 +751,7 @@ def test_a_preset_says_what_its_page_lists(vendor: str) -> None:
     assert preset.export
     assert preset.times
     filled = {part.table for part in preset.parts}
-    assert filled == {"events"} or preset.amount and "orders" in filled
+    assert filled == {"events"} or (preset.amount and "orders" in filled)
     source = (Path(__file__).parents[2] / "cli" / "presets" / f"{vendor}.yml").read_text()
     assert source.startswith("# The ")  # where the header is quoted
 

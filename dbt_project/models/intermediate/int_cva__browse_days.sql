@@ -39,6 +39,7 @@ where 1 = 0
 {%- else %}
 {%- set days = cva.event_days(this) %}
 {%- set is_copied = cva.has_event_copies(days) %}
+{%- set is_spaced = cva.has_events_without_visit(days) %}
 {%- set columns = 'event_id, customer_id, visitor_id, session_id, occurred_at, occurred_date, event_type,'
     ~ ' event_kind, is_product_view, product_id, duration_seconds, reject_reason' %}
 {%- set steps = {
@@ -102,6 +103,7 @@ visits as (
         lone_customer_id,
         cast(null as bigint) as visit_number
     from {{ cva.told_events(is_copied, days, used ~ lone, reason ~ ' is null and session_id is not null', true) }} as events
+    {%- if is_spaced %}
     union all
     select
         {{ used }}
@@ -119,6 +121,7 @@ visits as (
             ) as before_at
         from {{ cva.told_events(is_copied, days, used ~ lone, reason ~ ' is null and session_id is null', true) }} as events
     ) as spaced
+    {%- endif %}
 ),
 
 parts as (
@@ -303,17 +306,13 @@ final as (
         ranked.occurred_date,
         ranked.visitor_id,
         ranked.customer_id,
-        judged.reject_reason,
+        null,
         {% for _ in range(11) %}0, {% endfor %}0,
         null,
         null,
         null,
         ranked.named_at
     from ranked
-    inner join judged
-        on
-            judged.occurred_date = ranked.occurred_date
-            and judged.visitor_id = ranked.visitor_id
     where ranked.place > 1
     union all
     select

@@ -33,7 +33,7 @@ final as (
         user_agent,
         case
             {{ cva.reject_cases('events') }}
-            when customer_id is null and known_visitor_id is null then 'visitor_unknown'
+            when known_visitor_id is null and customer_id is null then 'visitor_unknown'
             when {{ cva.is_bot_agent('user_agent') }} then 'bot_agent'
         end as reject_reason
     from named
