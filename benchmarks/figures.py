@@ -28,6 +28,7 @@ FILES = (
     "online_retail_ii/year_2010_2011.parquet",
     "reviews/Gift_Cards_5.json.gz",
     "reviews/womens_clothing_1000.csv",
+    "olist_merged",
 )
 BLOCK = re.compile(r"^```(?:console|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LEFT_OUT = "…"
@@ -87,10 +88,10 @@ def differences(step: Step, printed: list[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="The folder with cdnow, online_retail_ii, reviews.")
+    parser.add_argument("data", type=Path, help="The folder with the files named above.")
     parser.add_argument("pages", type=Path, nargs="*", default=list(PAGES))
     arguments = parser.parse_args()
-    missing = [name for name in FILES if not (arguments.data / name).is_file()]
+    missing = [name for name in FILES if not (arguments.data / name).exists()]
     if missing:
         parser.error(f"{arguments.data} has no {', '.join(missing)}")
     other: list[str] = []
