@@ -230,18 +230,15 @@ def test_times_with_an_offset_go_to_the_timezone_whatever_the_session(
     assert value_of(db, "ordered_at", naive, "Europe/Paris") == datetime(2024, 7, 1)
 
 
-def test_flags_and_numbers_of_customers(db: Path) -> None:
+def test_flags_of_customers_and_ages_which_a_run_reads(db: Path) -> None:
     query = (
         "select * from (values ('1', 'Yes', '30'), ('2', 'f', 'nan'), ('3', 'maybe', 'x'))"
         " as t(customer_id, marketing_consent, age)"
     )
     report = load_table("customers", db=db, query=query)
     found = rows(db, "select marketing_consent, age from raw.customers order by customer_id")
-    assert found == [(True, 30.0), (False, None), (None, None)]
-    assert {(u.column, u.values) for u in report.unreadable} == {
-        ("age", 2),
-        ("marketing_consent", 1),
-    }
+    assert found == [(True, "30"), (False, "nan"), (None, "x")]
+    assert [(u.column, u.values) for u in report.unreadable] == [("marketing_consent", 1)]
 
 
 def test_unreadable_and_missing_values_are_loaded_as_null_and_reported(
