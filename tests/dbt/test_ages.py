@@ -87,3 +87,23 @@ def test_what_has_no_date_is_learned_from_only_where_it_cannot_have_been_later(
     assert inputs == sorted([*expected, *(["has_marketing_consent"] if is_known else [])])
     consents = "select has_marketing_consent from customer_features where customer_id = 'c1'"
     assert rows(shop, consents) == [(1,)]  # who may be written to is known either way
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_training_that_asks_for_age_is_told_why_it_gets_none(
+    tmp_path: Path, is_known: bool
+) -> None:
+    since = ", timestamp '2023-01-01' as valid_from" if is_known else ""
+    shop, _ = built(tmp_path, f"select 'c1' as customer_id, 40 as age{since}")
+    said = run_dbt(
+        shop, "run", select=["+customer_features", "cva_feature_catalog"],
+        variables={
+            "cva_spine": "training", "cva_training_dates": [["2024-02-01", 30]],
+            "cva_use_demographics": True,
+        },
+    )  # fmt: skip
+    told = (
+        "has_marketing_consent, age, age_band, gender, occupation are not learned from: customers"
+        " has no valid_from, which says since when they hold",
+    )
+    assert said == (() if is_known else told)

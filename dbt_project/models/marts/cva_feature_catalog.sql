@@ -1,5 +1,5 @@
 -- One row per feature: the catalogue macro as a table.
-{{ config(schema='cva') }}
+{{ config(schema='cva', post_hook="{{ cva.say_unlearned() }}") }}
 
 with final as (
     {%- for feature in cva.features_on() %}
