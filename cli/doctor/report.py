@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.doctor.examination import Report
+from cva_sql.cli.load.doubts import types_named
 
 if TYPE_CHECKING:
     from cva_sql.cli.doctor.machine import ValueState
@@ -103,8 +104,6 @@ def _describe_table(table: Table, counted: str) -> Iterator[str]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in table.rejects.items())
         yield f"  not used ({counted}): {reasons}"
     if table.unknown_types:
-        from cva_sql.cli.load.doubts import types_named
-
         yield f"  types not known, whose visits count: {types_named(table.unknown_types)}"
 
 

@@ -13,7 +13,7 @@ from cva_sql.cli.doctor.orders import (
     find_outliers,
 )
 from cva_sql.cli.doctor.staging import REJECTS, Staging, staged
-from cva_sql.cli.load.doubts import Doubt
+from cva_sql.cli.load.doubts import Doubt, unknown_types
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.package import canonical_tables, raw_tables
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -165,7 +165,9 @@ def _add_staging(
     try:
         table = _add_times(con, shop, staging.model(model), table, dated[0])
         if "event_kind" in known:
-            table = replace(table, unknown_types=_unknown_types(con, staging.model(model)))
+            is_unknown = "event_kind is null and reject_reason is null"
+            types = unknown_types(con, staging.model(model), is_unknown)
+            table = replace(table, unknown_types=types)
         return table
     except duckdb.Error as error:
         return replace(table, problem=f"{table.relation} cannot be read: {one_line(error)}")
@@ -185,14 +187,6 @@ def _add_times(
         "quantile_cont(gap, .95) from gaps"
     ).fetchall()[0]
     return replace(table, first=first, last=last, age_days=age, usual_gap_days=gap)
-
-
-def _unknown_types(con: DuckDBPyConnection, relation: str) -> tuple[tuple[str, int], ...]:
-    found = con.execute(
-        f"select event_type, count(*) from {relation} where event_kind is null"
-        " and event_type is not null and reject_reason is null group by 1 order by 2 desc, 1"
-    ).fetchall()
-    return tuple(found)
 
 
 def _read_rejects(con: DuckDBPyConnection, staging: Staging) -> dict[str, dict[str, int]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ from cva_sql.cli.shop.connection import connect
 from cva_sql.cli.shop.sql_text import quoted
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -52,26 +51,33 @@ def read_groups(shop: ResolvedShop, schema: str, dates: Sequence[date]) -> Group
     """The groups of customers on these dates; none of what is known of nobody."""
     con = connect(shop.db, read_only=True)
     try:
-        features = con.execute(
-            f"select feature from {schema}_cva.cva_feature_catalog "
-            f"where family = '{FAMILY}' and kind = 'category' order by feature"
-        ).fetchall()
-        found = {}
-        for (feature,) in features:
-            name = quoted(feature)
-            rows = [
-                con.execute(
-                    f"select distinct customer_id, coalesce({name}, '') "
-                    f"from {schema}.cva_training_examples where as_of_date = ?",
-                    [day],
-                ).fetchall()
-                for day in dates
-            ]
-            if any(value for one in rows for _, value in one):
-                found[feature] = [dict(one) for one in rows]
-        return found
+        features = [
+            name
+            for (name,) in con.execute(
+                f"select feature from {schema}_cva.cva_feature_catalog "
+                f"where family = '{FAMILY}' and kind = 'category' order by feature"
+            ).fetchall()
+        ]
+        columns = "".join(f", coalesce({quoted(name)}, '')" for name in features)
+        by_date = [
+            con.execute(
+                f"select distinct customer_id{columns} from {schema}.cva_training_examples "
+                "where as_of_date = ?",
+                [day],
+            ).fetchall()
+            for day in dates
+        ]
     finally:
         con.close()
+    groups = {
+        feature: [{row[0]: row[place] for row in rows} for rows in by_date]
+        for place, feature in enumerate(features, start=1)
+    }
+    return {
+        feature: found
+        for feature, found in groups.items()
+        if any(value for one in found for value in one.values())
+    }
 
 
 def measured(groups: Groups, samples: Sequence[Sample], replicates: int) -> list[GroupMetrics]:
@@ -95,7 +101,7 @@ def measured(groups: Groups, samples: Sequence[Sample], replicates: int) -> list
         }
         large = sorted((v for v in sizes if min(sizes[v]) >= LEAST), key=lambda v: -sum(sizes[v]))
         for value in large[:MOST] if len(large) > 1 else []:
-            parts = [_part(s, rows == value) for s, rows in zip(samples, of_rows, strict=True)]
+            parts = [s.select(rows == value) for s, rows in zip(samples, of_rows, strict=True)]
             dates, mean = evaluate_dates(parts, replicates=replicates)
             found.append(GroupMetrics(feature, value, sizes[value], tuple(dates), mean))
     return found
@@ -104,22 +110,6 @@ def measured(groups: Groups, samples: Sequence[Sample], replicates: int) -> list
 def _ids(sample: Sample) -> NDArray[Any]:
     assert sample.customer_id is not None
     return sample.customer_id
-
-
-def _part(sample: Sample, rows: NDArray[np.bool_]) -> Sample:
-    import numpy as np
-
-    def of(values: Any) -> Any:
-        return np.asarray(values)[rows]
-
-    return replace(
-        sample,
-        actual=of(sample.actual),
-        predicted=of(sample.predicted),
-        probability=None if sample.probability is None else of(sample.probability),
-        quantiles={level: of(values) for level, values in sample.quantiles.items()},
-        customer_id=of(sample.customer_id),
-    )
 
 
 def group_rows(result: Backtest, groups: Sequence[GroupMetrics]) -> list[dict[str, Any]]:

@@ -71,12 +71,21 @@ def said_of_types(con: DuckDBPyConnection, relation: str) -> tuple[str, ...]:
     if "event_type" not in column_names(con, f"from {relation}"):
         return ()
     kind = macro_value("events.sql", "event_kind", "event_type")
-    found = con.execute(
-        f"select event_type, count(*) from {relation} where event_type is not null"
-        f" and {kind} is null group by 1 order by 2 desc, 1"
-    ).fetchall()
+    found = unknown_types(con, relation, f"{kind} is null")
     return (f"types not known, whose visits count all the same: {types_named(found)}",) * bool(
         found
+    )
+
+
+def unknown_types(
+    con: DuckDBPyConnection, relation: str, condition: str
+) -> tuple[tuple[str, int], ...]:
+    """Types of events with how many there are, the most first, of those that meet a condition."""
+    return tuple(
+        con.execute(
+            f"select event_type, count(*) from {relation} where event_type is not null"
+            f" and {condition} group by 1 order by 2 desc, 1"
+        ).fetchall()
     )
 
 

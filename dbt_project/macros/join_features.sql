@@ -23,6 +23,21 @@
 {% endmacro %}
 
 
+{#- Says that a training asked for age and gender does not get them: a hook of the catalogue. -#}
+{% macro say_unlearned() %}
+{% if execute and cva.setting('cva_spine') == 'training' and cva.setting('cva_use_demographics') %}
+    {% set names = [] %}
+    {% for feature in cva.features_on() if feature.known_from and not feature.is_model_input %}
+        {% do names.append(feature.name) %}
+    {% endfor %}
+    {% if names and cva.source_relation('customers') is not none %}
+        {% do log('cva: ' ~ names | join(', ') ~ ' are not learned from: customers has no valid_from, which says since'
+            ~ ' when they hold', info=true) %}
+    {% endif %}
+{% endif %}
+{% endmacro %}
+
+
 {#- The lines of `cva_feature_catalog_extra`: as those of the catalogue, but with the model that has the
     column. -#}
 {% macro extra_catalog_lines() %}

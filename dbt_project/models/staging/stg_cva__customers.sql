@@ -6,17 +6,23 @@ with staged as (
     {{ cva.staged('customers') | indent(4) }}
 ),
 
+banded as (
+    select
+        *,
+        {{ cva.age_band('age', 'age_band') }} as band
+    from staged
+),
+
 final as (
     select
         {%- for name in cva.staged_columns('customers') if name not in ['age', 'age_band'] %}
         {{ name }},
         {%- endfor %}
         {{ cva.age_in_years('age') }} as age,
-        {{ cva.age_band('age', 'age_band') }} as age_band,
-        coalesce(not {{ cva.is_nobody('age') }} and {{ cva.age_band('age', 'age_band') }} is null, false)
-            as is_age_odd,
+        band as age_band,
+        coalesce(not {{ cva.is_nobody('age') }} and band is null, false) as is_age_odd,
         reject_reason
-    from staged
+    from banded
 )
 
 select * from final

@@ -157,19 +157,16 @@ def read_features(con: DuckDBPyConnection, schema: str) -> tuple[Feature, ...]:
     return tuple(Feature(name, kind) for name, kind in rows)
 
 
-def read_families(con: DuckDBPyConnection, schema: str, column: str = "family") -> dict[str, str]:
-    """Feature -> `family`, `reason_family` or `by_itself` in a schema's catalogue."""
-    rows = con.execute(
-        f'select feature, {column} from "{schema}_cva".cva_feature_catalog order by feature'
-    ).fetchall()
-    return dict(rows)
+def read_families(
+    con: DuckDBPyConnection, schema: str, column: str = "family", condition: str = "true"
+) -> dict[str, str]:
+    """Feature -> `family`, `reason_family` or `by_itself` in a schema's catalogue.
 
-
-def _read_optional(con: DuckDBPyConnection, schema: str) -> dict[str, str]:
-    """Feature -> family, of those that are not of the base."""
+    `condition`, in SQL, says of which features.
+    """
     rows = con.execute(
-        f'select feature, family from "{schema}_cva".cva_feature_catalog '
-        "where not is_base order by feature"
+        f'select feature, {column} from "{schema}_cva".cva_feature_catalog '
+        f"where {condition} order by feature"
     ).fetchall()
     return dict(rows)
 
@@ -217,5 +214,5 @@ def read_dataset(con: DuckDBPyConnection, schema: str, target: Target = SPEND) -
         target=target,
         label_spend=number("label_spend", np.float64) if beside else None,
         label_shortfall=number("label_shortfall", np.float64) if beside else None,
-        optional=_read_optional(con, schema),
+        optional=read_families(con, schema, condition="not is_base"),
     )

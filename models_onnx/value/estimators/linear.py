@@ -77,14 +77,19 @@ def fit_spend_linear(
         warnings.simplefilter("ignore", ConvergenceWarning)
         regressor.fit(z[every], value[every] / unit, sample_weight=weight / weight.sum())
     free = Linear(np.asarray(regressor.coef_, dtype=np.float64), float(regressor.intercept_))
-    y, low = value[every] / unit, TWEEDIE_POWER - 1
+    y = value[every] / unit
 
     def loss(eta: Floats) -> tuple[Floats, Floats]:
-        """Half the Tweedie deviance but for a constant, and its slope."""
-        spent, expected = y * np.exp(-low * eta), np.exp((1 - low) * eta)
-        return spent / low + expected / (1 - low), expected - spent
+        return tweedie_loss(y, eta)
 
     return _held(free, signs, z[every], weight / weight.sum(), penalty, loss)
+
+
+def tweedie_loss(y: Floats, eta: Floats) -> tuple[Floats, Floats]:
+    """Half the Tweedie deviance of exp(eta) but for what depends on y alone, and its slope."""
+    low = TWEEDIE_POWER - 1
+    spent, expected = y * np.exp(-low * eta), np.exp((1 - low) * eta)
+    return spent / low + expected / (1 - low), expected - spent
 
 
 def fit_logit_linear(

@@ -57,6 +57,20 @@ class Sample:
     quantiles: Mapping[float, Values] = field(default_factory=dict)
     customer_id: NDArray[Any] | None = None
 
+    def select(self, mask: NDArray[np.bool_]) -> Sample:
+        """The customers of a mask."""
+
+        def of(values: Any) -> Any:
+            return None if values is None else np.asarray(values)[mask]
+
+        return Sample(
+            of(self.actual),
+            of(self.predicted),
+            of(self.probability),
+            {level: of(values) for level, values in self.quantiles.items()},
+            of(self.customer_id),
+        )
+
 
 def _bind(metric: Callable[..., float], *columns: Column, **options: float) -> Estimate:
     """`metric` of these columns as a function of the weights alone."""

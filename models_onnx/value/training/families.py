@@ -12,7 +12,7 @@ import numpy as np
 from cva_sql.models_onnx.value.arrays import Floats
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.preprocessing import fit_preprocessing
-from cva_sql.models_onnx.value.estimators.linear import TWEEDIE_POWER
+from cva_sql.models_onnx.value.estimators.linear import tweedie_loss
 from cva_sql.models_onnx.value.judging.bootstrap import Metric, Sample, mean_differences
 from cva_sql.models_onnx.value.training.corrections import Told, fit_correction, tell
 from cva_sql.models_onnx.value.training.examples import fit_members
@@ -153,18 +153,12 @@ def _losses(dates: Sequence[_Date]) -> Floats:
     """What each customer adds to the mean Tweedie deviance over the dates, (customers,)."""
     ids, losses = [], []
     for one in dates:
-        rows, expected = one.came.rows, np.exp(one.came.predictor)
-        own = _deviance(rows.label_value / expected.mean(), expected / expected.mean())
+        rows, mean = one.came.rows, np.exp(one.came.predictor).mean()
+        own, _ = tweedie_loss(rows.label_value / mean, one.came.predictor - np.log(mean))
         ids.append(rows.customer_id.astype(str))
         losses.append(own / (len(own) * len(dates)))
     _, codes = np.unique(np.concatenate(ids), return_inverse=True)
     return np.asarray(np.bincount(codes, np.concatenate(losses)), dtype=np.float64)
-
-
-def _deviance(y: Floats, mu: Floats) -> Floats:
-    """Half the Tweedie deviance but for what depends on y alone."""
-    low = TWEEDIE_POWER - 1
-    return np.asarray(y * mu**-low / low + mu ** (1 - low) / (1 - low))
 
 
 def _gain(without: Sequence[_Date], with_it: Sequence[_Date]) -> Metric:
