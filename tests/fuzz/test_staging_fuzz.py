@@ -280,7 +280,7 @@ def numbered(sql: str, table: str) -> str:
     sql = sql.replace(f"'{table}' as table_name", "fuzz_row as table_name")
     sql = sql.replace("end as reject_reason", "end as reject_reason, table_name as fuzz_row")
     # Where the staged rows are worked on further, the number goes with them.
-    sql = re.sub(r"reject_reason(\s+from staged\b)", r"reject_reason, fuzz_row\1", sql)
+    sql = re.sub(r"reject_reason(\s+from (?:staged|banded)\b)", r"reject_reason, fuzz_row\1", sql)
     others = "columns(* exclude (fuzz_row, reject_reason))::varchar"
     return f"select fuzz_row, {others}, reject_reason from ({sql})"
 
