@@ -125,6 +125,7 @@ bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_scoring.py
 	$(BIN)/python benchmarks/bench_explain.py
 	$(BIN)/python benchmarks/bench_run.py
+	$(BIN)/python benchmarks/bench_marts.py
 	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py
 
 # What repeats the registries: yml of features, exposures, docs/reference, README's table of marts.

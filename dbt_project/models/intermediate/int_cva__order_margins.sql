@@ -3,6 +3,18 @@
 -- with `cva_target: margin` alone; the marts of economics read it as a view.
 {{ config(materialized='table' if var('cva_spine') == 'training' else 'view') }}
 {{ config(post_hook="{{ cva.check_margins(this) }}") }}
+{%- if not cva.has_item_costs() %}
+
+-- Nothing is known of costs: no order is looked at for them, and none has a share to keep.
+select
+    customer_id,
+    order_date,
+    cancelled_at,
+    amount,
+    cast(null as decimal(18, 4)) as margin,
+    false as is_cost_known
+from {{ ref('cva', 'int_cva__orders_valid') }}
+{%- else %}
 
 with orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
 
@@ -25,9 +37,6 @@ bought as (
     inner join items on {{ cva.is_of_order('items') }}
     left join products on items.product_id = products.product_id
     {{ cva.join_cost_rates() }}
-    {%- if not cva.has_item_costs() %}
-    where 1 = 0
-    {%- endif %}
 ),
 
 costs as (
@@ -79,3 +88,4 @@ final as (
 )
 
 select * from final
+{%- endif %}

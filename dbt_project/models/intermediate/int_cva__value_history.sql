@@ -20,7 +20,14 @@ errors as (
     from {{ ref('cva', 'int_cva__value_growth') }}
 ),
 
-explanations as (select * from {{ ref('cva', 'int_cva__customer_explanations') }}),
+-- Made small before it is joined.
+explanations as (
+    select
+        customer_id,
+        as_of_date,
+        {{ cva.families_of('feature_attributions') }} as families
+    from {{ ref('cva', 'int_cva__customer_explanations') }}
+),
 
 final as (
     select
@@ -42,7 +49,7 @@ final as (
         scores.trained_until,
         value.model_version,
         value.model_hash,
-        {{ cva.families_of('explanations.feature_attributions') }} as families,
+        explanations.families,
         errors.dispersion,
         errors.total_deviation,
         cast('{{ cva.setting('cva_target') }}' as string) as target

@@ -17,10 +17,6 @@ growth as (
     from {{ ref('cva', 'int_cva__value_growth') }}
 ),
 
-facts as (
-    {{ cva.economic_facts() }}
-),
-
 cohorts as (
     select
         cohort_number,
@@ -57,12 +53,12 @@ ages as (
 came as (
     select
         economics.cohort_number,
-        greatest({{ cva.months_between('economics.first_month', 'facts.day') }}, 0) as age_month,
-        sum(cast(facts.revenue as decimal(28, 4))) as revenue,
-        sum(cast(facts.refund_amount as decimal(28, 4))) as refund_amount,
-        sum(cast(facts.margin as decimal(28, 4))) as margin
-    from facts
-    inner join economics on facts.customer_id = economics.customer_id
+        greatest({{ cva.months_between('economics.first_month', 'months.month') }}, 0) as age_month,
+        sum(months.revenue) as revenue,
+        sum(months.refund_amount) as refund_amount,
+        sum(months.contribution) as margin
+    from {{ ref('cva', 'int_cva__customer_months') }} as months
+    inner join economics on months.customer_id = economics.customer_id
     group by 1, 2
 ),
 

@@ -2,14 +2,14 @@
 -- ordered has its row too. Revenue adds up to that of all valid orders.
 with months as (
     select
-        customer_id,
-        as_of_date,
-        {{ cva.month_of('order_date') }} as month,
-        count(*) as orders_count,
-        sum(cast(amount as decimal(28, 4))) as revenue
-    from ({{ cva.at_each_date(ref('cva', 'int_cva__orders_valid'), 'order_date') }})
-    where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
-    group by 1, 2, 3
+        customer_months.customer_id,
+        customer_months.month,
+        customer_months.orders_count,
+        customer_months.revenue,
+        dates.as_of_date
+    from {{ ref('cva', 'int_cva__customer_months') }} as customer_months
+    cross join {{ ref('cva', 'int_cva__as_of_dates') }} as dates
+    where customer_months.orders_count > 0
 ),
 
 customers as (

@@ -30,20 +30,16 @@ products as (select * from {{ ref('cva', 'stg_cva__products') }} where reject_re
 
 costs as (select * from {{ ref('cva', 'stg_cva__acquisition_costs') }} where reject_reason is null),
 
-facts as (
-    {{ cva.economic_facts() }}
-),
-
 sums as (
     select
         customer_id,
-        min(case when orders_count = 1 then day end) as first_order_date,
+        min(first_order_date) as first_order_date,
         sum(orders_count) as orders_count,
-        sum(cast(revenue as decimal(28, 4))) as revenue,
-        sum(cast(case when orders_count = 1 then margin else 0 end as decimal(28, 4))) as margin,
-        sum(cast(refund_amount as decimal(28, 4))) as refund_amount,
-        sum(cast(margin as decimal(28, 4))) as contribution
-    from facts
+        sum(revenue) as revenue,
+        sum(margin) as margin,
+        sum(refund_amount) as refund_amount,
+        sum(contribution) as contribution
+    from {{ ref('cva', 'int_cva__customer_months') }}
     group by customer_id
 ),
 
@@ -203,6 +199,10 @@ acquired as (
                 then coalesce(channel_cost, 0) + coalesce(shared_cost, 0)
         end as acquisition_cost
     from shares
+),
+
+facts as (
+    {{ cva.economic_facts() }}
 ),
 
 earned as (
