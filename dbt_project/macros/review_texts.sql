@@ -51,10 +51,15 @@ select cva_texts_stored()
 {% endmacro %}
 
 
-{#- With `cva_udfs: false` the tables that Python fills have to be there before a run reads them. -#}
-{% macro require_filled(relation, remedy) %}
-{% if execute and flags.WHICH in ('run', 'build') and load_relation(relation) is none %}
-    {% do exceptions.raise_compiler_error(
-        relation ~ ' does not exist, and with cva_udfs: false dbt does not make it; run: ' ~ remedy) %}
+{#- With `cva_udfs: false` the tables that Python fills have to be there before a run reads them, with the column
+    that an earlier version did not write. -#}
+{% macro require_filled(relation, remedy, column=none) %}
+{% if execute and flags.WHICH in ('run', 'build') %}
+    {% set found = load_relation(relation) %}
+    {% if found is none or column and column not in adapter.get_columns_in_relation(found) | map(attribute='name') %}
+        {% do exceptions.raise_compiler_error(
+            relation ~ (' does not exist' if found is none else ' has no column ' ~ column)
+            ~ ', and with cva_udfs: false dbt does not make it; run: ' ~ remedy) %}
+    {% endif %}
 {% endif %}
 {% endmacro %}

@@ -35,14 +35,14 @@
 
 {#- The whole text of a ticket as it is read, without what tells who wrote it. -#}
 {% macro ticket_text(subject='subject', body='body') -%}
-{{ cva.trimmed(cva.masked(
+{{ cva.masked(
     'case when ' ~ subject ~ ' is null then ' ~ body ~ ' when ' ~ body ~ ' is null then ' ~ subject
     ~ ' else concat(' ~ subject ~ ', chr(10), ' ~ body ~ ') end'
-)) }}
+) }}
 {%- endmacro %}
 
 
 {#- What was searched for, as it is read: in lower case, masked like a ticket. -#}
 {% macro query_text(query='search_query') -%}
-{{ cva.trimmed(cva.masked('lower(' ~ query ~ ')')) }}
+{{ cva.masked('lower(' ~ query ~ ')') }}
 {%- endmacro %}

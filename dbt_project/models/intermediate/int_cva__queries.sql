@@ -14,7 +14,7 @@ with searches as (select * from {{ ref('cva', 'int_cva__searches') }}),
 people as (
     select
         query,
-        coalesce(concat('customer ', customer_id), visitor_id) as searcher,
+        case when customer_id is null then visitor_id else concat('customer ', customer_id) end as searcher,
         min(event_date) as first_date
     from searches
     group by 1, 2
