@@ -41,8 +41,8 @@ from cva_sql.cli.train.examples import (
     EVALUATE_SCHEMA,
     build_examples,
     read_history,
-    read_texts,
 )
+from cva_sql.cli.train.texts import read_texts
 from cva_sql.models_onnx.value.data.cutoffs import Plan, plan_cutoffs
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.judging import metrics

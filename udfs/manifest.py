@@ -33,6 +33,7 @@ MODEL_FILE = "model.onnx"
 MEMBERS_FILE = "members.onnx"  # beside it: what each member alone predicts
 MANIFEST_FILE = "manifest.json"
 RETRAIN = "retrain with: cva train"
+PROJECTIONS = ("text_projection", "words_projection")  # of a manifest, left out where None
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Manifest:
 
     `name` is its kind. `horizon_days` is None for a rule that takes it as an input. `training`
     holds dates, settings and shop statistics; `evaluation` the figures the model was deployed on.
-    `text_projection` is None where the model was trained without text. `outputs` are the numbers
+    `text_projection` is None where the model was trained without review text, `words_projection`
+    where it does not read the family `words`. `outputs` are the numbers
     that come back for a row; manifests that do not name them are the value model's. `members` is
     None for a model without such a file beside it.
     """
@@ -117,6 +119,7 @@ class Manifest:
     explanation: Explanation | None = None
     outputs: tuple[str, ...] = OUTPUTS
     members: MembersFile | None = None
+    words_projection: TextProjection | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -150,14 +153,16 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
-        raw = asdict(replace(self, text_projection=None))
-        del raw["text_projection"]
+        raw = asdict(replace(self, text_projection=None, words_projection=None))
+        for name in PROJECTIONS:
+            del raw[name]
         raw["features"] = [
             {name: value for name, value in feature.items() if value not in (None, "", ())}
             for feature in raw["features"]
         ]
-        if self.text_projection is not None:
-            raw["text_projection"] = self.text_projection.to_dict()
+        for name in PROJECTIONS:
+            if (projection := getattr(self, name)) is not None:
+                raw[name] = projection.to_dict()
         if self.members is None:
             del raw["members"]
         return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -198,8 +203,9 @@ def parse_manifest(text: str) -> Manifest:
         Feature(**{**feature, "values": tuple(feature.get("values", ()))})
         for feature in raw["features"]
     )
-    if raw.get("text_projection") is not None:
-        raw["text_projection"] = TextProjection.from_dict(raw["text_projection"])
+    for name in PROJECTIONS:
+        if raw.get(name) is not None:
+            raw[name] = TextProjection.from_dict(raw[name])
     if raw.get("explanation") is not None:
         raw["explanation"] = Explanation.from_dict(raw["explanation"])
     if raw.get("members") is not None:

@@ -128,6 +128,7 @@ WHOLE: Mapping[str, tuple[Check, str]] = {
 OPTIONAL: Mapping[str, tuple[Check, str]] = {
     "outputs": (is_outputs, "one or more names of letters, digits and _"),
     "text_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
+    "words_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "explanation": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "members": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
 }

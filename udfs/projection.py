@@ -15,6 +15,7 @@ from cva_sql.udfs.model_files import parse_object, read_text_file
 
 DIMENSION = 384  # of every text vector, whatever the encoder
 MAX_COMPONENTS = 16
+WORD_COMPONENTS = 8  # at most, of the family `words`: three means of them are twenty-four features
 DECIMALS = 6  # of the model and of what it gives: enough for trees, and the same on every machine
 
 
@@ -97,7 +98,7 @@ def empty_projection() -> TextProjection:
 
 def read_projection(path: Path) -> TextProjection:
     """The projection of a file; raises ModelError where it is missing or unreadable."""
-    remedy = "unset CVA_TEXT_PROJECTION, or retrain with: cva train"
+    remedy = "unset CVA_TEXT_PROJECTION and CVA_WORDS_PROJECTION, or retrain with: cva train"
     text = read_text_file(path, "a text projection", remedy)
     try:
         return TextProjection.from_json(text)

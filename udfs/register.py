@@ -40,6 +40,7 @@ FUNCTIONS = (
     "cva_encoder_key",
     "cva_texts_stored",
     "cva_project",
+    "cva_project_words",
     "cva_version",
     "cva_horizon_days",
     "cva_target",
@@ -132,12 +133,11 @@ def _create_texts(
         ["VARCHAR", "BIGINT"],
         text.READING_TYPE,
     )
-    create(
-        "cva_project",
-        lambda rows: text.project(text.active_projection(models), rows, encoder),
-        [vector],
-        "FLOAT[]",
-    )
+    def on_basis(basis: text.Basis) -> Any:
+        return lambda rows: text.project(basis.active(models), rows, encoder)
+
+    for name, basis in text.BASES.items():
+        create(name, on_basis(basis), [vector], "FLOAT[]")
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 

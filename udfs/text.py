@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from cva_sql.udfs.encoder import (
 )
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.journal import Journal, clear_journals
-from cva_sql.udfs.manifest import read_manifest
+from cva_sql.udfs.manifest import Manifest, read_manifest
 from cva_sql.udfs.progress import Progress
 from cva_sql.udfs.projection import DIMENSION, TextProjection, read_projection
 from cva_sql.udfs.sessions import deployed_folder
 
 BATCH = 64  # texts between two writes to the journal
 PROJECTION_VARIABLE = "CVA_TEXT_PROJECTION"  # a file that takes the deployed projection's place
+WORDS_VARIABLE = "CVA_WORDS_PROJECTION"  # the same for the family `words`
 
 STATUS_TYPE = "STRUCT(status VARCHAR, token_count INTEGER)"
 
@@ -89,12 +91,28 @@ def project(projection: TextProjection | None, embeddings: Any, encoder: ShopEnc
     )
 
 
-def active_projection(models_dir: Path) -> TextProjection | None:
-    """The deployed model's projection, or the one that training hands over; None where none is."""
-    path = os.environ.get(PROJECTION_VARIABLE)
-    if path:
-        return read_projection(Path(path))
-    return read_manifest(deployed_folder(models_dir)).text_projection
+@dataclass(frozen=True)
+class Basis:
+    """One of the projections of the deployed model: its place in the manifest.
+
+    `variable` of the environment names the file that training hands over in its place.
+    """
+
+    variable: str
+    of: Callable[[Manifest], TextProjection | None]
+
+    def active(self, models_dir: Path) -> TextProjection | None:
+        """What texts are projected on now; None where nothing is."""
+        path = os.environ.get(self.variable)
+        if path:
+            return read_projection(Path(path))
+        return self.of(read_manifest(deployed_folder(models_dir)))
+
+
+BASES = {  # by the SQL function that projects on it
+    "cva_project": Basis(PROJECTION_VARIABLE, lambda manifest: manifest.text_projection),
+    "cva_project_words": Basis(WORDS_VARIABLE, lambda manifest: manifest.words_projection),
+}
 
 
 class Reader:

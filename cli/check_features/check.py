@@ -54,7 +54,7 @@ def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
     from cva_sql.cli.check_features.cut import cut_tables
     from cva_sql.cli.shop.connection import connect
     from cva_sql.cli.shop.progress import step
-    from cva_sql.cli.train.examples import read_texts
+    from cva_sql.cli.train.texts import read_texts
 
     with copied(shop) as copy:
         day = _checked_day(copy, day)

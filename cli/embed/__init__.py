@@ -1,1 +1,1 @@
-"""`cva embed`: reads the review texts that were not read yet."""
+"""`cva embed`: reads the texts that were not read yet."""

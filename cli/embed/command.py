@@ -1,4 +1,4 @@
-"""`cva embed`: reads the review texts that were not read yet, without dbt calling Python."""
+"""`cva embed`: reads the texts that were not read yet, without dbt calling Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def embed(
     work_dir: WorkDir = None,
     as_json: Json = False,
 ) -> None:
-    """Read the review texts that were not read yet, for dbt without Python.
+    """Read the texts that were not read yet, for dbt without Python.
 
     Fills the same table as the dbt model that calls cva_read_text, a batch at a time, so that a
     killed call goes on where it stopped; build the rest with `dbt run --vars '{cva_udfs: false}'`.

@@ -1,4 +1,4 @@
-"""Reads the review texts that were not read yet into the table of text vectors."""
+"""Reads the texts that were not read yet into the table of text vectors."""
 
 from __future__ import annotations
 
@@ -110,12 +110,15 @@ def _read_new_texts(con: DuckDBPyConnection, texts: str, table: str) -> int:
 def _project_texts(con: DuckDBPyConnection, shop: ResolvedShop, table: str) -> None:
     """The table that the dbt model of the projection would make."""
     from cva_sql.cli.embed.texts import COMPONENTS
-    from cva_sql.udfs.projection import MAX_COMPONENTS
+    from cva_sql.udfs.projection import MAX_COMPONENTS, WORD_COMPONENTS
 
     columns = ", ".join(
-        f"cast(components[{k}] as double) as text_{k}" for k in range(1, MAX_COMPONENTS + 1)
+        f"cast({name}s[{k}] as double) as {name}_{k}"
+        for name, count in (("text", MAX_COMPONENTS), ("word", WORD_COMPONENTS))
+        for k in range(1, count + 1)
     )
     con.execute(
         f"create or replace table {shop.schema}_cva.{COMPONENTS} as select text_hash, {columns} "
-        f"from (select text_hash, cva_project(embedding) as components from {table})"
+        "from (select text_hash, cva_project(embedding) as texts, "
+        f"cva_project_words(embedding) as words from {table})"
     ).fetchall()

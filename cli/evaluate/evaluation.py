@@ -87,9 +87,9 @@ def evaluate_shop(
         build_examples,
         dropped_after,
         read_history,
-        read_texts,
     )
     from cva_sql.cli.train.terms import read_terms
+    from cva_sql.cli.train.texts import read_texts
     from cva_sql.models_onnx.value.backtesting.added import with_added
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
 

@@ -15,6 +15,7 @@ from cva_sql.udfs.model_files import check_inside, is_plain_name
 if TYPE_CHECKING:
     from cva_sql.udfs.encoder import EncoderManifest
     from cva_sql.udfs.manifest import Manifest
+    from cva_sql.udfs.projection import TextProjection
 
 FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")
 UNREAD = {"score_reference", "distributions"}  # of a manifest: too long to be read
@@ -176,15 +177,15 @@ def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
         "is_sha256_verified": problem is None,
         "horizon_days": manifest.horizon_days,
         "training": training,
-        "text_projection": _projection(manifest),
+        "text_projection": _projection(manifest.text_projection),
+        "words_projection": _projection(manifest.words_projection),
         "features": [feature.name for feature in manifest.features],
         **named,
         "evaluation": manifest.evaluation,
     }, problem
 
 
-def _projection(manifest: Manifest) -> dict[str, Any] | None:
-    projection = manifest.text_projection
+def _projection(projection: TextProjection | None) -> dict[str, Any] | None:
     if projection is None:
         return None
     return {"components": len(projection.components), "encoder_key": projection.encoder_key}

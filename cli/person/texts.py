@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from cva_sql.cli.person.raw import RawSource, Who, WhoseOrder
 from cva_sql.cli.shop.package import macro_value
 
-READINGS = ("int_cva__text_vectors", "int_cva__text_components")  # by text_hash alone
+# By text_hash alone; the last with the texts that several people searched for.
+READINGS = ("int_cva__text_vectors", "int_cva__text_components", "int_cva__queries")
 SCORES = "int_cva__review_scores"  # by customer and text_hash, as of the last run
 
 
@@ -17,8 +18,9 @@ def every_text(sources: Sequence[RawSource], who: Who, is_order: WhoseOrder) -> 
     for source in sources:
         text, theirs = text_rows(source), source.of(who, is_order)
         if text is not None and theirs is not None:
+            named = query_hashes if source.table == "events" else hashes
             parts.append(
-                f"select unnest({hashes('cva_text')}) as text_hash, is_theirs from (select {text}"
+                f"select unnest({named('cva_text')}) as text_hash, is_theirs from (select {text}"
                 f" as cva_text, {theirs} as is_theirs from ({source.rows}))"
                 " where cva_text is not null"
             )
@@ -26,10 +28,12 @@ def every_text(sources: Sequence[RawSource], who: Who, is_order: WhoseOrder) -> 
 
 
 def text_rows(source: RawSource) -> str | None:
-    """SQL over canonical rows: the whole texts of a row, as the queue of service has them."""
+    """SQL over canonical rows: the whole text of a row, before it is masked."""
     there = set(source.columns)
     if source.table == "reviews" and "body" in there:
         return "body"
+    if source.table == "events" and "search_query" in there:
+        return "search_query"
     if source.table != "tickets" or not there & {"subject", "body"}:
         return None
     if not {"subject", "body"} <= there:
@@ -41,8 +45,17 @@ def text_rows(source: RawSource) -> str | None:
 
 
 def hashes(text: str) -> str:
-    """SQL: the names of a text and of each sentence of it, as a list."""
+    """SQL: the names of a text, as it is and masked, and of each sentence of it, as a list."""
     sentence = macro_value("engine.sql", "trimmed", "cva_piece")
     sentences = macro_value("service.sql", "service_sentences", text)
-    whole, part = (macro_value("engine.sql", "text_hash", one) for one in (text, sentence))
-    return f"list_prepend({whole}, list_transform({sentences}, lambda cva_piece: {part}))"
+    masked = macro_value("service.sql", "masked", text)
+    whole, shown, part = (
+        macro_value("engine.sql", "text_hash", one) for one in (text, masked, sentence)
+    )
+    return f"[{whole}, {shown}] || list_transform({sentences}, lambda cva_piece: {part})"
+
+
+def query_hashes(text: str) -> str:
+    """SQL: the name of what was searched for, as a list of one."""
+    query = macro_value("words.sql", "query_text", text)
+    return f"[{macro_value('engine.sql', 'text_hash', query)}]"

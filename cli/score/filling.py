@@ -108,12 +108,16 @@ def check_projection(con: DuckDBPyConnection, shop: ResolvedShop) -> None:
             "select count(*) from "
             f"(from {schema}.{COMPONENTS} order by text_hash limit 100) as old "
             f"inner join {schema}.{VECTORS} as texts on old.text_hash = texts.text_hash "
-            "where old.text_1 is distinct from cast(cva_project(texts.embedding)[1] as double)"
+            "where old.text_1 is distinct from cast(cva_project(texts.embedding)[1] as double) or "
+            "old.word_1 is distinct from cast(cva_project_words(texts.embedding)[1] as double)"
         ).fetchall()
+        is_other = bool(rows[0][0])
     except duckdb.CatalogException:
-        return  # a shop without reviews
-    if rows[0][0]:
+        return  # a shop without texts
+    except duckdb.BinderException:
+        is_other = True  # projected before there were words
+    if is_other:
         raise CvaError(
-            "the review texts were projected for another model than the deployed one; run: "
+            "the texts were projected for another model than the deployed one; run: "
             "cva embed, then dbt run --vars '{cva_udfs: false}', then cva score"
         )

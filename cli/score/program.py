@@ -22,7 +22,7 @@ ORDERS, CUSTOMERS = "stg_cva__orders", "stg_cva__customers"
 DATES, NEWEST = "int_cva__as_of_dates", "int_cva__newest_order_day"
 HELD = "cva_held_id"  # stands for the one id of a customer
 # What is of the whole shop, and so as the last run left it.
-OF_THE_SHOP = {"int_cva__customer_ids", "int_cva__shop_stats"}
+OF_THE_SHOP = {"int_cva__customer_ids", "int_cva__queries", "int_cva__shop_stats"}
 # The texts that were read before stay read.
 VECTORS, TEXTS = "int_cva__text_vectors", "int_cva__review_texts"
 # Where a run says in SQL what the time is.

@@ -12,12 +12,9 @@ from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts
 
 if TYPE_CHECKING:
-    import numpy as np
-    from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
-
     from cva_sql.models_onnx.value.data.cutoffs import Plan
     from cva_sql.models_onnx.value.data.dataset import Dataset
     from cva_sql.models_onnx.value.data.terms import Terms
@@ -29,21 +26,7 @@ EVALUATE_SCHEMA = (
     "cva_evaluate"  # dropped after reading: cva_train stays what the model was made from
 )
 LABELS = "labels"  # the target that the shop's own table tells
-PROJECTION_FILE = "text_projection.json"
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What examples need to see review text: the relation of its vectors and their projection.
-
-    Both are None in a shop without reviews; the projection alone where there is too little text.
-    """
-
-    vectors: str | None = None
-    projection: TextProjection | None = None
-
-
-NO_TEXTS = Texts()
+PROJECTION_FILE, WORDS_FILE = "text_projection.json", "words_projection.json"
 
 
 @dataclass(frozen=True)
@@ -158,62 +141,6 @@ def read_training_set(
     return TrainingSet(history.first_order, plan, texts, data)
 
 
-def read_texts(shop: ResolvedShop, before: date) -> Texts:
-    """Reads the review texts that are new, and fits the projection on those older than `before`.
-
-    They are read in the shop's own schema, so that scoring finds them there.
-    """
-    from cva_sql.cli.embed.texts import shop_encoder
-    from cva_sql.cli.shop.progress import say, step
-    from cva_sql.models_onnx.value.data.text_projection import MIN_TEXTS, fit_text_projection
-
-    if not _has_reviews(shop):
-        return NO_TEXTS
-    with step("reading review texts"):
-        run_dbt(
-            shop,
-            "run",
-            select=["+int_cva__text_vectors"],
-            variables={"cva_spine": "scoring", "cva_udfs": True},
-        )
-        con = connect(shop.db)
-        try:
-            vectors = _text_vectors(con, f"{shop.schema}_cva", before)
-        finally:
-            con.close()
-        projection = fit_text_projection(vectors, shop_encoder(shop).key)
-        if projection is None:
-            say(
-                f"  {len(vectors):,} texts before {before}, the first date to learn from: too few "
-                f"(below {MIN_TEXTS}) or too alike, so only ratings, tone and length are used"
-            )
-    return Texts(f"{shop.schema}_cva.int_cva__text_vectors", projection)
-
-
-def _has_reviews(shop: ResolvedShop) -> bool:
-    if "reviews" in (shop.var("cva_families_off") or []):
-        return False
-    return has_table(shop.db, *shop.raw_table("reviews"))
-
-
-def _text_vectors(con: DuckDBPyConnection, schema: str, before: date) -> NDArray[np.float32]:
-    """Vectors (n, 384) of the distinct texts of reviews before a date, in order of text_hash."""
-    import numpy as np
-
-    from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS
-    from cva_sql.udfs.projection import DIMENSION
-
-    found = con.sql(
-        f"select embedding from {schema}.int_cva__text_vectors where embedding is not null "
-        f"and text_hash in (select text_hash from {schema}.int_cva__reviews_valid "
-        "where review_date < ?) order by text_hash limit ?",
-        params=[before, MAX_TEXTS],
-    ).to_arrow_table()
-    column = found.column("embedding").combine_chunks()
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values, dtype=np.float32).reshape(-1, DIMENSION)
-
-
 def build_examples(
     shop: ResolvedShop,
     dates: Iterable[tuple[date, int]],
@@ -232,15 +159,13 @@ def build_examples(
     from cva_sql.models_onnx.value.data.dataset import read_dataset
     from cva_sql.models_onnx.value.data.shop_past import read_shop_past
     from cva_sql.models_onnx.value.data.target import TARGETS
-    from cva_sql.udfs.projection import empty_projection
-    from cva_sql.udfs.text import PROJECTION_VARIABLE
+    from cva_sql.udfs.text import PROJECTION_VARIABLE, WORDS_VARIABLE
 
     wanted = [[day.isoformat(), label_days] for day, label_days in sorted(set(dates))]
-    # Written also where there is nothing to project on: else the deployed model's, which knows
-    # later texts, would take its place.
-    file = shop.work_dir / PROJECTION_FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text((texts.projection or empty_projection()).to_json(), encoding="utf-8")
+    handed_over = {
+        PROJECTION_VARIABLE: _written(shop, PROJECTION_FILE, texts.projection),
+        WORDS_VARIABLE: _written(shop, WORDS_FILE, texts.words),
+    }
     run_dbt(
         shop,
         "run",
@@ -253,7 +178,7 @@ def build_examples(
             "cva_udfs": True,  # this schema is filled by nobody else
         },
         schema=schema,
-        environment={PROJECTION_VARIABLE: str(file)},
+        environment=handed_over,
         from_scratch=True,
     )
     con = connect(shop.db)
@@ -265,6 +190,20 @@ def build_examples(
         con.close()
     data = replace(data, shops={day: past for day, past in pasts.items() if past is not None})
     return data.under(terms) if terms else data
+
+
+def _written(shop: ResolvedShop, name: str, projection: TextProjection | None) -> str:
+    """The file of a projection, for a run to read.
+
+    Written also where there is nothing to project on: else the deployed model's, which knows later
+    texts, would take its place.
+    """
+    from cva_sql.udfs.projection import empty_projection
+
+    file = shop.work_dir / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text((projection or empty_projection()).to_json(), encoding="utf-8")
+    return str(file)
 
 
 def _calendar(shop: ResolvedShop) -> list[str]:

@@ -48,6 +48,7 @@ def open_past(shop: ResolvedShop, found: TrainingSet) -> Iterator[Past]:
             found.data,
             found.texts.projection,
             lambda text: say(f"  {text}"),
+            found.texts.words,
         )
     finally:
         con.close()

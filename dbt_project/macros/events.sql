@@ -256,9 +256,11 @@ cast('{{ day }}' as date){{ ', ' if not loop.last }}
 {% endmacro %}
 
 
-{#- The days of a table that has them, with `person_id`: whose account the row names, as identity has it today. -#}
-{% macro days_of_persons(table) -%}
-{%- set days, ids = ref('cva', cva.raw_tables()[table].daily), ref('cva', 'int_cva__customer_ids') -%}
+{#- The days of a table that has them, or other rows made of it, with `person_id`: whose account the row names, as
+    identity has it today. -#}
+{% macro days_of_persons(table, rows=none) -%}
+{%- set ids = ref('cva', 'int_cva__customer_ids') -%}
+{%- set days = rows or ref('cva', cva.raw_tables()[table].daily) -%}
 (
         {%- if cva.is_identified() %}
         select days.*, coalesce(persons.person, days.customer_id) as person_id
@@ -280,3 +282,19 @@ cast('{{ day }}' as date){{ ', ' if not loop.last }}
     'select 1 from ' ~ cva.events_of(days, 'session_id', 'session_id is null', true) ~ ' as events limit 1'
 ).rows | length > 0) }}
 {% endmacro %}
+
+
+{#- Whom each visitor was named as last before each date, as a query over `days`, of days_of_persons, and `dates`. -#}
+{% macro named_visitors() -%}
+select
+        days.visitor_id,
+        dates.as_of_date,
+        max_by(days.person_id, (days.named_at, days.person_id)) as person_id
+    from days
+    cross join dates
+    where
+        days.event_date < dates.as_of_date
+        and days.visitor_id is not null
+        and days.person_id is not null
+    group by days.visitor_id, dates.as_of_date
+{%- endmacro %}

@@ -36,6 +36,7 @@
     'attributes': {'table': 'customers'},
     'marketing': {'table': 'marketing_touches', 'none': "not reached by marketing",
         'none_zh': "未被营销触达"},
+    'words': {'none': "not known", 'none_zh': "未知"},
     'sequence': {'is_on': 'cva_use_sequences', 'is_base': true},
     'shop': {'is_required': true, 'is_base': true, 'is_model_input': false}
 } %}
@@ -374,7 +375,31 @@
          "null where no text was read or the model has none."}
 ) %}
 {% endfor %}
+{% for kind, said, said_zh, of in [
+    ('bought', "what was bought", "所购商品", "texts of products bought, weighted by spend"),
+    ('searched', "what was searched for", "搜索内容", "searches, of texts that two people at least had searched for by then"),
+    ('asked', "what tickets say", "工单内容", "tickets")
+] %}
+{% for k in range(1, 9) %}
+{% do lines.append(
+    {'name': kind ~ '_' ~ k, 'family': 'words', 'unit': 'component', 'is_reason': false,
+     'label': said ~ ", part " ~ k, 'label_zh': said_zh ~ "（第" ~ k ~ "部分）",
+     'description': "Decayed mean (180 days) of component " ~ k ~ " of the vectors of " ~ of ~ ", in the directions "
+         "of the deployed model; null where there is none or the model has none."}
+) %}
+{% endfor %}
+{% endfor %}
 {% do lines.extend([
+    {'name': 'searches_count', 'family': 'words', 'unit': 'count', 'if_absent': 0,
+     'label': "searches", 'label_zh': "搜索次数",
+     'description': "Different searches a day before as_of_date, of browsers that had been named as the customer by then; 0 where there is none.",
+     'sentence': "searched {value} time[s]", 'zero': "no search known",
+     'sentence_zh': "搜索 {value} 次", 'zero_zh': "没有已知的搜索"},
+    {'name': 'tickets_count', 'family': 'words', 'unit': 'count', 'if_absent': 0,
+     'label': "tickets", 'label_zh': "工单数",
+     'description': "Tickets opened before as_of_date; 0 where there is none.",
+     'sentence': "opened {value} ticket[s]", 'zero': "no ticket yet",
+     'sentence_zh': "提交工单 {value} 次", 'zero_zh': "没有工单"},
     {'name': 'visits_count', 'family': 'browse', 'unit': 'count', 'direction': 1, 'if_absent': 0,
      'label': "visits", 'label_zh': "访问次数",
      'description': "Visits before as_of_date, of browsers that had been named as the customer by then; 0 where there is none.",

@@ -86,11 +86,12 @@
     "products": {
         "role": "entities",
         "key": ["product_id"],
-        "kept": ["category", "name", "unit_cost", "currency"],
+        "kept": ["category", "name", "unit_cost", "currency", "description"],
         "columns": {
             "product_id": ["id", true, "product id=1, product=.75, id=.75"],
             "name": ["text", false, "product name=1, name=.9, product=.6"],
             "category": ["text", false, "category=1, category name=1, product type=.8"],
+            "description": ["text", false, ""],
             "unit_cost": ["money", false, "unit cost=1, cost price=.95, cost=.9"],
             "currency": ["text", false, "currency=1"],
         },

@@ -1,11 +1,12 @@
-{#- Whether texts are read at all: the shop has reviews and the family is on, or tickets. Else what reads them
-    is an empty relation, without so much as a look at the encoder. While dbt parses nobody knows, and the
-    refs have to be seen. -#}
+{#- Whether texts are read at all: the shop has reviews and the family is on, or what the family `words` reads, or
+    tickets. Else what reads them is an empty relation, without so much as a look at the encoder. While dbt parses
+    nobody knows, and the refs have to be seen. -#}
 {% macro is_text_read() %}
 {{- return(
     'reviews' not in cva.setting('cva_families_off')
     and (not execute or cva.source_relation('reviews') is not none)
     or cva.is_queue_read() and (not execute or cva.source_relation('tickets') is not none)
+    or cva.is_worded()
 ) -}}
 {% endmacro %}
 
@@ -50,10 +51,15 @@ select cva_texts_stored()
 {% endmacro %}
 
 
-{#- With `cva_udfs: false` the tables that Python fills have to be there before a run reads them. -#}
-{% macro require_filled(relation, remedy) %}
-{% if execute and flags.WHICH in ('run', 'build') and load_relation(relation) is none %}
-    {% do exceptions.raise_compiler_error(
-        relation ~ ' does not exist, and with cva_udfs: false dbt does not make it; run: ' ~ remedy) %}
+{#- With `cva_udfs: false` the tables that Python fills have to be there before a run reads them, with the column
+    that an earlier version did not write. -#}
+{% macro require_filled(relation, remedy, column=none) %}
+{% if execute and flags.WHICH in ('run', 'build') %}
+    {% set found = load_relation(relation) %}
+    {% if found is none or column and column not in adapter.get_columns_in_relation(found) | map(attribute='name') %}
+        {% do exceptions.raise_compiler_error(
+            relation ~ (' does not exist' if found is none else ' has no column ' ~ column)
+            ~ ', and with cva_udfs: false dbt does not make it; run: ' ~ remedy) %}
+    {% endif %}
 {% endif %}
 {% endmacro %}

@@ -29,7 +29,8 @@ class Past:
     plan's past dates and on `plan.as_of`, with spend and orders of the `plan.label_days` after.
     Other facts are read by `con`, from schema `<schema>_cva` (int_cva__orders_valid, …); a kind
     has to leave out by itself what came after the date that it looks from. `database` is the name
-    of the shop's file, `text_projection` what text features were made with.
+    of the shop's file, `text_projection` what features of review text were made with,
+    `words_projection` those of the family `words`.
     """
 
     con: DuckDBPyConnection
@@ -40,6 +41,7 @@ class Past:
     examples: Dataset
     text_projection: TextProjection | None = None
     report: Callable[[str], None] = field(default=lambda _: None)
+    words_projection: TextProjection | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cva_sql.models_onnx.value.training.fit import Fitting, fit_model
 from cva_sql.udfs.manifest import MEMBERS_FILE, OUTPUTS
 from cva_sql.udfs.sessions import VALUE
 
-TEXT_FAMILY = "reviews"  # whose parts of text are made by the projection
+TEXT_FAMILY, WORDS_FAMILY = "reviews", "words"  # whose parts of text projections make
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,11 @@ class Fitted:
     rows: Dataset
     fitting: Fitting
 
-    @property
-    def reads_text(self) -> bool:
+    def reads(self, family: str) -> bool:
         """Whether the model has a feature of the family that texts are projected for."""
         model = self.fitting.model
         names = model.members.preparation.numbers if model else ()
-        return any(self.rows.families.get(name) == TEXT_FAMILY for name in names)
+        return any(self.rows.families.get(name) == family for name in names)
 
     @property
     def choice(self) -> Choice:
@@ -69,11 +68,12 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         choice,
         past.first_order,
         past.database,
-        past.text_projection if fitted.reads_text else None,
+        past.text_projection if fitted.reads(TEXT_FAMILY) else None,
         shop.outliers if shop else (),
         build_explanation(model, now),
         fitted.fitting.learning.at(past.plan.cutoffs),
         _target_facts(past.examples, fitted.fitting),
+        past.words_projection if fitted.reads(WORDS_FAMILY) else None,
     )
     manifest = replace(manifest, members=describe_members(model, members))
     parity = check_parity(model, onnx, manifest, now)

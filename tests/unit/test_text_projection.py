@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train import examples as training_data
-from cva_sql.cli.train.examples import NO_TEXTS, Texts, build_examples, read_texts
+from cva_sql.cli.train import texts as training_texts
+from cva_sql.cli.train.examples import build_examples
+from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
 from cva_sql.udfs.errors import ModelError

@@ -17,17 +17,7 @@ spine as (select customer_id, as_of_date from {{ ref('cva', 'int_cva__spine') }}
 orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
 
 named as (
-    select
-        days.visitor_id,
-        dates.as_of_date,
-        max_by(days.person_id, (days.named_at, days.person_id)) as person_id
-    from days
-    cross join dates
-    where
-        days.event_date < dates.as_of_date
-        and days.visitor_id is not null
-        and days.person_id is not null
-    group by days.visitor_id, dates.as_of_date
+    {{ cva.named_visitors() }}
 ),
 
 owned as (

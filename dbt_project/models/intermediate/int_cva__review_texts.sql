@@ -1,4 +1,5 @@
--- One row per distinct text that is to be read: of usable reviews, and each sentence of what waits for service.
+-- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, and
+-- what the family `words` reads, with the day on which that was first there to be known.
 with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 
 {%- if cva.is_queue_read() %}
@@ -6,15 +7,72 @@ with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
 {%- endif %}
 
-final as (
-    select text_hash, min(body) as body
+{%- if cva.is_worded() %}
+
+{%- if cva.has_product_texts() %}
+
+products as (select * from {{ ref('cva', 'int_cva__product_texts') }}),
+
+orders as (select * from {{ ref('cva', 'int_cva__orders_valid') }}),
+
+items as (
+    select * from {{ ref('cva', 'stg_cva__order_items') }} where reject_reason is null
+),
+
+bought as (
+    select items.product_id, min(orders.order_date) as order_date
+    from items
+    inner join orders on {{ cva.is_of_order('items') }}
+    group by items.product_id
+),
+{%- endif %}
+
+{%- if cva.has_searches() %}
+
+queries as (select * from {{ ref('cva', 'int_cva__queries') }}),
+{%- endif %}
+
+{%- if cva.has_ticket_texts() %}
+
+tickets as (
+    select opened_date, {{ cva.ticket_text() }} as text
+    from {{ ref('cva', 'stg_cva__tickets') }}
+    where reject_reason is null
+),
+{%- endif %}
+{%- endif %}
+
+texts as (
+    select text_hash, body, cast(null as date) as words_date
     from reviews
     where text_hash is not null
-    group by text_hash
     {%- if cva.is_queue_read() %}
-    union
-    select sentence_hash as text_hash, sentence as body from sentences
+    union all
+    select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
+    from sentences
     {%- endif %}
+    {%- if cva.is_worded() and cva.has_product_texts() %}
+    union all
+    select products.text_hash, products.text as body, bought.order_date as words_date
+    from products
+    left join bought on products.product_id = bought.product_id
+    {%- endif %}
+    {%- if cva.is_worded() and cva.has_searches() %}
+    union all
+    select text_hash, query as body, known_date as words_date from queries
+    {%- endif %}
+    {%- if cva.is_worded() and cva.has_ticket_texts() %}
+    union all
+    select {{ cva.text_hash('text') }} as text_hash, text as body, opened_date as words_date
+    from tickets
+    where text is not null
+    {%- endif %}
+),
+
+final as (
+    select text_hash, min(body) as body, min(words_date) as words_date
+    from texts
+    group by text_hash
 )
 
 select * from final

@@ -12,10 +12,12 @@ MAX_TEXTS = 20_000  # a fit takes a second on these; a share of a larger shop's 
 SMALLEST_SHARE = 1e-6  # of the variance; a component below is rounding, its direction chance
 
 
-def fit_text_projection(embeddings: NDArray[np.float32], encoder_key: str) -> TextProjection | None:
+def fit_text_projection(
+    embeddings: NDArray[np.float32], encoder_key: str, components: int = MAX_COMPONENTS
+) -> TextProjection | None:
     """Centred PCA of distinct texts' vectors (n, 384); None where they are too few or all alike.
 
-    The first MAX_TEXTS are used: pass them in order of text_hash, which is as good as a sample and
+    At most so many `components`, those of the largest variance. The first MAX_TEXTS are used: pass them in order of text_hash, which is as good as a sample and
     the same every time. The largest loading of each component is positive.
     """
     from sklearn.decomposition import PCA
@@ -31,10 +33,10 @@ def fit_text_projection(embeddings: NDArray[np.float32], encoder_key: str) -> Te
     kept = pca.explained_variance_ > SMALLEST_SHARE * variance
     if not variance > 1e-12 or not kept.any():
         return None
-    components = np.round(pca.components_[kept], DECIMALS)
-    largest = np.argmax(np.abs(components), axis=1)
-    signs = np.sign(components[np.arange(len(components)), largest])
+    loadings = np.round(pca.components_[kept], DECIMALS)[:components]
+    largest = np.argmax(np.abs(loadings), axis=1)
+    signs = np.sign(loadings[np.arange(len(loadings)), largest])
     # + 0: a rounded loading may be a negative zero
     return TextProjection(
-        components * signs[:, np.newaxis] + 0.0, np.round(pca.mean_, DECIMALS) + 0.0, encoder_key
+        loadings * signs[:, np.newaxis] + 0.0, np.round(pca.mean_, DECIMALS) + 0.0, encoder_key
     )

@@ -36,12 +36,13 @@ def build_manifest(
     explanation: Explanation | None = None,
     learned: Dataset | None = None,
     target: Mapping[str, Any] | None = None,
+    words_projection: TextProjection | None = None,
 ) -> Manifest:
     """The manifest of a built model; the version says what it was trained for and its hash.
 
     `database` is the name of the shop's file: a total does not travel between shops.
-    `text_projection` made the text features that the model was trained on; the `outliers` were left
-    out; without an `explanation` nothing can be explained. `learned` are the examples that it was
+    `text_projection` made the features of review text that the model was trained on,
+    `words_projection` those of the family `words`; the `outliers` were left out; without an `explanation` nothing can be explained. `learned` are the examples that it was
     learned from: without them, or for a rule, nobody knows what lies beyond them. `target` is what
     `training` says of a target other than spend: its name, and what it takes to read the labels.
     """
@@ -97,6 +98,7 @@ def build_manifest(
             "verdict": choice.reason,
         },
         text_projection=text_projection,
+        words_projection=words_projection,
         explanation=explanation,
     )
 

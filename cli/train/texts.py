@@ -1,0 +1,154 @@
+"""The texts of a shop as training sees them: read once, and the projections fitted on the old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from cva_sql.cli.shop.connection import connect, find_relation, has_table
+from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.shop import ResolvedShop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    from cva_sql.udfs.projection import TextProjection
+
+# What the family `words` reads, as macros/words.sql has it: all of a line, any of its columns.
+WORDS = (
+    {"order_items": ("product_id",), "products": ("name", "category", "description")},
+    {"events": ("search_query",)},
+    {"tickets": ("subject", "body")},
+)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What examples need to see text: the relation of its vectors and their projections.
+
+    `projection` is that of reviews, `words` that of the family `words`. All are None in a shop
+    without texts; a projection alone where there is too little text for it.
+    """
+
+    vectors: str | None = None
+    projection: TextProjection | None = None
+    words: TextProjection | None = None
+
+
+NO_TEXTS = Texts()
+
+
+def read_texts(shop: ResolvedShop, before: date) -> Texts:
+    """Reads the texts that are new, and fits the projections on those older than `before`.
+
+    They are read in the shop's own schema, so that scoring finds them there.
+    """
+    from cva_sql.cli.embed.texts import shop_encoder
+    from cva_sql.cli.shop.progress import step
+    from cva_sql.udfs.projection import MAX_COMPONENTS, WORD_COMPONENTS
+
+    has_reviews, has_words = _has_reviews(shop), _has_words(shop)
+    if not (has_reviews or has_words):
+        return NO_TEXTS
+    inner = f"{shop.schema}_cva"
+    reviews = f"select text_hash from {inner}.int_cva__reviews_valid where review_date < ?"
+    words = f"select text_hash from {inner}.int_cva__review_texts where words_date < ?"
+    with step(f"reading {'review texts' if has_reviews else 'texts'}"):
+        run_dbt(
+            shop,
+            "run",
+            select=["+int_cva__text_vectors"],
+            variables={"cva_spine": "scoring", "cva_udfs": True},
+        )
+        key = shop_encoder(shop).key
+        con = connect(shop.db)
+        try:
+            return Texts(
+                f"{inner}.int_cva__text_vectors",
+                _fit(con, inner, reviews, before, key, MAX_COMPONENTS) if has_reviews else None,
+                _fit(con, inner, words, before, key, WORD_COMPONENTS) if has_words else None,
+            )
+        finally:
+            con.close()
+
+
+def _fit(
+    con: DuckDBPyConnection, schema: str, known: str, before: date, key: str, components: int
+) -> TextProjection | None:
+    """The projection of the texts that a query names; says why there is none."""
+    from cva_sql.cli.shop.progress import say
+    from cva_sql.models_onnx.value.data.text_projection import MIN_TEXTS, fit_text_projection
+    from cva_sql.udfs.projection import MAX_COMPONENTS
+
+    vectors = _text_vectors(con, schema, known, before)
+    projection = fit_text_projection(vectors, key, components)
+    if projection is None:
+        is_review = components == MAX_COMPONENTS
+        what = "texts" if is_review else "texts of products, searches and tickets"
+        left = "only ratings, tone and length are used" if is_review else "only counts are used"
+        say(
+            f"  {len(vectors):,} {what} before {before}, the first date to learn from: too few "
+            f"(below {MIN_TEXTS}) or too alike, so {left}"
+        )
+    return projection
+
+
+def _has_reviews(shop: ResolvedShop) -> bool:
+    if "reviews" in (shop.var("cva_families_off") or []):
+        return False
+    return has_table(shop.db, *shop.raw_table("reviews"))
+
+
+def _has_words(shop: ResolvedShop) -> bool:
+    """Whether a table has text for the family `words`, as `cva.is_worded` tells dbt."""
+    off = shop.var("cva_families_off") or []
+    if "words" in off:
+        return False
+    con = connect(shop.db)
+    try:
+        return any(
+            all(
+                not (table == "events" and "browse" in off) and _has_any(con, shop, table, columns)
+                for table, columns in line.items()
+            )
+            for line in WORDS
+        )
+    finally:
+        con.close()
+
+
+def _has_any(
+    con: DuckDBPyConnection, shop: ResolvedShop, table: str, columns: Sequence[str]
+) -> bool:
+    from cva_sql.cli.shop.package import raw_tables
+    from cva_sql.cli.shop.sql_text import column_names
+
+    relation = find_relation(con, *shop.raw_table(table))
+    if relation is None:
+        return False
+    given = shop.var(f"cva_{table}_columns") or {}
+    found = raw_tables()[table].chosen(given, column_names(con, f"from {relation}"))
+    return any(name in found for name in columns)
+
+
+def _text_vectors(
+    con: DuckDBPyConnection, schema: str, known: str, before: date
+) -> NDArray[np.float32]:
+    """Vectors (n, 384) of the distinct texts known before a date, in order of text_hash."""
+    import numpy as np
+
+    from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS
+    from cva_sql.udfs.projection import DIMENSION
+
+    found = con.sql(
+        f"select embedding from {schema}.int_cva__text_vectors where embedding is not null "
+        f"and text_hash in ({known}) order by text_hash limit ?",
+        params=[before, MAX_TEXTS],
+    ).to_arrow_table()
+    column = found.column("embedding").combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float32).reshape(-1, DIMENSION)
