@@ -340,3 +340,11 @@ select customer_id, revenue, margin, refund_amount, contribution
 from customer_economics
 order by contribution, customer_id
 limit 20;
+
+
+-- # campaign_results: what campaigns cost and changed
+
+-- Which campaigns pay, beside customers who were left alone?
+select campaign_id, variant, customers_count, cost, lift_per_customer, lift_per_customer_p10, lift_per_customer_p90, incremental_profit
+from campaign_results
+order by incremental_profit desc nulls last, campaign_id, variant;

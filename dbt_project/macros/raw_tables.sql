@@ -319,6 +319,26 @@
             "variant": "variant variation variante bianti 变体",
         },
     },
+    "campaigns": {
+        "role": "entities",
+        "key": ["campaign_id"],
+        "kept": ["starts_at", "ends_at", "budget", "name"],
+        "columns": {
+            "campaign_id": ["id", true, "campaign id=1, campaign=.75, id=.75"],
+            "name": ["text", false, "campaign name=1, name=.9"],
+            "starts_at": ["time", false, "start time=1, start=.95, starts=.95"],
+            "ends_at": ["time", false, "end time=1, end=.95, ends=.95"],
+            "budget": ["money", false, "budget=1, campaign budget=1"],
+        },
+        "tells": ["starts_at", "ends_at", "budget"],
+        "name": "campaign",
+        "words": {
+            "campaign": "campaign campaigns kampagne campagne campana 营销活动",
+            "start": "start starts beginn debut inicio kaishi 开始",
+            "end": "end ends ende fin jieshu 结束",
+            "budget": "budget budgets presupuesto yusuan 预算",
+        },
+    },
     "acquisition_costs": {
         "role": "facts",
         "date": "day",

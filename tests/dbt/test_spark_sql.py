@@ -73,7 +73,7 @@ SPARK_FUNCTIONS = {
     "cva_distributions", "cva_encoder_key", "cva_explain", "cva_predict", "cva_project",
     "cva_read_text", "cva_value_growth", "date_add", "date_trunc", "datediff", "dense_rank",
     "exp", "explode", "first_value", "floor", "format_number", "from_utc_timestamp", "get",
-    "greatest", "lag", "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min",
+    "greatest", "lag", "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "min_by",
     "mod", "month", "named_struct", "ntile", "nullif", "percent_rank", "percentile", "power",
     "rank", "regexp_replace", "replace", "row_number", "sequence", "sha2", "slice", "split",
     "sqrt", "substr", "substring", "sum", "to_utc_timestamp", "transform", "trim", "try_cast",

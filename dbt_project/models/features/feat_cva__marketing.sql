@@ -1,8 +1,11 @@
 -- One row per customer whom marketing reached before as_of_date, and as_of_date: how often, what came
 -- of it, and what it cost. Those left alone as controls were not reached. A touch was answered by an
--- order at its time or after it, within `cva_response_days` days; one too young for that is not judged.
+-- order at its time or after it, within `cva_response_days` days; one too young for that is not judged. A visit
+-- answers alike: the last event of a day tells that somebody came after the touch.
 {{ config(materialized='ephemeral') }}
 {%- set response_days = cva.setting('cva_response_days') %}
+{%- set has_visits = 'browse' not in cva.setting('cva_families_off')
+    and cva.has_source_column('events', 'occurred_at') %}
 
 with touches as (
     select * from ({{ cva.at_each_date(ref('cva', 'stg_cva__marketing_touches'), 'touched_date') }})
@@ -14,31 +17,65 @@ orders as (
     where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
 ),
 
+{%- if has_visits %}
+
+days as (
+    select * from {{ cva.days_of_persons('events') }} as days where reject_reason is null
+),
+
+dates as (select distinct as_of_date from {{ ref('cva', 'int_cva__as_of_dates') }}),
+
+named as (
+    {{ cva.named_visitors() }}
+),
+
+visits as (
+    select
+        coalesce(days.person_id, named.person_id) as customer_id,
+        dates.as_of_date,
+        days.last_at as visited_at
+    from days
+    cross join dates
+    left join named
+        on days.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
+    inner join (select distinct customer_id, as_of_date from touches) as reached
+        on
+            coalesce(days.person_id, named.person_id) = reached.customer_id
+            and dates.as_of_date = reached.as_of_date
+    where days.event_date < dates.as_of_date and days.last_at is not null
+),
+{%- endif %}
+
 happened as (
-    select customer_id, as_of_date, touched_at as happened_at, touched_date, cost
-    from touches
-    union all
     select
         customer_id,
         as_of_date,
-        ordered_at as happened_at,
-        cast(null as date) as touched_date,
-        cast(null as decimal(18, 4)) as cost
-    from orders
+        touched_at as happened_at,
+        touched_date,
+        cost,
+        cast(null as timestamp) as ordered_at,
+        cast(null as timestamp) as visited_at
+    from touches
+    union all
+    select customer_id, as_of_date, ordered_at, null, null, ordered_at, null from orders
+    {%- if has_visits %}
+    union all
+    select customer_id, as_of_date, visited_at, null, null, null, visited_at from visits
+    {%- endif %}
 ),
 
 -- Of what happens at one time all is in the frame, so that no order decides.
 answered as (
     select
         *,
-        cast(
-            min(case when touched_date is null then happened_at end) over (
-                partition by customer_id, as_of_date
-                order by happened_at
-                range between current row and unbounded following
-            ) as date
-        ) as next_order_date
+        cast(min(ordered_at) over later as date) as next_order_date,
+        cast(min(visited_at) over later as date) as next_visit_date
     from happened
+    window later as (
+        partition by customer_id, as_of_date
+        order by happened_at
+        range between current row and unbounded following
+    )
 ),
 
 aged as (
@@ -48,7 +85,8 @@ aged as (
         cost,
         next_order_date,
         {{ cva.days_between('touched_date', 'as_of_date') }} as age_days,
-        {{ cva.days_between('touched_date', 'next_order_date') }} as days_to_order
+        {{ cva.days_between('touched_date', 'next_order_date') }} as days_to_order,
+        {{ cva.days_between('touched_date', 'next_visit_date') }} as days_to_visit
     from answered
     where touched_date is not null
 ),
@@ -65,6 +103,13 @@ final as (
         count(
             case when age_days > {{ response_days }} and days_to_order <= {{ response_days }} then 1 end
         ) / nullif(count(case when age_days > {{ response_days }} then 1 end), 0) as response_rate,
+        {% if has_visits -%}
+        count(
+            case when age_days > {{ response_days }} and days_to_visit <= {{ response_days }} then 1 end
+        ) / nullif(count(case when age_days > {{ response_days }} then 1 end), 0)
+        {%- else -%}
+        cast(null as double)
+        {%- endif %} as visit_response_rate,
         sum(cost) as touch_cost
     from aged
     group by customer_id, as_of_date
