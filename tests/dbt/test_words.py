@@ -166,7 +166,8 @@ def test_an_order_counts_until_it_is_cancelled(early: ResolvedShop) -> None:
 def test_a_search_counts_once_a_day_and_two_people_typed_it(
     full: ResolvedShop, early: ResolvedShop
 ) -> None:
-    assert ask(full, "select query, known_date::varchar from main_cva.int_cva__queries order by 1") == [
+    query = "select query, known_date::varchar from main_cva.int_cva__queries order by 1"
+    assert ask(full, query) == [
         ("cups", "2024-04-02"), ("green tea", "2024-03-05"),
     ]  # fmt: skip
     newer, older = 1.0, math.exp(-30 / 180)
@@ -278,7 +279,7 @@ def test_texts_are_read_once_and_by_cva_embed_too(tmp_path: Path) -> None:
     assert ask(embedded, f"select text_hash, embedding from {stored} order by 1") == before
     run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
     ask(embedded, "alter table main_cva.int_cva__text_components drop column word_1")
-    with pytest.raises(Exception, match="has no column word_1.*run: cva embed"):
+    with pytest.raises(Exception, match=r"has no column word_1.*run: cva embed"):
         run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
 
 

@@ -277,7 +277,11 @@ def test_shop_without_reviews_reads_nothing(
 @pytest.mark.parametrize(
     ("tables", "variables", "is_read"),
     [
-        (["order_items as select 1 as product_id", "products as select 1 as product_id"], {}, False),
+        (
+            ["order_items as select 1 as product_id", "products as select 1 as product_id"],
+            {},
+            False,
+        ),
         (["products as select 'x' as name"], {}, False),
         (["order_items as select 1 as product_id", "products as select 'x' as name"], {}, True),
         (["order_items as select 1 as ware", "products as select 'x' as name"], {}, False),
