@@ -154,13 +154,12 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
         raw = asdict(replace(self, text_projection=None, words_projection=None))
-        for name in PROJECTIONS:
-            del raw[name]
         raw["features"] = [
             {name: value for name, value in feature.items() if value not in (None, "", ())}
             for feature in raw["features"]
         ]
         for name in PROJECTIONS:
+            del raw[name]
             if (projection := getattr(self, name)) is not None:
                 raw[name] = projection.to_dict()
         if self.members is None:

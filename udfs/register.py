@@ -133,6 +133,7 @@ def _create_texts(
         ["VARCHAR", "BIGINT"],
         text.READING_TYPE,
     )
+
     def on_basis(basis: text.Basis) -> Any:
         return lambda rows: text.project(basis.active(models), rows, encoder)
 

@@ -14,7 +14,6 @@ from cva_sql.udfs.model_files import check_inside, is_plain_name
 
 if TYPE_CHECKING:
     from cva_sql.udfs.encoder import EncoderManifest
-    from cva_sql.udfs.manifest import Manifest
     from cva_sql.udfs.projection import TextProjection
 
 FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")

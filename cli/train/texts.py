@@ -1,4 +1,4 @@
-"""The texts of a shop as training sees them: read once, and the projections fitted on the old ones."""
+"""The texts of a shop as training sees them: read once, with projections fitted on old ones."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ CATALOGUE: list[tuple[dict[str, Any], str | None]] = [
     ({"cva_feature_catalog_extra": [{**LINE, "reason_family": "browsing"}]}, None),
     (
         {"cva_feature_catalog_extra": [{**LINE, "reason_family": "luck"}]},
-        "expected browsing, marketing, own, frequency, recency, spend, reviews, attributes",
+        "expected browsing, marketing, own, frequency, recency, spend, reviews, words, attributes",
     ),
     ({"cva_feature_catalog_extra": [{**LINE, "direction": 2}]}, "expected -1, 0 or 1"),
     ({"cva_feature_catalog_extra": [{**LINE, "zero_zh": 3}]}, "zero_zh is 3; expected a sentence"),

@@ -69,15 +69,16 @@ RUNS["scoring_margin"] = {"cva_target": "margin"}
 # in Spark 3.5 (the session registers those with cva_). A new one belongs here once it is, too.
 SPARK_FUNCTIONS = {
     "abs", "array", "array_distinct", "array_sort", "avg", "bool_or", "cast", "ceil", "chr",
-    "coalesce", "concat", "conv", "count", "cume_dist", "current_timestamp", "current_timezone",
-    "cva_distributions", "cva_encoder_key", "cva_explain", "cva_predict", "cva_project",
-    "cva_read_text", "cva_value_growth", "date_add", "date_trunc", "datediff", "dense_rank",
-    "exp", "explode", "first_value", "floor", "format_number", "from_utc_timestamp", "get",
-    "greatest", "lag", "lead", "least", "length", "ln", "lower", "max", "max_by", "md5", "min", "min_by",
-    "mod", "month", "named_struct", "ntile", "nullif", "percent_rank", "percentile", "power",
-    "rank", "regexp_replace", "replace", "row_number", "sequence", "sha2", "slice", "split",
-    "sqrt", "substr", "substring", "sum", "to_utc_timestamp", "transform", "trim", "try_cast",
-    "upper", "weekday", "xxhash64", "year",
+    "coalesce", "concat", "concat_ws", "conv", "count", "cume_dist", "current_timestamp",
+    "current_timezone", "cva_distributions", "cva_encoder_key", "cva_explain", "cva_predict",
+    "cva_project", "cva_project_words", "cva_read_text", "cva_value_growth", "date_add",
+    "date_trunc", "datediff", "dense_rank", "exp", "explode", "first_value", "floor",
+    "format_number", "from_utc_timestamp", "get", "greatest", "lag", "lead", "least", "length",
+    "ln", "lower", "max", "max_by", "md5", "min", "min_by", "mod", "month",
+    "named_struct", "ntile", "nullif",
+    "percent_rank", "percentile", "power", "rank", "regexp_replace", "replace", "row_number",
+    "sequence", "sha2", "slice", "split", "sqrt", "substr", "substring", "sum", "to_utc_timestamp",
+    "transform", "trim", "try_cast", "upper", "weekday", "xxhash64", "year",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

@@ -16,7 +16,11 @@ import pytest
 
 from cva_sql.cli.embed.reading import embed_shop
 from cva_sql.cli.embed.texts import shop_encoder
+from cva_sql.cli.forget.erasing import forget_people
+from cva_sql.cli.person.reading import read_person
 from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.lock import exclusive
+from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.projection import DIMENSION, TextProjection
 from cva_sql.udfs.text import WORDS_VARIABLE
@@ -162,7 +166,8 @@ def test_an_order_counts_until_it_is_cancelled(early: ResolvedShop) -> None:
 def test_a_search_counts_once_a_day_and_two_people_typed_it(
     full: ResolvedShop, early: ResolvedShop
 ) -> None:
-    assert ask(full, "select query, known_date::varchar from main_cva.int_cva__queries order by 1") == [
+    query = "select query, known_date::varchar from main_cva.int_cva__queries order by 1"
+    assert ask(full, query) == [
         ("cups", "2024-04-02"), ("green tea", "2024-03-05"),
     ]  # fmt: skip
     newer, older = 1.0, math.exp(-30 / 180)
@@ -274,5 +279,36 @@ def test_texts_are_read_once_and_by_cva_embed_too(tmp_path: Path) -> None:
     assert ask(embedded, f"select text_hash, embedding from {stored} order by 1") == before
     run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
     ask(embedded, "alter table main_cva.int_cva__text_components drop column word_1")
-    with pytest.raises(Exception, match="has no column word_1.*run: cva embed"):
+    with pytest.raises(Exception, match=r"has no column word_1.*run: cva embed"):
         run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
+
+
+def test_what_people_typed_is_shown_and_forgotten_and_texts_of_products_stay(
+    tmp_path: Path,
+) -> None:
+    make_shop(tmp_path, PRODUCTS, EVENTS, TICKETS)
+    shop = open_shop(tmp_path / "shop.duckdb")
+    run_dbt(shop, "run", select=["+customer_features"])
+    body = "(select text_hash, body from main_cva.int_cva__review_texts) as texts"
+    read = f"select body from {body} inner join main_cva.int_cva__text_vectors using (text_hash)"
+    run_dbt(shop, "run", select=["+int_cva__review_texts"])
+    bodies = dict(ask(shop, f"select text_hash, body from {body}"))
+    held = {kept.table: kept.rows for kept in read_person(shop, "ann").tables}
+    theirs = {bodies[row["text_hash"]] for row in held["main_cva.int_cva__text_vectors"]}
+    tickets = {one for one in VECTORS if one.startswith(("Broken", "Where", "Thanks"))}
+    assert theirs >= tickets | {"cups", "green tea"}
+    assert not theirs & {*TEXTS.values(), "Gift"}
+    assert {row["query"] for row in held["main_cva.int_cva__queries"]} == {"cups", "green tea"}
+
+    before = {text for (text,) in ask(shop, read)}
+    with exclusive(shop):
+        forget_people(shop, ["ann"])
+    left = {
+        bodies[one] for (one,) in ask(shop, "select text_hash from main_cva.int_cva__text_vectors")
+    }
+    assert before - left >= tickets
+    assert left >= {*TEXTS.values(), "Gift", "cups", "green tea"}  # others typed those two
+
+    with exclusive(shop):
+        forget_people(shop, ["bob"])
+    assert ask(shop, "select query from main_cva.int_cva__queries") == [("green tea",)]

@@ -24,7 +24,7 @@ from cva_sql.cli.shop.model_store import deploy, deployed_version
 from cva_sql.cli.shop.owner import Owned, claim, owner_of
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.train import examples
+from cva_sql.cli.train import examples, texts
 from cva_sql.cli.train.training import train_shop
 from cva_sql.models_onnx.value.backtesting import backtest as backtesting
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -216,7 +216,7 @@ def test_the_row_of_an_evaluation_says_its_last_date_and_customers_and_where_it_
     shop = make_shop(tmp_path)
     history = examples.History(date(2022, 1, 1), date(2025, 1, 1))
     monkeypatch.setattr(examples, "read_history", lambda *_: history)
-    monkeypatch.setattr(examples, "read_texts", lambda *_, **__: None)
+    monkeypatch.setattr(texts, "read_texts", lambda *_, **__: None)
     monkeypatch.setattr(examples, "build_examples", lambda *_, **__: None)
 
     def measured(data: None, plans: Any, replicates: int, report: Any, **_: bool) -> Any:

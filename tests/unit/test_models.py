@@ -150,6 +150,7 @@ def test_info_shows_the_manifest_and_that_the_file_is_its_file(
     details = json.loads(capsys.readouterr().out)
     assert details["is_deployed"] is True
     assert details["text_projection"] == {"components": 3, "encoder_key": "key-of-encoder"}
+    assert details["words_projection"] is None
 
 
 def test_info_of_a_model_without_text(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

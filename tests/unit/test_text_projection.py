@@ -28,6 +28,7 @@ from cva_sql.udfs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from cva_sql.udfs.projection import (
     DIMENSION,
     MAX_COMPONENTS,
+    WORD_COMPONENTS,
     TextProjection,
     empty_projection,
     read_projection,
@@ -181,6 +182,18 @@ def test_manifest_without_projection_is_as_it_was_before_there_were_any(tmp_path
     assert read_manifest(tmp_path) == manifest(None)
 
 
+def test_manifest_keeps_the_projection_of_words_beside_that_of_reviews(tmp_path: Path) -> None:
+    words = fit_text_projection(texts(seed=5), KEY, WORD_COMPONENTS)
+    assert words is not None
+    both = replace(manifest(fitted()), words_projection=words)
+    (tmp_path / MANIFEST_FILE).write_text(both.to_json())
+    found = read_manifest(tmp_path)
+    assert found.text_projection is not None
+    assert found.words_projection is not None
+    assert found.text_projection.to_json() == fitted().to_json()
+    assert found.words_projection.to_json() == words.to_json()
+
+
 def test_manifest_with_a_broken_projection_is_an_error(tmp_path: Path) -> None:
     raw = json.loads(manifest(None).to_json()) | {"text_projection": {"components": [[1.0]]}}
     (tmp_path / MANIFEST_FILE).write_text(json.dumps(raw))
@@ -224,7 +237,8 @@ def dbt_calls(monkeypatch: pytest.MonkeyPatch) -> DbtCalls:
     def run_dbt(shop: ResolvedShop, command: str, **options: Any) -> None:
         calls.append((list(options["select"]), options))
 
-    monkeypatch.setattr(training_data, "run_dbt", run_dbt)
+    for module in (training_data, training_texts):
+        monkeypatch.setattr(module, "run_dbt", run_dbt)
     return calls
 
 
@@ -260,7 +274,66 @@ def test_shop_without_reviews_reads_nothing(
     assert dbt_calls == []
 
 
-@pytest.mark.parametrize("make", [lambda: NO_TEXTS, lambda: Texts("main_cva.t", fitted())])
+@pytest.mark.parametrize(
+    ("tables", "variables", "is_read"),
+    [
+        (
+            ["order_items as select 1 as product_id", "products as select 1 as product_id"],
+            {},
+            False,
+        ),
+        (["products as select 'x' as name"], {}, False),
+        (["order_items as select 1 as product_id", "products as select 'x' as name"], {}, True),
+        (["order_items as select 1 as ware", "products as select 'x' as name"], {}, False),
+        (
+            ["order_items as select 1 as ware", "products as select 'x' as name"],
+            {"cva_order_items_columns": {"product_id": "ware"}},
+            True,
+        ),
+        (["events as select 'x' as search_query"], {}, True),
+        (["events as select 'x' as search_query"], {"cva_families_off": ["browse"]}, False),
+        (["tickets as select 'x' as subject"], {}, True),
+        (["tickets as select 'x' as subject"], {"cva_families_off": ["words"]}, False),
+    ],
+)
+def test_words_are_read_where_a_table_has_some(
+    shop: ResolvedShop,
+    dbt_calls: DbtCalls,
+    tables: list[str],
+    variables: dict[str, Any],
+    is_read: bool,
+) -> None:
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("drop table raw.reviews")
+        for table in tables:
+            con.execute(f"create table raw.{table}")
+        con.execute(
+            "create table main_cva.int_cva__review_texts as select text_hash, date '2024-01-01' +"
+            " cast(text_hash as integer) // 2 as words_date from main_cva.int_cva__text_vectors"
+        )
+    found = read_texts(replace(shop, vars=variables), before=date(2024, 5, 10))
+    assert len(dbt_calls) == is_read
+    if not is_read:
+        assert found is NO_TEXTS
+        return
+    assert (found.vectors, found.projection) == ("main_cva.int_cva__text_vectors", None)
+    known = texts(600)[: 2 * (date(2024, 5, 10) - date(2024, 1, 1)).days]
+    expected = fit_text_projection(known, KEY, WORD_COMPONENTS)
+    assert expected is not None
+    assert found.words is not None
+    assert np.array_equal(found.words.components, expected.components)
+    assert len(found.words.components) == WORD_COMPONENTS
+
+
+def test_fewer_components_are_the_first_ones() -> None:
+    few = fit_text_projection(texts(), KEY, WORD_COMPONENTS)
+    assert few is not None
+    assert np.array_equal(few.components, fitted().components[:WORD_COMPONENTS])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: NO_TEXTS, lambda: Texts("main_cva.t", fitted(), fitted(texts(seed=5)))]
+)
 def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
     shop: ResolvedShop,
     dbt_calls: DbtCalls,
@@ -277,3 +350,5 @@ def test_examples_are_built_with_their_own_projection_never_the_deployed_models(
     handed_over = read_projection(Path(options["environment"]["CVA_TEXT_PROJECTION"]))
     expected = given_texts.projection or empty_projection()
     assert handed_over.to_json() == expected.to_json()
+    words = read_projection(Path(options["environment"]["CVA_WORDS_PROJECTION"]))
+    assert words.to_json() == (given_texts.words or empty_projection()).to_json()

@@ -17,8 +17,9 @@ def fit_text_projection(
 ) -> TextProjection | None:
     """Centred PCA of distinct texts' vectors (n, 384); None where they are too few or all alike.
 
-    At most so many `components`, those of the largest variance. The first MAX_TEXTS are used: pass them in order of text_hash, which is as good as a sample and
-    the same every time. The largest loading of each component is positive.
+    At most so many `components`, those of the largest variance. The first MAX_TEXTS are used: pass
+    them in order of text_hash, which is as good as a sample and the same every time. The largest
+    loading of each component is positive.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits

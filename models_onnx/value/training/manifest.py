@@ -42,9 +42,10 @@ def build_manifest(
 
     `database` is the name of the shop's file: a total does not travel between shops.
     `text_projection` made the features of review text that the model was trained on,
-    `words_projection` those of the family `words`; the `outliers` were left out; without an `explanation` nothing can be explained. `learned` are the examples that it was
-    learned from: without them, or for a rule, nobody knows what lies beyond them. `target` is what
-    `training` says of a target other than spend: its name, and what it takes to read the labels.
+    `words_projection` those of the family `words`; the `outliers` were left out; without an
+    `explanation` nothing can be explained. `learned` are the examples that it was learned from:
+    without them, or for a rule, nobody knows what lies beyond them. `target` is what `training`
+    says of a target other than spend: its name, and what it takes to read the labels.
     """
     digest = hashlib.sha256(data).hexdigest()
     preparation = model.members.preparation
