@@ -165,7 +165,7 @@ def read_values(
     lost = (
         _lost_values(con, name, cast, kinds[name][0], picked.sources[name])
         for name, cast in casts.items()
-        if before[name] != after[name]
+        if before[name] != after[name] or kinds[name][0] == "vector"
     )
     unreadable = tuple(column for column in lost if column.values)
     said = (say_reading(con, n, reading, casts[n]) for n, reading in readings.items())
@@ -180,8 +180,13 @@ def _count_values(con: DuckDBPyConnection, relation: str, names: Iterable[str]) 
 def _lost_values(
     con: DuckDBPyConnection, name: str, cast: str, kind: str, source: str
 ) -> Unreadable:
-    """The values of a column of PICKED that its cast loses; nobody is no value."""
+    """The values of a column of PICKED that its cast loses; nobody is no value.
+
+    A vector that is none becomes [0], so that it is counted wherever the table is read.
+    """
     where = f"{name} is not null and ({cast}) is null"
+    if kind == "vector":
+        where = f"({cast}) = [0]"
     if kind == "person":
         nobody = macro_value("casts.sql", "is_nobody", f"{name}::varchar")
         where += f" and not {nobody}"

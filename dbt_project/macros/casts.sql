@@ -2,7 +2,7 @@
 {% macro kind_type(kind) %}
 {{- return({
     'id': 'string', 'person': 'string', 'text': 'string', 'money': 'decimal(18, 4)', 'time': 'timestamp',
-    'number': 'double', 'integer': 'bigint', 'flag': 'boolean',
+    'number': 'double', 'integer': 'bigint', 'flag': 'boolean', 'vector': cva.numbers_type(),
 }[kind]) -}}
 {% endmacro %}
 
@@ -51,6 +51,8 @@ case when {{ cva.is_trimmed(expression) }} and not ends_with({{ expression }}, '
     {%- else -%}
 cast({{ expression }} as varchar)
     {%- endif -%}
+{%- elif kind == 'vector' -%}
+{{ cva.read_vector(expression, from_type) }}
 {%- elif kind == 'text' -%}
 {{ cva.trimmed(expression if is_text else 'cast(' ~ expression ~ ' as varchar)') }}
 {%- elif kind == 'money' and from_type == 'DECIMAL(18,4)' or kind == 'time' and from_type == 'TIMESTAMP'
@@ -113,6 +115,55 @@ case when regexp_full_match({{ text }}, ' *{{ like.date }}({{ like.clock }})? *'
             )) end
 {%- endmacro %}
 
+{#- A list of numbers: a list, an array, or a text as JSON, Python, numpy and PostgreSQL write it. NULL where there
+    is nothing in it; [0], which has no direction, where something is that is none. -#}
+{% macro read_vector(expression, from_type) %}
+{{- return(adapter.dispatch('read_vector', 'cva')(expression, from_type)) -}}
+{% endmacro %}
+
+{% macro default__read_vector(expression, from_type) -%}
+{%- set item = from_type.split('[')[0] -%}
+{%- if from_type == 'FLOAT[]' -%}
+{{ cva.known_vector(expression, expression) }}
+{%- elif from_type.count('[') == 1 and (
+    item in ('FLOAT', 'DOUBLE', 'VARCHAR') or item.endswith('INT') or item.endswith('INTEGER')
+    or item.startswith('DECIMAL')) -%}
+{{ cva.known_vector(expression, 'try_cast(' ~ expression ~ ' as float[])') }}
+{%- else -%}
+    {%- set text = '(' ~ cva.trimmed('cast(' ~ expression ~ ' as varchar)') ~ ')' -%}
+    {%- set inner = 'trim(translate(' ~ text ~ ", concat('()[]{}', chr(34), chr(39)), ''), " ~ cva.white_space() ~ ')' -%}
+{{ cva.known_vector('case when not ' ~ cva.is_nobody(text) ~ ' then ' ~ text ~ ' end',
+    "try_cast(concat('[', case when contains(" ~ text ~ ", ',') then " ~ inner
+    ~ ' else regexp_replace(' ~ inner ~ ", '\\s+', ',', 'g') end, ']') as float[])") }}
+{%- endif -%}
+{%- endmacro %}
+
+{#- The largest and the least number are not finite where one is not. -#}
+{% macro known_vector(given, list) -%}
+case
+            when {{ given }} is null or len({{ list }}) = 0 then null
+            when list_count({{ list }}) = len({{ list }})
+                and isfinite(list_max({{ list }})) and isfinite(list_min({{ list }}))
+                and (list_max({{ list }}) <> 0 or list_min({{ list }}) <> 0)
+                then {{ list }}
+            else cast([0] as float[])
+        end
+{%- endmacro %}
+
+{% macro spark__read_vector(expression, from_type) -%}
+{%- set list = 'cast(' ~ expression ~ ' as array<float>)' if from_type.endswith(']') else
+    'from_json(cast(' ~ expression ~ " as string), 'array<float>')" -%}
+case
+            when {{ expression }} is null or size({{ list }}) = 0 then null
+            when abs(array_max({{ list }})) < 1e38 and abs(array_min({{ list }})) < 1e38
+                and size(array_compact({{ list }})) = size({{ list }})
+                and (array_max({{ list }}) <> 0 or array_min({{ list }}) <> 0)
+                then {{ list }}
+            else cast(array(0) as array<float>)
+        end
+{%- endmacro %}
+
+
 {% macro spark__cast_kind(expression, kind, from_type) -%}
 {%- if kind == 'person' -%}
 case when not {{ cva.is_nobody(cva.cast_kind(expression, 'id', from_type)) }}
@@ -125,6 +176,8 @@ case when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) <
     {%- else -%}
 nullif(trim(cast({{ expression }} as string)), '')
     {%- endif -%}
+{%- elif kind == 'vector' -%}
+{{ cva.read_vector(expression, from_type) }}
 {%- elif kind == 'text' -%}
 nullif(trim(cast({{ expression }} as string)), '')
 {%- else -%}

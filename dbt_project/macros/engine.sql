@@ -97,6 +97,26 @@ select {{ cva.hash_key(column) }} as hashed_key
 {% macro spark__vector_type() %}array<float>{% endmacro %}
 
 
+{#- The type of a list of numbers of any length. -#}
+{% macro numbers_type() %}
+{{- return(adapter.dispatch('numbers_type', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__numbers_type() %}float[]{% endmacro %}
+
+{% macro spark__numbers_type() %}array<float>{% endmacro %}
+
+
+{#- How many items a list has. -#}
+{% macro list_size(list) %}
+{{- return(adapter.dispatch('list_size', 'cva')(list)) -}}
+{% endmacro %}
+
+{% macro default__list_size(list) %}len({{ list }}){% endmacro %}
+
+{% macro spark__list_size(list) %}size({{ list }}){% endmacro %}
+
+
 {#- The n-th item of a list, counted from 1; NULL where it has fewer. -#}
 {% macro list_item(list, n) %}
 {{- return(adapter.dispatch('list_item', 'cva')(list, n)) -}}

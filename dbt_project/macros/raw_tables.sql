@@ -28,7 +28,7 @@
     words    words for concepts, beside those that cli/shop/column_meanings.py has for columns of any table
 
     Kinds: id (text; a whole DOUBLE goes through BIGINT), person (an id; NULL, nan, N/A are nobody), money (DECIMAL(18,4)), time (TIMESTAMP in
-    cva_timezone), number, integer, text, flag. -#}
+    cva_timezone), number, integer, text, flag, vector (a list of numbers; all of a column are as wide as most). -#}
 {% macro raw_tables() %}
 {% set tables = {
     "orders": {
@@ -86,7 +86,9 @@
     "products": {
         "role": "entities",
         "key": ["product_id"],
-        "kept": ["category", "name", "unit_cost", "currency", "description"],
+        "kept": [
+            "category", "name", "unit_cost", "currency", "description", "image_vector", "text_vector",
+        ],
         "columns": {
             "product_id": ["id", true, "product id=1, product=.75, id=.75"],
             "name": ["text", false, "product name=1, name=.9, product=.6"],
@@ -94,9 +96,14 @@
             "description": ["text", false, ""],
             "unit_cost": ["money", false, "unit cost=1, cost price=.95, cost=.9"],
             "currency": ["text", false, "currency=1"],
+            "image_vector": ["vector", false, "image vector=1, image=.75"],
+            "text_vector": ["vector", false, "text vector=1, vector=.8, name vector=.9"],
         },
         "name": "product",
         "words": {
+            "image": "image picture photo bild foto photographie imagen tupian 图片",
+            "text": "text texte texto wenben 文本",
+            "vector": "vector embedding vektor vecteur plongement xiangliang 向量",
             "product": "product prod article sku item stock goods asin produkt artikel art ware produit producto articulo shangpin chanpin 商品 产品",
         },
     },

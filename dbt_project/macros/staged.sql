@@ -68,6 +68,9 @@ select * from final
         {%- do cases.append('when ' ~ cva.flag_of(name, spec) ~ " then '" ~ name ~ "_unreadable'") -%}
         {%- do cases.append('when ' ~ name ~ " is null then '" ~ name ~ "_missing'") -%}
     {%- endif -%}
+    {%- if spec[0] == 'vector' and cva.has_source_column(table, name) -%}
+        {%- do cases.append(cva.vector_cases(table, name)) -%}
+    {%- endif -%}
     {%- if name == line.get('date') and oldest -%}
         {%- do cases.append(
             'when ' ~ name ~ " < timestamp '" ~ oldest ~ "' then '" ~ name ~ "_before_1970'") -%}
@@ -103,8 +106,17 @@ cast(null as string)
 {%- endfor -%}
 row_number() over (
             partition by {{ prefix }}{{ key | join(', ' ~ prefix) }}{{ ', ' ~ also if also else '' }}
-            order by {{ prefix }}{{ line.kept | join(', ' ~ prefix) }}
+            order by {{ cva.kept_order(line, prefix) }}
         )
+{%- endmacro %}
+
+
+{#- What copies are put in order by; a vector by its hash, as a sort would carry each along. -#}
+{% macro kept_order(line, prefix) -%}
+{%- for name in line.kept -%}
+{%- set is_vector = line.columns.get(name, ['text'])[0] == 'vector' -%}
+{{ cva.hash_key(prefix ~ name) if is_vector else prefix ~ name }}{{ ', ' if not loop.last }}
+{%- endfor -%}
 {%- endmacro %}
 
 

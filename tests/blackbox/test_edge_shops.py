@@ -22,6 +22,7 @@ SQL_TYPES = {
     "number": "double",
     "integer": "bigint",
     "flag": "boolean",
+    "vector": "double[]",
 }
 SOME_ORDERS = """create table raw.orders as
 select 'o' || n as order_id, 'c' || lpad((n % 50)::varchar, 2, '0') as customer_id,

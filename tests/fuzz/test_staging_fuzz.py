@@ -35,19 +35,19 @@ TABLES = {t: c for t, c in canonical_tables().items() if t != "customer_merges"}
 # what is left.
 TYPINGS: dict[str, dict[str, str]] = {
     "text": dict.fromkeys(
-        ("id", "person", "money", "time", "number", "integer", "text", "flag"), "varchar"
+        ("id", "person", "money", "time", "number", "integer", "text", "flag", "vector"), "varchar"
     ),
     "natural": {
         "id": "bigint", "money": "decimal(18, 4)", "time": "timestamp", "number": "double",
-        "integer": "bigint", "text": "varchar", "flag": "boolean",
+        "integer": "bigint", "text": "varchar", "flag": "boolean", "vector": "float[]",
     },
     "double": {
         "id": "double", "money": "double", "time": "date", "number": "float", "integer": "double",
-        "text": "double", "flag": "integer",
+        "text": "double", "flag": "integer", "vector": "double[]",
     },
     "odd": {
         "id": "decimal(20, 2)", "money": "hugeint", "time": "timestamptz", "number": "varchar",
-        "integer": "decimal(20, 2)", "text": "blob", "flag": "double",
+        "integer": "decimal(20, 2)", "text": "blob", "flag": "double", "vector": "varchar[]",
     },
 }  # fmt: skip
 for kinds in TYPINGS.values():
@@ -86,7 +86,17 @@ TIMES = [
     "2024-02-30",
     "24:00:00", "2024-01-01 10:00:00+99:99", "2024-01-01 25:00", "today", "epoch",
 ]  # fmt: skip
-OF_KIND = {"time": TIMES, "money": NUMBERS, "number": NUMBERS, "integer": NUMBERS}
+VECTORS = [
+    "[]", "[0, 0]", "[0.1, nan]", "[1, null]", "(1.5 2)", "{1,2}", "[1e300, 1]", "[[1]]", "[1, 2",
+    "[-inf, 2]", "[1, 2, 3]", "[3]", "None",
+]  # fmt: skip
+OF_KIND = {
+    "vector": VECTORS,
+    "time": TIMES,
+    "money": NUMBERS,
+    "number": NUMBERS,
+    "integer": NUMBERS,
+}
 
 
 def values(kind: str) -> st.SearchStrategy[str | None]:
@@ -95,7 +105,7 @@ def values(kind: str) -> st.SearchStrategy[str | None]:
         "id": ["1", "2", "3", "4.0", "5.5"], "money": ["10.50", "20", "7"],
         "time": ["2024-01-01 10:00:00", "2025-05-31"], "number": ["1", "5"],
         "integer": ["1", "5"],
-        "text": ["EUR", "web"], "flag": ["true", "0"],
+        "text": ["EUR", "web"], "flag": ["true", "0"], "vector": ["[1, 0]", "[0.6, -0.8]"],
     }["id" if kind == "person" else kind]  # fmt: skip
     of_kind, anything = [None, *OF_KIND.get(kind, TEXTS)], [*TEXTS, *NUMBERS, *TIMES]
     return st.one_of(

@@ -26,7 +26,7 @@ KNOWN = NEEDED | {
     "contact",
     "aliases",
 }
-KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag"}
+KINDS = {"id", "person", "text", "money", "time", "number", "integer", "flag", "vector"}
 
 
 @pytest.mark.parametrize("table", ENTRIES)

@@ -201,8 +201,10 @@ def read_as(table: Table, column: Column, kind: str) -> tuple[str, float, str] |
         is_flag = column.type == "BOOLEAN" or shares.get("as flag", 0) >= READABLE
         is_flag = is_flag or (column.is_number and column.first in (0, 1) and column.last in (0, 1))
         return (sql, 1, "") if is_flag or (is_empty and column.is_text) else None
+    if kind == "vector":
+        return (sql, 1, "") if column.is_vector or (is_empty and column.is_text) else None
     if kind == "text":
-        if column.is_time or column.type == "BOOLEAN":
+        if column.is_vector or column.is_time or column.type == "BOOLEAN":
             return None
         return sql, 0.9 if column.is_number else 1, ""
     if column.is_number or (is_empty and column.is_text):

@@ -59,6 +59,11 @@ class Column:
         return self.is_number or self.shares.get("as number", 0) >= READABLE
 
     @property
+    def is_vector(self) -> bool:
+        """Whether its values are lists of numbers, in texts as well."""
+        return _is_list(self.type) or self.shares.get("as vector", 0) >= READABLE
+
+    @property
     def is_time(self) -> bool:
         return self.type.startswith(("TIMESTAMP", "DATE"))
 
@@ -169,15 +174,23 @@ class Table:
 
 def _is_simple(kind: str) -> bool:
     if kind.endswith("]"):
-        return False
+        return _is_list(kind)
     known = (*INTEGERS, "DOUBLE", "FLOAT", "VARCHAR", "BOOLEAN", "UUID")
     return kind in known or kind.startswith(("DECIMAL(", "TIMESTAMP", "DATE", "ENUM("))
+
+
+def _is_list(kind: str) -> bool:
+    """Whether a type is of lists, or arrays, of numbers."""
+    item, *ends = kind.split("[")
+    return len(ends) == 1 and (item in (*INTEGERS, "DOUBLE", "FLOAT") or item[:7] == "DECIMAL")
 
 
 def _counts(name: str, kind: str) -> dict[str, str]:
     """What to ask of a column: a name and the SQL of each measure."""
     count = "count(*) filter ({})"
     asked = {"rows": "count(*)", "filled": f"count({name})"}
+    if kind.endswith("]"):
+        return asked
     asked |= {"distinct": f"approx_count_distinct({name})"}
     if kind.startswith(("TIMESTAMP", "DATE")):
         asked |= {
@@ -207,6 +220,9 @@ def _readings(name: str, _: str) -> dict[str, str]:
     number = f"try_cast({name} as double)"
     asked["as number"] = count.format(f"{number} is not null")
     asked["whole"] = count.format(f"{number} = floor({number})")
+    asked["as vector"] = count.format(
+        f"regexp_matches({name}, '^\\s*[\\[({{][-+.,\\s\\deE]+[\\])}}]\\s*$')"
+    )
     return asked
 
 
