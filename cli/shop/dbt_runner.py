@@ -64,9 +64,11 @@ def run_dbt(
     _write_profile(shop, schema or shop.schema, attached or {})
     root = shop.project.root if shop.project else project_dir()
     settings = {**shop.vars, **(variables or {})}
+    is_side = schema not in (None, shop.schema)
+    if is_side:
+        settings["cva_image_vectors"] = f"{shop.schema}_cva.cva_image_vectors"
     refuse_jinja(settings)
     if shop.project:
-        is_side = schema not in (None, shop.schema)
         settings["cva_schema_check"] = "side" if is_side else "own"
         if from_scratch:
             command = "build"

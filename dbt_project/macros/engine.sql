@@ -117,6 +117,42 @@ select {{ cva.hash_key(column) }} as hashed_key
 {% macro spark__list_size(list) %}size({{ list }}){% endmacro %}
 
 
+{#- What two lists of numbers as long as each other give, multiplied item by item and added up. -#}
+{% macro inner_product(one, other) %}
+{{- return(adapter.dispatch('inner_product', 'cva')(one, other)) -}}
+{% endmacro %}
+
+{% macro default__inner_product(one, other) %}list_inner_product({{ one }}, {{ other }}){% endmacro %}
+
+{% macro spark__inner_product(one, other) -%}
+aggregate(zip_with({{ one }}, {{ other }}, (x, y) -> x * y), cast(0 as double), (total, x) -> total + x)
+{%- endmacro %}
+
+
+{#- The length of a vector, as a DOUBLE: squares of large FLOATs are none. -#}
+{% macro vector_length(list) %}
+{{- return(adapter.dispatch('vector_length', 'cva')(list)) -}}
+{% endmacro %}
+
+{% macro default__vector_length(list) -%}
+sqrt(list_inner_product(cast({{ list }} as double[]), cast({{ list }} as double[])))
+{%- endmacro %}
+
+{% macro spark__vector_length(list) -%}
+sqrt({{ cva.inner_product('cast(' ~ list ~ ' as array<double>)', 'cast(' ~ list ~ ' as array<double>)') }})
+{%- endmacro %}
+
+
+{#- A list of numbers with each divided by a number. -#}
+{% macro divided(list, by) %}
+{{- return(adapter.dispatch('divided', 'cva')(list, by)) -}}
+{% endmacro %}
+
+{% macro default__divided(list, by) %}[cast(item / {{ by }} as float) for item in {{ list }}]{% endmacro %}
+
+{% macro spark__divided(list, by) %}transform({{ list }}, item -> cast(item / {{ by }} as float)){% endmacro %}
+
+
 {#- The n-th item of a list, counted from 1; NULL where it has fewer. -#}
 {% macro list_item(list, n) %}
 {{- return(adapter.dispatch('list_item', 'cva')(list, n)) -}}
@@ -124,7 +160,22 @@ select {{ cva.hash_key(column) }} as hashed_key
 
 {% macro default__list_item(list, n) %}{{ list }}[{{ n }}]{% endmacro %}
 
-{% macro spark__list_item(list, n) %}get({{ list }}, {{ n - 1 }}){% endmacro %}
+{% macro spark__list_item(list, n) %}get({{ list }}, {{ n - 1 if n is number else 'cast(' ~ n ~ ' - 1 as int)' }}){% endmacro %}
+
+
+{#- All values of a group as a list, by the order of whole numbers. -#}
+{% macro ordered_list(value, by) %}
+{{- return(adapter.dispatch('ordered_list', 'cva')(value, by)) -}}
+{% endmacro %}
+
+{% macro default__ordered_list(value, by) %}list({{ value }} order by {{ by }}){% endmacro %}
+
+{% macro spark__ordered_list(value, by) -%}
+transform(
+            array_sort(collect_list(named_struct('place', {{ by }}, 'value', {{ value }}))),
+            item -> item.value
+        )
+{%- endmacro %}
 
 
 {#- One row for each item of a list; in the select list, and none for an empty list. -#}

@@ -14,7 +14,7 @@
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_use_sequences': 'flag', 'cva_zero_attributions': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_allow_empty': 'flag',
-    'cva_text_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list
+    'cva_text_vectors': 'relation or null', 'cva_image_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list
 }[name] %}
 {% set is_absent = value is none or value == '' %}
 {% if kind is not string %}

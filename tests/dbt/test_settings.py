@@ -58,6 +58,7 @@ FINE: dict[str, list[Any]] = {
     "cva_target": ["spend", "margin", "orders", "labels"],
     "cva_udfs": [True, False],
     "cva_text_vectors": [None, "main_cva.int_cva__text_vectors"],
+    "cva_image_vectors": [None, "main_cva.cva_image_vectors"],
 }
 REFUSED: dict[str, list[tuple[Any, str]]] = {
     "cva_as_of": [
@@ -105,6 +106,7 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
     "cva_spine": [("past", "expected scoring or training")],
     "cva_udfs": [("false", "is 'false'; expected true or false")],
     "cva_text_vectors": [("x; drop table y", "expected a relation like")],
+    "cva_image_vectors": [("x; drop table y", "expected a relation like")],
 }
 OTHERS: list[tuple[str, dict[str, Any], str | None]] = [
     ("checked_expression", {"text": "a + 1", "name": "v"}, None),

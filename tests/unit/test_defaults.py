@@ -30,6 +30,7 @@ def test_a_shop_has_the_vars_that_were_set_and_else_the_packages() -> None:
 
 def test_internal_vars_are_those_that_the_file_marks() -> None:
     assert internal_vars() == {
+        "cva_image_vectors",
         "cva_questions",
         "cva_reads_service",
         "cva_raw_database",

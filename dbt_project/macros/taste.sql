@@ -1,0 +1,54 @@
+{#- What the family `taste` looks at. -#}
+
+{#- The kinds of vectors that the shop's products have: none, `text`, `image` or both; both while nobody knows. -#}
+{% macro taste_kinds() %}
+{% if not execute %}{{ return(['text', 'image']) }}{% endif %}
+{% set found = [] %}
+{% for kind in ['text', 'image'] if 'taste' not in cva.setting('cva_families_off')
+    and cva.has_source_column('order_items', 'product_id') and cva.has_product_vectors(kind) %}
+    {% do found.append(kind) %}
+{% endfor %}
+{{ return(found) }}
+{% endmacro %}
+
+
+{#- Of one kind, whether products have any. -#}
+{% macro has_product_vectors(kind) %}
+{{ return(cva.vector_width('products', kind ~ '_vector') is not none or kind == 'image' and cva.image_vectors() is not none) }}
+{% endmacro %}
+
+
+{#- The table that `cva embed images` fills, none where there is none: of this schema, or as `cva_image_vectors`
+    says, so that training in a schema of its own finds it. -#}
+{% macro image_vectors() %}
+{% if not execute or cva.source_relation('products') is none %}{{ return(none) }}{% endif %}
+{% set named = cva.setting('cva_image_vectors') %}
+{% set schema, name = (named or target.schema ~ '_cva.cva_image_vectors').split('.') %}
+{{ return(adapter.get_relation(database=target.database, schema=schema, identifier=name)) }}
+{% endmacro %}
+
+
+{#- A query of product_id and vector of one kind. The shop's own come first: two models' do not compare. -#}
+{% macro product_vectors(kind) -%}
+{%- set column = kind ~ '_vector' -%}
+{%- if not execute or cva.vector_width('products', column) is not none -%}
+select product_id, {{ column }} as vector
+    from {{ ref('cva', 'stg_cva__products') }}
+    where reject_reason is null and {{ column }} is not null
+{%- else -%}
+select vectors.product_id, cast(vectors.embedding as {{ cva.numbers_type() }}) as vector
+    from {{ cva.image_vectors() }} as vectors
+    inner join {{ ref('cva', 'stg_cva__products') }} as products on vectors.product_id = products.product_id
+    where products.reject_reason is null
+{%- endif -%}
+{%- endmacro %}
+
+
+{#- The cosine of two vectors, from the inner products of both, of the one and of the other; NULL where one is
+    nothing. -#}
+{% macro cosine_of(both, one, other) -%}
+case
+            when {{ one }} > 0 and {{ other }} > 0
+                then greatest(-1, least(1, {{ both }} / nullif(sqrt({{ one }}) * sqrt({{ other }}), 0)))
+        end
+{%- endmacro %}
