@@ -103,10 +103,15 @@ def load_model(folder: Path) -> ValueModel:
 
 
 class Session:
-    """An ONNX file that can be run; what onnxruntime says against it is a ModelError."""
+    """An ONNX file that can be run; what onnxruntime says against it is a ModelError.
 
-    def __init__(self, data: bytes) -> None:
+    `data` are its bytes, or where it lies, for one with weights in files beside it.
+    """
+
+    def __init__(self, data: bytes | str, remedy: str = RETRAIN) -> None:
         import onnxruntime
+
+        self._remedy = remedy
 
         options = onnxruntime.SessionOptions()
         # DuckDB calls from as many threads as it has; more inside a call only get in each other's
@@ -114,14 +119,14 @@ class Session:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = SILENT  # what is wrong is in the error
-        with _one_line("no ONNX file that can be run here"):
+        with _one_line("no ONNX file that can be run here", remedy):
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=["CPUExecutionProvider"]
             )
 
     def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Any]) -> list[Any]:
         """The outputs for these inputs; raises ModelError where the model cannot give them."""
-        with _one_line("an ONNX file that fails on these rows"):
+        with _one_line("an ONNX file that fails on these rows", self._remedy):
             return list(self._session.run(outputs, inputs))
 
     def inputs(self) -> dict[str, str]:
@@ -169,13 +174,13 @@ def check_fits(manifest: Manifest, session: Session) -> None:
 
 
 @contextmanager
-def _one_line(what: str) -> Iterator[None]:
+def _one_line(what: str, remedy: str) -> Iterator[None]:
     """Raises what onnxruntime raises as a ModelError that says it in one line."""
     try:
         yield
     except _errors() as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(f"the model is {what}: {reason[:LONGEST_REASON]}; {RETRAIN}") from None
+        raise ModelError(f"the model is {what}: {reason[:LONGEST_REASON]}; {remedy}") from None
 
 
 @lru_cache(maxsize=1)

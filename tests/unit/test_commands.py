@@ -41,6 +41,7 @@ CLAIMED: dict[str, tuple[Owned, ...]] = {
     "backfill --from 2023-12-01": (WORK,),
     "audience true --out audience.csv": (WORK,),
     "embed": (WORK,),
+    "embed images p --encoder e": (WORK,),
     "score": (WORK,),
     "explain": (WORK,),
     ADD: (WORK, MODELS),

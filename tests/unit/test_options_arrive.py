@@ -171,7 +171,15 @@ CALLS = {
         "export-model rule --out o",
         ("export_model.command.open_shop", "export_model.writing.write_export"),
     ),
-    "embed": Call("embed", ("embed.command.open_shop", "embed.command.embed_shop")),
+    "embed": Call(
+        "embed",
+        (
+            "embed.command.open_shop",
+            "embed.command.embed_shop",
+            "embed.command.embed_images",
+            "embed.command.describe",
+        ),
+    ),
     "score": Call(
         "score",
         (
@@ -203,6 +211,11 @@ OTHERWISE = [
     (
         "explain",
         Call("explain", ("explain.command.open_shop", "explain.command.fill_explanations")),
+        {"db", "project", "variables", "models_dir", "work_dir", "as_json"},
+    ),
+    (
+        "embed",
+        Call("embed images p --encoder=e", CALLS["embed"].obeyed_by),
         {"db", "project", "variables", "models_dir", "work_dir", "as_json"},
     ),
     (
@@ -246,6 +259,7 @@ TABLE = ("--table=t", "--predicted=p", "--actual=y")
 BESIDE = {("evaluate", name): TABLE for name in ("table", "predicted", "actual")}
 LEARNED = ("--table=t", "--key=k", "--target=y")
 BESIDE |= {("train", name): LEARNED for name in ("table", "key", "target", "time", "name")}
+BESIDE |= {("embed", "encoder"): ("images", "p")}
 BESIDE |= {("score", "name"): ("--table=t",), ("watch", "as_json"): ("--once",)}
 # Under which name an option arrives, where it is not its own.
 ARRIVES = {
@@ -256,6 +270,7 @@ ARRIVES = {
     "suppress": "suppressed",
 }
 ARRIVES_IN = {
+    ("embed", "encoder"): "encoder_folder",
     ("evaluate", "as_of"): "dates",
     ("evaluate", "params"): "path",
     ("train", "params"): "path",

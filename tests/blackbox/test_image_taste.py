@@ -1,0 +1,78 @@
+"""From a folder of pictures to a customer's taste, through the command and a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+SHOP = """create schema raw;
+create table raw.orders as select 'o' || i as order_id, case when i < 40 then 'one' else 'all' end
+    as customer_id, timestamp '2024-01-01' + interval (i) day as ordered_at, 10 + i % 3 as amount
+from range(80) as t(i);
+create table raw.order_items as select 'o' || i as order_id,
+    case when i < 40 then 'red' else ['red', 'blue'][1 + i % 2] end as product_id
+from range(80) as t(i);
+create table raw.products as from (values ('red'), ('blue')) as t(product_id)
+"""
+
+
+def write_encoder(folder: Path) -> Path:
+    """An encoder whose vector is the mean of each channel, in the shape that vision models have."""
+    folder.mkdir()
+    weights = numpy_helper.from_array(np.eye(3).reshape(3, 3, 1, 1).astype(np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["pixels", "w"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["vector"]),
+    ]
+    given = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])
+    found = helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "colours", [given], [found], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    onnx.save(model, str(folder / "model.onnx"))
+    said = {"input": "pixels", "size": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    (folder / "manifest.json").write_text(json.dumps(said), encoding="utf-8")
+    return folder
+
+
+def test_pictures_become_taste_and_ones_own_vectors_come_first(
+    tmp_path: Path, cva: Any, rows: Any
+) -> None:
+    db, pictures = tmp_path / "shop.duckdb", tmp_path / "pictures"
+    with duckdb.connect(str(db)) as con:
+        con.execute(SHOP)
+    pictures.mkdir()
+    for name, colour in {"red": (255, 0, 0), "blue": (0, 0, 255), "gone": (0, 255, 0)}.items():
+        Image.new("RGB", (30, 20), colour).save(pictures / f"{name}.jpg", quality=95)
+    call = ("embed", "images", pictures, "--encoder", write_encoder(tmp_path / "e"), "--db", db)
+    done = cva(*call, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["products"], found["read"], found["unknown"]) == (2, 2, ["gone.jpg"])
+    assert found["is_used"]
+
+    query = (
+        "select customer_id, image_taste_breadth, text_taste_breadth from main.customer_features"
+        " order by customer_id"
+    )
+    assert cva("run", "--db", db).returncode == 0
+    (_, broad, _), narrow = rows(db, query)
+    assert narrow == ("one", 0, None)
+    assert 0.28 < broad < 0.3  # two directions at a right angle: 1 - sqrt(1 / 2)
+
+    with duckdb.connect(str(db)) as con:
+        con.execute("alter table raw.products add image_vector double[]")
+        con.execute("update raw.products set image_vector = [1, 1]")
+    done = cva(*call)
+    assert "0 of them read now" in done.stdout
+    assert "products.image_vector has vectors of the shop's own" in done.stdout
+    assert cva("run", "--db", db).returncode == 0
+    assert rows(db, query) == [("all", 0, None), ("one", 0, None)]
