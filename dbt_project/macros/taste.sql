@@ -14,7 +14,11 @@
 
 {#- Of one kind, whether products have any. -#}
 {% macro has_product_vectors(kind) %}
-{{ return(cva.vector_width('products', kind ~ '_vector') is not none or kind == 'image' and cva.image_vectors() is not none) }}
+{{ return(
+    cva.vector_width('products', kind ~ '_vector') is not none
+    or kind == 'image' and cva.image_vectors() is not none
+    or kind == 'text' and cva.is_worded() and cva.has_product_texts()
+) }}
 {% endmacro %}
 
 
@@ -28,17 +32,24 @@
 {% endmacro %}
 
 
-{#- A query of product_id and vector of one kind. The shop's own come first: two models' do not compare. -#}
+{#- A query of product_id and vector of one kind: the shop's own, else what the encoder made of names, categories
+    and descriptions, or `cva embed images` of pictures. Vectors of two models do not compare. -#}
 {% macro product_vectors(kind) -%}
-{%- set column = kind ~ '_vector' -%}
+{%- set column, products = kind ~ '_vector', ref('cva', 'stg_cva__products') -%}
+{%- set texts, vectors = ref('cva', 'int_cva__product_texts'), cva.text_vectors() -%}
 {%- if not execute or cva.vector_width('products', column) is not none -%}
 select product_id, {{ column }} as vector
-    from {{ ref('cva', 'stg_cva__products') }}
+    from {{ products }}
     where reject_reason is null and {{ column }} is not null
+{%- elif kind == 'text' -%}
+select texts.product_id, cast(vectors.embedding as {{ cva.numbers_type() }}) as vector
+    from {{ texts }} as texts
+    inner join {{ vectors }} as vectors on texts.text_hash = vectors.text_hash
+    where vectors.embedding is not null
 {%- else -%}
 select vectors.product_id, cast(vectors.embedding as {{ cva.numbers_type() }}) as vector
     from {{ cva.image_vectors() }} as vectors
-    inner join {{ ref('cva', 'stg_cva__products') }} as products on vectors.product_id = products.product_id
+    inner join {{ products }} as products on vectors.product_id = products.product_id
     where products.reject_reason is null
 {%- endif -%}
 {%- endmacro %}

@@ -113,3 +113,23 @@ def test_a_buyer_of_much_has_a_taste_of_what_came_last(tmp_path: Path) -> None:
         insert into raw.order_items select 'm' || i, 'x' || i from range(10) as t(i);
         insert into raw.order_items values ('m10', 'b'), ('m11', 'b')"""
     assert features(tmp_path, SHOP + many)["much"][0] == 0
+
+
+NAMED = """create or replace table raw.products as from (values
+    ('a', 'Red cotton shirt', 'clothes', null::double[]),
+    ('b', 'Blue cotton shirt', 'clothes', null),
+    ('none', 'Cordless drill, 18 V', 'tools', null)
+) as t(product_id, name, category, text_vector);
+insert into raw.orders values ('o6', 'c2', timestamp '2024-11-03 10:00', 10);
+insert into raw.order_items values ('o6', 'a')
+"""
+
+
+def test_without_vectors_of_ones_own_names_and_categories_are_read(tmp_path: Path) -> None:
+    found = features(tmp_path / "ours", f"{SHOP};{NAMED}")
+    shirts, shirt_and_drill, one = (found[name][0] for name in ("c1", "c2", "c3"))
+    assert one == 0 < shirts < shirt_and_drill < 0.5
+    own = ";update raw.products set text_vector = [0, 1] where product_id = 'a'"
+    assert features(tmp_path / "own", f"{SHOP};{NAMED}{own}")["c2"][0] == 0
+    off = features(tmp_path / "off", f"{SHOP};{NAMED}", cva_families_off=["words"])
+    assert off["c2"] == (None,) * 4
