@@ -235,6 +235,21 @@ def test_training_dates_see_what_scoring_saw(full: ResolvedShop, early: Resolved
     assert now == ask(full, f"{query} order by 1")
 
 
+def test_the_order_of_rows_changes_no_bit(full: ResolvedShop, tmp_path: Path) -> None:
+    query = "from customer_features order by customer_id"
+    expected = ask(full, query)
+    shuffled = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models")
+    shutil.copy(full.db, shuffled.db)
+    for table in ("orders", "order_items", "products", "events", "tickets"):
+        ask(
+            shuffled,
+            f"create or replace table raw.{table} as select {table}.* from raw.{table}"
+            f" order by md5(cast({table} as varchar))",
+        )
+    build(shuffled, "2024-05-01")
+    assert ask(shuffled, query) == expected
+
+
 @pytest.mark.parametrize(
     ("tables", "settings"),
     [
