@@ -329,6 +329,7 @@
     },
     "campaigns": {
         "role": "entities",
+        "states": {"starts_at": ["starts_at"], "ends_at": ["ends_at"]},
         "key": ["campaign_id"],
         "kept": ["starts_at", "ends_at", "budget", "name"],
         "columns": {

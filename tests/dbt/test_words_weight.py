@@ -27,7 +27,7 @@ def names(kind: int, random: np.random.Generator) -> list[str]:
     """Different names of products of a kind."""
     found: list[str] = []
     while len(found) < NAMES:
-        name = " ".join((str(random.choice(part)) for part in (SHADES, WORDS[kind], FORMS[kind])))
+        name = " ".join(str(random.choice(part)) for part in (SHADES, WORDS[kind], FORMS[kind]))
         name = f"{random.choice(SHADES)} {name}"
         if name not in found:
             found.append(name)
