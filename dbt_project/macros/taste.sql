@@ -32,27 +32,34 @@
 {% endmacro %}
 
 
-{#- A query of product_id and vector of one kind: the shop's own, else what the encoder made of names, categories
-    and descriptions, or `cva embed images` of pictures. Vectors of two models do not compare. -#}
-{% macro product_vectors(kind) -%}
-{%- set column, products = kind ~ '_vector', ref('cva', 'stg_cva__products') -%}
-{%- set texts, vectors = ref('cva', 'int_cva__product_texts'), cva.text_vectors() -%}
-{%- if not execute or cva.vector_width('products', column) is not none -%}
-select product_id, {{ column }} as vector
-    from {{ products }}
-    where reject_reason is null and {{ column }} is not null
-{%- elif kind == 'text' -%}
-select texts.product_id, cast(vectors.embedding as {{ cva.numbers_type() }}) as vector
-    from {{ texts }} as texts
-    inner join {{ vectors }} as vectors on texts.text_hash = vectors.text_hash
-    where vectors.embedding is not null
-{%- else -%}
-select vectors.product_id, cast(vectors.embedding as {{ cva.numbers_type() }}) as vector
-    from {{ cva.image_vectors() }} as vectors
-    inner join {{ products }} as products on vectors.product_id = products.product_id
-    where products.reject_reason is null
-{%- endif -%}
-{%- endmacro %}
+{#- Queries of product_id and vector_key, and of vector_key and vector, of one kind: the shop's own, else what the
+    encoder made of names, categories and descriptions, or `cva embed images` of pictures. Vectors of two models
+    do not compare. -#}
+{% macro product_vectors(kind) %}
+{% set column, products = kind ~ '_vector', ref('cva', 'stg_cva__products') %}
+{% set texts, vectors = ref('cva', 'int_cva__product_texts'), cva.text_vectors() %}
+{% if not execute or cva.vector_width('products', column) is not none %}
+    {% set own = ' from ' ~ products ~ ' where reject_reason is null and ' ~ column ~ ' is not null' %}
+    {{ return({
+        'keys': 'select product_id, product_id as vector_key' ~ own,
+        'vectors': 'select product_id as vector_key, ' ~ column ~ ' as vector' ~ own,
+    }) }}
+{% endif %}
+{% set vector = 'cast(embedding as ' ~ cva.numbers_type() ~ ') as vector from ' %}
+{% if kind == 'text' %}
+    {{ return({
+        'keys': 'select texts.product_id, texts.text_hash as vector_key from ' ~ texts ~ ' as texts inner join '
+            ~ vectors ~ ' as vectors on texts.text_hash = vectors.text_hash where vectors.embedding is not null',
+        'vectors': 'select text_hash as vector_key, ' ~ vector ~ vectors,
+    }) }}
+{% endif %}
+{{ return({
+    'keys': 'select vectors.product_id, vectors.product_id as vector_key from ' ~ cva.image_vectors()
+        ~ ' as vectors inner join ' ~ products
+        ~ ' as products on vectors.product_id = products.product_id where products.reject_reason is null',
+    'vectors': 'select product_id as vector_key, ' ~ vector ~ cva.image_vectors(),
+}) }}
+{% endmacro %}
 
 
 {#- The cosine of two vectors, from the inner products of both, of the one and of the other; NULL where one is

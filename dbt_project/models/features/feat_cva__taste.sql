@@ -34,7 +34,11 @@ items as (
 kinds as (
     {%- for kind in kinds %}
     {{ 'union all' if not loop.first }}
-    select product_id, '{{ kind }}' as kind from ({{ cva.product_vectors(kind) }}) as given
+    select
+        product_id,
+        '{{ kind }}' as kind,
+        vector_key
+    from ({{ cva.product_vectors(kind)['keys'] }}) as given
     {%- endfor %}
 ),
 
@@ -113,6 +117,7 @@ ranked as (
         seen.part,
         seen.days_count,
         kinds.kind,
+        kinds.vector_key,
         row_number() over (
             partition by seen.customer_id, seen.as_of_date, kinds.kind, seen.part
             order by seen.last_date desc, seen.product_id
@@ -128,8 +133,9 @@ used as (
     select
         kind,
         product_id,
+        vector_key,
         row_number() over (partition by kind order by product_id) as product
-    from (select distinct kind, product_id from kept) as ids
+    from (select distinct kind, product_id, vector_key from kept) as ids
 ),
 
 -- A product counts with the days on which it was bought, or looked at.
@@ -194,8 +200,8 @@ cosines as (
                 used.product,
                 given.vector,
                 {{ cva.vector_length('given.vector') }} as length
-            from ({{ cva.product_vectors(kind) }}) as given
-            inner join used on given.product_id = used.product_id and used.kind = '{{ kind }}'
+            from ({{ cva.product_vectors(kind)['vectors'] }}) as given
+            inner join used on given.vector_key = used.vector_key and used.kind = '{{ kind }}'
         ) as lengths
     ) as every
     where distinct_pairs.kind = '{{ kind }}'
