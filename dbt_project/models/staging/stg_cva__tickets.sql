@@ -1,3 +1,3 @@
--- One row per raw ticket row; of several rows of a ticket the one changed last is used. Its texts are read
--- while the ticket is open, and never published whole.
+-- One row per raw ticket row; of several rows of a ticket the one changed last is used. Its texts are
+-- never published whole.
 {{ cva.staged('tickets') }}
