@@ -21,7 +21,12 @@ from cva_sql.udfs.memory import KEPT
 from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
 from cva_sql.udfs.projection import DIMENSION
-from cva_sql.udfs.sessions import deployed_folder, deployed_horizon, load_model
+from cva_sql.udfs.sessions import (
+    deployed_features,
+    deployed_folder,
+    deployed_horizon,
+    load_model,
+)
 from cva_sql.udfs.shop_explainer import ShopExplainer
 from cva_sql.udfs.target import target_problem
 
@@ -43,6 +48,7 @@ FUNCTIONS = (
     "cva_project_words",
     "cva_version",
     "cva_horizon_days",
+    "cva_model_features",
     "cva_target",
     "cva_value_growth",
     "cva_distributions",
@@ -147,6 +153,7 @@ def _create_facts(con: DuckDBPyConnection, models: Path) -> None:
     """What the package and the deployed model say of themselves."""
     con.create_function("cva_version", package_version, [], "VARCHAR")
     con.create_function("cva_horizon_days", lambda: deployed_horizon(models), [], "BIGINT")
+    con.create_function("cva_model_features", lambda: deployed_features(models), [], "VARCHAR[]")
     con.create_function(
         "cva_target", lambda wanted: target_problem(models, wanted), ["VARCHAR"], "VARCHAR"
     )

@@ -97,6 +97,11 @@ def deployed_horizon(models_dir: Path) -> int:
     return read_manifest(deployed_folder(models_dir)).horizon_days or USUAL_HORIZON_DAYS
 
 
+def deployed_features(models_dir: Path) -> list[str]:
+    """The names of what the deployed value model reads."""
+    return [feature.name for feature in read_manifest(deployed_folder(models_dir)).features]
+
+
 def load_model(folder: Path) -> ValueModel:
     """The model of a folder; the same object for as long as its manifest stays the same."""
     return _load(folder, read_manifest_text(folder))

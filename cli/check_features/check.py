@@ -63,6 +63,7 @@ def check_shop(shop: ResolvedShop, day: date | None = None) -> Check:
             "cva_as_of": day.isoformat(),
             "cva_text_vectors": read_texts(copy, before=day).vectors,
             "cva_udfs": True,
+            "cva_every_family": True,
         }
         with step(f"building features as of {day} from the whole tables"):
             _build(copy, variables)

@@ -62,7 +62,7 @@ def read_texts(shop: ResolvedShop, before: date) -> Texts:
             shop,
             "run",
             select=["+int_cva__text_vectors"],
-            variables={"cva_spine": "scoring", "cva_udfs": True},
+            variables={"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True},
         )
         key = shop_encoder(shop).key
         con = connect(shop.db)

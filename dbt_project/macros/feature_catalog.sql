@@ -33,11 +33,11 @@
     'returns': {'is_base': true, 'none': "no return yet", 'none_zh': "没有退货"},
     'reviews': {'table': 'reviews', 'none': "no review yet", 'none_zh': "尚无评价"},
     'browse': {'table': 'events', 'reason_family': 'browsing', 'none': "no visit known", 'none_zh': "没有已知的访问"},
-    'taste': {'table': 'products', 'reason_family': 'frequency', 'none': "taste not known", 'none_zh': "偏好未知"},
+    'taste': {'table': 'products', 'only_if_read': true, 'reason_family': 'frequency', 'none': "taste not known", 'none_zh': "偏好未知"},
     'attributes': {'table': 'customers'},
     'marketing': {'table': 'marketing_touches', 'none': "not reached by marketing",
         'none_zh': "未被营销触达"},
-    'words': {'none': "not known", 'none_zh': "未知"},
+    'words': {'only_if_read': true, 'none': "not known", 'none_zh': "未知"},
     'sequence': {'is_on': 'cva_use_sequences', 'is_base': true},
     'shop': {'is_required': true, 'is_base': true, 'is_model_input': false}
 } %}

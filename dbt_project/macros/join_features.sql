@@ -1,4 +1,4 @@
-{#- The catalogue as it stands in this project: families that are off are left out, the user's own
+{#- The catalogue as it stands in this project: families that are off or not built are left out, the user's own
     lines added. -#}
 {% macro features_on() %}
 {% set off = cva.setting('cva_families_off') %}
@@ -11,7 +11,8 @@
     {% if feature.known_from and execute and not cva.has_source_column(feature.table, feature.known_from) %}
         {% do feature.update({'is_model_input': false}) %}
     {% endif %}
-    {% if feature.family not in off and (not feature.is_on or cva.setting(feature.is_on)) %}
+    {% if feature.family not in off and (not feature.is_on or cva.setting(feature.is_on))
+        and (not feature.only_if_read or cva.is_built(feature.family)) %}
         {% do features.append(feature) %}
     {% endif %}
 {% endfor %}
@@ -21,6 +22,35 @@
 {% endif %}
 {{ return(features) }}
 {% endmacro %}
+
+
+{#- Whether a family that costs much is built: always to learn from, and by a run where the deployed model reads it
+    or `cva_every_family` asks for it. While dbt parses all are, so that refs are seen. -#}
+{% macro is_built(family) %}
+{% if family in cva.setting('cva_families_off') %}{{ return(false) }}{% endif %}
+{% if not execute or cva.setting('cva_spine') == 'training' or cva.setting('cva_every_family') %}
+    {{ return(true) }}
+{% endif %}
+{{ return(cva.is_read_by_model(family)) }}
+{% endmacro %}
+
+
+{#- Whether the deployed model has an input of a family; yes where nobody can be asked. -#}
+{% macro is_read_by_model(family) %}
+{{- return(adapter.dispatch('is_read_by_model', 'cva')(family)) -}}
+{% endmacro %}
+
+{% macro default__is_read_by_model(family) %}
+{% if not cva.has_function('cva_model_features') %}{{ return(true) }}{% endif %}
+{% set names = [] %}
+{% for feature in cva.feature_catalog() if feature.family == family %}
+    {% do names.append("'" ~ feature.name ~ "'") %}
+{% endfor %}
+{{ return(cva.rows_once(
+    'select list_has_any(cva_model_features(), [' ~ names | join(', ') ~ '])')[0][0]) }}
+{% endmacro %}
+
+{% macro spark__is_read_by_model(family) %}{{ return(true) }}{% endmacro %}
 
 
 {#- Says that a training asked for age and gender does not get them: a hook of the catalogue. -#}

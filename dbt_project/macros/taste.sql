@@ -4,7 +4,7 @@
 {% macro taste_kinds() %}
 {% if not execute %}{{ return(['text', 'image']) }}{% endif %}
 {% set found = [] %}
-{% for kind in ['text', 'image'] if 'taste' not in cva.setting('cva_families_off')
+{% for kind in ['text', 'image'] if cva.is_built('taste')
     and cva.has_source_column('order_items', 'product_id') and cva.has_product_vectors(kind) %}
     {% do found.append(kind) %}
 {% endfor %}
@@ -17,7 +17,7 @@
 {{ return(
     cva.vector_width('products', kind ~ '_vector') is not none
     or kind == 'image' and cva.image_vectors() is not none
-    or kind == 'text' and cva.is_worded() and cva.has_product_texts()
+    or kind == 'text' and cva.reads_products()
 ) }}
 {% endmacro %}
 

@@ -1,11 +1,29 @@
 {#- Texts that say what customers are after: those of products, what they searched for, what they asked. They are
     read like reviews, once, for the family `words`. -#}
 
-{#- Whether the shop has any such text; taken as yes while dbt parses, as nobody knows. -#}
+{#- Whether any such text is read, and by `words` itself. While dbt parses nobody knows what the shop has, and all
+    are taken to be there. -#}
 {% macro is_worded() %}
-{{- return('words' not in cva.setting('cva_families_off')
-    and (cva.has_product_texts() or cva.has_searches() or cva.has_ticket_texts())) -}}
+{{- return(cva.reads_products() or cva.reads_words()) -}}
 {% endmacro %}
+
+
+{% macro reads_words() %}
+{{- return((cva.has_product_texts() or cva.has_searches() or cva.has_ticket_texts()) and cva.is_built('words')) -}}
+{% endmacro %}
+
+
+{#- Taste looks at texts of products as well, where `words` is not off. -#}
+{% macro reads_products() %}
+{{- return(cva.has_product_texts() and 'words' not in cva.setting('cva_families_off')
+    and (cva.is_built('words') or cva.is_built('taste'))) -}}
+{% endmacro %}
+
+
+{% macro reads_searches() %}{{- return(cva.has_searches() and cva.is_built('words')) -}}{% endmacro %}
+
+
+{% macro reads_tickets() %}{{- return(cva.has_ticket_texts() and cva.is_built('words')) -}}{% endmacro %}
 
 
 {% macro has_product_texts() %}

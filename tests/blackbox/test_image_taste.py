@@ -63,7 +63,7 @@ def test_pictures_become_taste_and_ones_own_vectors_come_first(
         "select customer_id, image_taste_breadth, text_taste_breadth from main.customer_features"
         " order by customer_id"
     )
-    assert cva("run", "--db", db).returncode == 0
+    assert cva("run", "--db", db, "--vars", "{cva_every_family: true}").returncode == 0
     (_, broad, _), narrow = rows(db, query)
     assert narrow == ("one", 0, None)
     assert 0.28 < broad < 0.3  # two directions at a right angle: 1 - sqrt(1 / 2)
@@ -74,5 +74,5 @@ def test_pictures_become_taste_and_ones_own_vectors_come_first(
     done = cva(*call)
     assert "0 of them read now" in done.stdout
     assert "products.image_vector has vectors of the shop's own" in done.stdout
-    assert cva("run", "--db", db).returncode == 0
+    assert cva("run", "--db", db, "--vars", "{cva_every_family: true}").returncode == 0
     assert rows(db, query) == [("all", 0, None), ("one", 0, None)]

@@ -36,7 +36,9 @@ def features(folder: Path, sql: str, **variables: Any) -> dict[str, tuple[Any, .
     db = folder / "shop.duckdb"
     with duckdb.connect(str(db)) as con:
         con.execute(sql)
-    shop = ResolvedShop(db, folder / "cva_models", {"cva_currency": None, **variables})
+    shop = ResolvedShop(
+        db, folder / "cva_models", {"cva_currency": None, "cva_every_family": True, **variables}
+    )
     run_dbt(shop, "run", select=["+customer_features"])
     with duckdb.connect(str(db), read_only=True) as con:
         found = con.execute(f"select customer_id, {FEATURES} from customer_features").fetchall()
@@ -100,7 +102,9 @@ def test_without_vectors_nothing_is_looked_at(
     db = tmp_path / "shop.duckdb"
     with duckdb.connect(str(db)) as con:
         con.execute(f"{SHOP};{change}")
-    shop = ResolvedShop(db, tmp_path / "cva_models", {"cva_currency": None, **variables})
+    shop = ResolvedShop(
+        db, tmp_path / "cva_models", {"cva_currency": None, "cva_every_family": True, **variables}
+    )
     run_dbt(shop, "compile", select=["customer_features"])
     (sql,) = (tmp_path / ".cva").rglob("compiled/**/customer_features.sql")
     assert "inner_product" not in sql.read_text(encoding="utf-8")

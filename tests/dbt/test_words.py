@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.projection import DIMENSION, TextProjection
 from cva_sql.udfs.text import WORDS_VARIABLE
 
+ALWAYS = {"cva_every_family": True}  # whatever the deployed model reads
 ORDERS = """
 create schema raw;
 create table raw.orders as from (values
@@ -90,7 +92,7 @@ PARTS = [f"{kind}_{k}" for kind in ("bought", "searched", "asked") for k in (1, 
 
 
 def make_shop(folder: Path, *tables: str) -> ResolvedShop:
-    shop = ResolvedShop(folder / "shop.duckdb", folder / "models")
+    shop = ResolvedShop(folder / "shop.duckdb", folder / "models", ALWAYS)
     with duckdb.connect(str(shop.db)) as con:
         for one in (ORDERS, *tables):
             con.execute(one)
@@ -238,7 +240,7 @@ def test_training_dates_see_what_scoring_saw(full: ResolvedShop, early: Resolved
 def test_the_order_of_rows_changes_no_bit(full: ResolvedShop, tmp_path: Path) -> None:
     query = "from customer_features order by customer_id"
     expected = ask(full, query)
-    shuffled = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models")
+    shuffled = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models", ALWAYS)
     shutil.copy(full.db, shuffled.db)
     for table in ("orders", "order_items", "products", "events", "tickets"):
         ask(
@@ -270,6 +272,23 @@ def test_without_words_nothing_is_read_and_no_encoder_looked_for(
         assert words(shop, "ann", *PARTS, "searches_count") == (*(None,) * 6, 0)
 
 
+def test_a_run_builds_the_family_only_for_a_model_that_reads_it(tmp_path: Path) -> None:
+    shop = replace(make_shop(tmp_path, PRODUCTS, EVENTS), vars={})
+    (shop.models_dir / "encoder").mkdir(parents=True)  # would be an error
+    columns = (
+        "select count(*) from duckdb_columns() where table_name = 'customer_features'"
+        " and (column_name like '%taste%' or column_name in ('bought_1', 'searches_count'))"
+    )
+    run_dbt(shop, "run", select=["+customer_features"])
+    assert ask(shop, "select count(*) from main_cva.int_cva__text_vectors") == [(0,)]
+    assert ask(shop, columns) == [(0,)]
+    (shop.models_dir / "encoder").rmdir()
+    for name in ("words", "taste"):
+        off = {"cva_families_off": [name], **ALWAYS}
+        run_dbt(shop, "run", select=["+customer_features"], variables=off)
+        assert ask(shop, columns) == [(2 if name == "taste" else 4,)]
+
+
 def test_texts_are_read_once_and_by_cva_embed_too(tmp_path: Path) -> None:
     shop = make_shop(tmp_path, PRODUCTS, EVENTS, TICKETS)
     select = ["+customer_features"]
@@ -286,7 +305,7 @@ def test_texts_are_read_once_and_by_cva_embed_too(tmp_path: Path) -> None:
     assert ask(shop, f"select count(*), sum((sentiment = 0.125)::int) from {stored}") == [
         (count + 1, count)
     ]
-    embedded = ResolvedShop(other / "shop.duckdb", other / "models")
+    embedded = ResolvedShop(other / "shop.duckdb", other / "models", ALWAYS)
     before = ask(embedded, f"select text_hash, embedding from {stored} order by 1")
     ask(embedded, f"delete from {stored} where text_hash > '8'")
     found = embed_shop(embedded)
@@ -302,7 +321,7 @@ def test_what_people_typed_is_shown_and_forgotten_and_texts_of_products_stay(
     tmp_path: Path,
 ) -> None:
     make_shop(tmp_path, PRODUCTS, EVENTS, TICKETS)
-    shop = open_shop(tmp_path / "shop.duckdb")
+    shop = open_shop(tmp_path / "shop.duckdb", variables=ALWAYS)
     run_dbt(shop, "run", select=["+customer_features"])
     body = "(select text_hash, body from main_cva.int_cva__review_texts) as texts"
     read = f"select body from {body} inner join main_cva.int_cva__text_vectors using (text_hash)"

@@ -4,7 +4,7 @@
 {{ config(materialized='ephemeral') }}
 {%- set kinds = ['bought', 'searched', 'asked'] %}
 {%- set parts = range(1, 9) %}
-{%- if not cva.is_worded() %}
+{%- if not cva.reads_words() %}
 select
     cast(null as string) as customer_id,
     cast(null as date) as as_of_date,

@@ -1,7 +1,7 @@
 -- One row per text that at least two people searched for, from the day on which the second did: what only one
 -- ever typed may say more of them than of the shop, and most of what is typed is typed once. Bots are left out.
 {{ config(materialized='table') }}
-{%- if not (cva.is_worded() and cva.has_searches()) %}
+{%- if not cva.reads_searches() %}
 select
     cast(null as string) as text_hash,
     cast(null as string) as query,

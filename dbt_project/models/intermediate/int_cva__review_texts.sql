@@ -7,9 +7,7 @@ with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
 {%- endif %}
 
-{%- if cva.is_worded() %}
-
-{%- if cva.has_product_texts() %}
+{%- if cva.reads_products() %}
 
 products as (select * from {{ ref('cva', 'int_cva__product_texts') }}),
 
@@ -27,19 +25,18 @@ bought as (
 ),
 {%- endif %}
 
-{%- if cva.has_searches() %}
+{%- if cva.reads_searches() %}
 
 queries as (select * from {{ ref('cva', 'int_cva__queries') }}),
 {%- endif %}
 
-{%- if cva.has_ticket_texts() %}
+{%- if cva.reads_tickets() %}
 
 tickets as (
     select opened_date, {{ cva.ticket_text() }} as text
     from {{ ref('cva', 'stg_cva__tickets') }}
     where reject_reason is null
 ),
-{%- endif %}
 {%- endif %}
 
 texts as (
@@ -51,17 +48,17 @@ texts as (
     select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
     from sentences
     {%- endif %}
-    {%- if cva.is_worded() and cva.has_product_texts() %}
+    {%- if cva.reads_products() %}
     union all
     select products.text_hash, products.text as body, bought.order_date as words_date
     from products
     left join bought on products.product_id = bought.product_id
     {%- endif %}
-    {%- if cva.is_worded() and cva.has_searches() %}
+    {%- if cva.reads_searches() %}
     union all
     select text_hash, query as body, known_date as words_date from queries
     {%- endif %}
-    {%- if cva.is_worded() and cva.has_ticket_texts() %}
+    {%- if cva.reads_tickets() %}
     union all
     select {{ cva.text_hash('text') }} as text_hash, text as body, opened_date as words_date
     from tickets
