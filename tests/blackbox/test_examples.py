@@ -18,6 +18,8 @@ NOTEBOOK = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(c["source"]) for c in NOTEBOOK["cells"] if c["cell_type"] == "code"]
 SQL = (EXAMPLES / "queries.sql").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^-- (.+)\n([a-z][^;]*);$", SQL, re.MULTILINE))
+ELSEWHERE = "campaign_results"  # this shop has no touches: tests/dbt/test_campaigns.py has some
+HERE = [question for question, query in QUERIES.items() if ELSEWHERE not in query]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def test_each_query_has_a_question() -> None:
     assert [question for question in QUERIES if "?" not in question] == []
 
 
-@pytest.mark.parametrize("question", QUERIES)
+@pytest.mark.parametrize("question", HERE)
 def test_a_query_of_the_examples_finds_something(question: str, published: Path) -> None:
     with duckdb.connect(str(published), read_only=True) as con:
         found = con.execute(QUERIES[question]).fetchall()
@@ -43,7 +45,7 @@ def test_each_published_table_has_a_question(published: Path) -> None:
         tables = {
             name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()
         }
-    assert tables == set(re.findall(r"^-- # (\w+):", SQL, re.MULTILINE))
+    assert {*tables, ELSEWHERE} == set(re.findall(r"^-- # (\w+):", SQL, re.MULTILINE))
 
 
 def test_the_notebook_is_stored_without_outputs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -107,6 +108,12 @@ def test_one_customer_has_no_spread_and_no_controls_no_lift(con: duckdb.DuckDBPy
         "select campaign_id, response_rate, lift_per_customer, lift_per_customer_p10,"
         " incremental_profit from campaign_results where variant is distinct from 'x' order by 1",
     ) == [("june", 1, None, None, None), ("may", 0, -4, None, -6)]
+
+
+def test_the_query_of_the_examples_finds_what_it_asks_for(con: duckdb.DuckDBPyConnection) -> None:
+    queries = (Path(__file__).parents[2] / "examples" / "queries.sql").read_text(encoding="utf-8")
+    (query,) = re.findall(r"^(select [^;]*from campaign_results[^;]*);$", queries, re.MULTILINE)
+    assert [row[:2] for row in asked(con, query)] == [("may", "x"), ("may", "z"), ("june", None)]
 
 
 def test_campaigns_that_cannot_be_used_are_counted(con: duckdb.DuckDBPyConnection) -> None:
