@@ -335,8 +335,8 @@
         "columns": {
             "campaign_id": ["id", true, "campaign id=1, campaign=.75, id=.75"],
             "name": ["text", false, "campaign name=1, name=.9"],
-            "starts_at": ["time", false, "start time=1, start=.95, starts=.95"],
-            "ends_at": ["time", false, "end time=1, end=.95, ends=.95"],
+            "starts_at": ["time", false, "start time=1, start=.95"],
+            "ends_at": ["time", false, "end time=1, end=.95"],
             "budget": ["money", false, "budget=1, campaign budget=1"],
         },
         "tells": ["starts_at", "ends_at", "budget"],

@@ -254,7 +254,8 @@ def test_projection_is_fitted_on_texts_before_the_first_date_alone(
     ((select, options),) = dbt_calls
     assert select == ["+int_cva__text_vectors"]
     assert options.get("schema") is None  # the shop's own
-    assert options["variables"] == {"cva_spine": "scoring", "cva_udfs": True}
+    wanted = {"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True}
+    assert options["variables"] == wanted
 
 
 def test_too_few_texts_before_the_first_date_give_vectors_without_projection(
