@@ -298,3 +298,21 @@ select
         and days.person_id is not null
     group by days.visitor_id, dates.as_of_date
 {%- endmacro %}
+
+
+{#- What visitors did, once per date after it, with `owner_id`, whose it is on that date: who was named on its day,
+    else on the last before the date. What is nobody's is left out. A query over `dates`, `named`, of
+    named_visitors, and what days_of_persons gives. -#}
+{% macro owned_by_customers(rows) -%}
+select
+        {{ rows }}.*,
+        dates.as_of_date,
+        coalesce({{ rows }}.person_id, named.person_id) as owner_id
+    from {{ rows }}
+    cross join dates
+    left join named
+        on {{ rows }}.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
+    where
+        {{ rows }}.event_date < dates.as_of_date
+        and coalesce({{ rows }}.person_id, named.person_id) is not null
+{%- endmacro %}

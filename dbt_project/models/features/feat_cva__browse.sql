@@ -22,25 +22,19 @@ named as (
 
 owned as (
     select
-        coalesce(days.person_id, named.person_id) as customer_id,
-        dates.as_of_date,
-        {{ cva.days_between('days.event_date', 'dates.as_of_date') }} as age_days,
-        days.event_date,
-        days.sessions_count,
+        owner_id as customer_id,
+        as_of_date,
+        {{ cva.days_between('event_date', 'as_of_date') }} as age_days,
+        event_date,
+        sessions_count,
         {%- for step in steps %}
-        days.{{ step }}_sessions_count,
+        {{ step }}_sessions_count,
         {%- endfor %}
-        days.views_count,
-        days.purchases_count,
-        days.duration_seconds,
-        days.product_key
-    from days
-    cross join dates
-    left join named
-        on days.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
-    where
-        days.event_date < dates.as_of_date
-        and coalesce(days.person_id, named.person_id) is not null
+        views_count,
+        purchases_count,
+        duration_seconds,
+        product_key
+    from ({{ cva.owned_by_customers('days') }}) as days_of_customers
 ),
 
 {#- In training the customers are a sample. #}

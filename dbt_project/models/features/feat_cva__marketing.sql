@@ -31,18 +31,13 @@ named as (
 
 visits as (
     select
-        coalesce(days.person_id, named.person_id) as customer_id,
-        dates.as_of_date,
-        days.last_at as visited_at
-    from days
-    cross join dates
-    left join named
-        on days.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
+        reached.customer_id,
+        reached.as_of_date,
+        owned.last_at as visited_at
+    from ({{ cva.owned_by_customers('days') }}) as owned
     inner join (select distinct customer_id, as_of_date from touches) as reached
-        on
-            coalesce(days.person_id, named.person_id) = reached.customer_id
-            and dates.as_of_date = reached.as_of_date
-    where days.event_date < dates.as_of_date and days.last_at is not null
+        on owned.owner_id = reached.customer_id and owned.as_of_date = reached.as_of_date
+    where owned.last_at is not null
 ),
 {%- endif %}
 

@@ -86,17 +86,11 @@ browsed as (
         products.product_id,
         'browsed' as part,
         count(*) as days_count,
-        max(days.event_date) as last_date
-    from days
-    inner join products on days.product_key = products.product_key
-    cross join dates
-    left join named
-        on days.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
+        max(owned.event_date) as last_date
+    from ({{ cva.owned_by_customers('days') }}) as owned
+    inner join products on owned.product_key = products.product_key
     inner join buyers
-        on
-            coalesce(days.person_id, named.person_id) = buyers.customer_id
-            and dates.as_of_date = buyers.as_of_date
-    where days.event_date < dates.as_of_date
+        on owned.owner_id = buyers.customer_id and owned.as_of_date = buyers.as_of_date
     group by 1, 2, 3
 ),
 {%- endif %}

@@ -105,18 +105,25 @@ named as (
 
 owned as (
     select
-        coalesce(searches.person_id, named.person_id) as customer_id,
-        dates.as_of_date,
-        searches.event_date as happened_date,
-        case when queries.known_date < dates.as_of_date then queries.text_hash end as text_hash
-    from searches
-    cross join dates
-    left join named
-        on searches.visitor_id = named.visitor_id and dates.as_of_date = named.as_of_date
-    left join queries on searches.query = queries.query
-    where
-        searches.event_date < dates.as_of_date
-        and coalesce(searches.person_id, named.person_id) is not null
+        of_customers.owner_id as customer_id,
+        of_customers.as_of_date,
+        of_customers.event_date as happened_date,
+        case when queries.known_date < of_customers.as_of_date then queries.text_hash end as text_hash
+    from ({{ cva.owned_by_customers('searches') }}) as of_customers
+    left join queries on of_customers.query = queries.query
+),
+{%- endif %}
+{%- if cva.has_ticket_texts() or cva.has_searches() %}
+
+said as (
+    {%- if cva.has_ticket_texts() %}
+    select 'asked' as kind, customer_id, as_of_date, happened_date, text_hash
+    from ({{ cva.at_each_date('tickets', 'happened_date') }}) as asked
+    {%- endif %}
+    {%- if cva.has_searches() %}
+    {{ 'union all' if cva.has_ticket_texts() }}
+    select 'searched' as kind, customer_id, as_of_date, happened_date, text_hash from owned
+    {%- endif %}
 ),
 {%- endif %}
 
@@ -134,33 +141,19 @@ happened as (
     from ({{ cva.at_each_date('bought_days', 'happened_date') }}) as bought
     where {{ cva.is_valid_on('cancelled_at', 'as_of_date') }}
     {%- endif %}
-    {%- if cva.has_ticket_texts() %}
+    {%- if cva.has_ticket_texts() or cva.has_searches() %}
     {{ 'union all' if cva.has_product_texts() }}
     select
-        'asked' as kind,
-        asked.customer_id,
-        asked.as_of_date,
-        asked.happened_date,
+        said.kind,
+        said.customer_id,
+        said.as_of_date,
+        said.happened_date,
         case when components.word_1 is not null then 1e0 end as weight
         {%- for k in parts %},
         components.word_{{ k }} as part_{{ k }}
         {%- endfor %}
-    from ({{ cva.at_each_date('tickets', 'happened_date') }}) as asked
-    left join components on asked.text_hash = components.text_hash
-    {%- endif %}
-    {%- if cva.has_searches() %}
-    {{ 'union all' if cva.has_product_texts() or cva.has_ticket_texts() }}
-    select
-        'searched' as kind,
-        owned.customer_id,
-        owned.as_of_date,
-        owned.happened_date,
-        case when components.word_1 is not null then 1e0 end as weight
-        {%- for k in parts %},
-        components.word_{{ k }} as part_{{ k }}
-        {%- endfor %}
-    from owned
-    left join components on owned.text_hash = components.text_hash
+    from said
+    left join components on said.text_hash = components.text_hash
     {%- endif %}
 ),
 

@@ -2,8 +2,7 @@
 -- that nobody ever saw. The description comes last, as the encoder cuts long texts.
 {{ config(materialized='ephemeral') }}
 {%- set columns = cva.product_text_columns() %}
-{%- set is_viewed = cva.has_source_column('events', 'product_id') %}
-{%- if not columns or not (is_viewed or cva.has_source_column('order_items', 'product_id')) %}
+{%- if not cva.has_product_texts() %}
 select
     cast(null as string) as product_id,
     cast(null as string) as text,

@@ -4,7 +4,17 @@
 {%- set response_days = cva.setting('cva_response_days') %}
 
 with touches as (
-    select * from ({{ cva.at_each_date(ref('cva', 'stg_cva__marketing_touches'), 'touched_date') }})
+    select
+        campaign_id,
+        customer_id,
+        as_of_date,
+        touched_at,
+        touched_date,
+        cost,
+        coalesce(is_control, false) as is_control,
+        coalesce(variant, '') as variant,
+        coalesce(touch_id, '') as touch_id
+    from ({{ cva.at_each_date(ref('cva', 'stg_cva__marketing_touches'), 'touched_date') }})
     where reject_reason is null and campaign_id is not null
 ),
 
@@ -22,19 +32,13 @@ people as (
         campaign_id,
         customer_id,
         as_of_date,
-        min_by(
-            coalesce(is_control, false),
-            (touched_at, coalesce(is_control, false), coalesce(variant, ''), coalesce(touch_id, ''))
-        ) as is_control,
-        min_by(
-            coalesce(variant, ''),
-            (touched_at, coalesce(is_control, false), coalesce(variant, ''), coalesce(touch_id, ''))
-        ) as first_variant,
+        min_by(is_control, (touched_at, is_control, variant, touch_id)) as is_control,
+        min_by(variant, (touched_at, is_control, variant, touch_id)) as first_variant,
         min(touched_at) as first_at,
         min(touched_date) as first_date,
         max(touched_date) as last_date,
-        count(case when not coalesce(is_control, false) then 1 end) as touches_count,
-        sum(case when not coalesce(is_control, false) then cost end) as cost
+        count(case when not touches.is_control then 1 end) as touches_count,
+        sum(case when not touches.is_control then cost end) as cost
     from touches
     group by campaign_id, customer_id, as_of_date
 ),
