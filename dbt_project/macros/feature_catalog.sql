@@ -470,49 +470,37 @@
      'label': "looks at the category bought most", 'label_zh': "浏览最常购买的品类",
      'description': "1 where the category looked at on most days is the one bought most, else 0; null where either is not known.",
      'sentence': "looks most at the category bought most", 'zero': "looks most at another category than the one bought most",
-     'sentence_zh': "最常浏览的品类就是最常购买的品类", 'zero_zh': "最常浏览的品类不是最常购买的品类"},
-    {'name': 'text_taste_breadth', 'family': 'taste', 'unit': 'ratio',
-     'label': "how broad the taste is, by texts", 'label_zh': "按文字看的偏好广度",
-     'description': "One less the length of the mean direction of the vectors of products bought before as_of_date, by their texts: 0 where "
+     'sentence_zh': "最常浏览的品类就是最常购买的品类", 'zero_zh': "最常浏览的品类不是最常购买的品类"}
+]) %}
+{% for kind, plural, tell, basis_zh, seen_zh in [
+    ('text', "texts", "say", "文字", "商品文字"),
+    ('image', "pictures", "look like", "图片", "商品外观")
+] %}
+{% do lines.extend([
+    {'name': kind ~ '_taste_breadth', 'family': 'taste', 'unit': 'ratio',
+     'label': "how broad the taste is, by " ~ plural, 'label_zh': "按" ~ basis_zh ~ "看的偏好广度",
+     'description': "One less the length of the mean direction of the vectors of products bought before as_of_date, by their " ~ plural ~ ": 0 where "
          "all are alike, towards 1 the more they differ; null where nothing bought has a vector.",
-     'sentence': "what was bought differs by {value} (0 to 1), going by what products say", 'zero': "all that was bought is alike, going by what products say",
-     'sentence_zh': "按商品文字看，所购商品差异为 {value}（0 到 1）", 'zero_zh': "按商品文字看，所购商品都相似"},
-    {'name': 'text_taste_drift', 'family': 'taste', 'unit': 'ratio',
-     'label': "change of taste, by texts", 'label_zh': "按文字看的偏好变化",
+     'sentence': "what was bought differs by {value} (0 to 1), going by what products " ~ tell, 'zero': "all that was bought is alike, going by what products " ~ tell,
+     'sentence_zh': "按" ~ seen_zh ~ "看，所购商品差异为 {value}（0 到 1）", 'zero_zh': "按" ~ seen_zh ~ "看，所购商品都相似"},
+    {'name': kind ~ '_taste_drift', 'family': 'taste', 'unit': 'ratio',
+     'label': "change of taste, by " ~ plural, 'label_zh': "按" ~ basis_zh ~ "看的偏好变化",
      'description': "One less the cosine between the mean directions of the vectors of products bought in the last 180 days and of those "
-         "bought before, by their texts: 0 where they are the same, 1 where they have nothing in common, 2 at most; null without both.",
-     'sentence': "taste moved by {value} (0 to 2) in 180 days, going by what products say", 'zero': "taste stayed the same, going by what products say",
-     'none': "no change of taste known", 'sentence_zh': "按商品文字看，近 180 天偏好变化为 {value}（0 到 2）",
-     'zero_zh': "按商品文字看，偏好没有变化", 'none_zh': "偏好变化未知"},
-    {'name': 'text_browsed_similarity', 'family': 'taste', 'reason_family': 'browsing', 'unit': 'ratio',
-     'label': "looks at what is like the things bought, by texts", 'label_zh': "按文字看浏览与所购的相似度",
+         "bought before, by their " ~ plural ~ ": 0 where they are the same, 1 where they have nothing in common, 2 at most; null without both.",
+     'sentence': "taste moved by {value} (0 to 2) in 180 days, going by what products " ~ tell, 'zero': "taste stayed the same, going by what products " ~ tell,
+     'none': "no change of taste known", 'sentence_zh': "按" ~ seen_zh ~ "看，近 180 天偏好变化为 {value}（0 到 2）",
+     'zero_zh': "按" ~ seen_zh ~ "看，偏好没有变化", 'none_zh': "偏好变化未知"},
+    {'name': kind ~ '_browsed_similarity', 'family': 'taste', 'reason_family': 'browsing', 'unit': 'ratio',
+     'label': "looks at what is like the things bought, by " ~ plural, 'label_zh': "按" ~ basis_zh ~ "看浏览与所购的相似度",
      'description': "Cosine between the mean directions of the vectors of products looked at and of those bought before as_of_date, by "
-         "their texts, of one product a day and browser (-1 to 1); null without both.",
-     'sentence': "looks at products {value} like those bought (-1 to 1), going by what products say",
-     'zero': "looks at products unlike those bought, going by what products say", 'one': "looks at products just like those bought, going by what products say",
-     'none': "nothing known of what is looked at", 'sentence_zh': "按商品文字看，浏览商品与所购商品的相似度为 {value}（-1 到 1）",
-     'zero_zh': "按商品文字看，浏览商品与所购商品不同", 'one_zh': "按商品文字看，浏览商品与所购商品一样", 'none_zh': "浏览偏好未知"},
-    {'name': 'image_taste_breadth', 'family': 'taste', 'unit': 'ratio',
-     'label': "how broad the taste is, by pictures", 'label_zh': "按图片看的偏好广度",
-     'description': "One less the length of the mean direction of the vectors of products bought before as_of_date, by their pictures: 0 where "
-         "all are alike, towards 1 the more they differ; null where nothing bought has a vector.",
-     'sentence': "what was bought differs by {value} (0 to 1), going by what products look like", 'zero': "all that was bought is alike, going by what products look like",
-     'sentence_zh': "按商品外观看，所购商品差异为 {value}（0 到 1）", 'zero_zh': "按商品外观看，所购商品都相似"},
-    {'name': 'image_taste_drift', 'family': 'taste', 'unit': 'ratio',
-     'label': "change of taste, by pictures", 'label_zh': "按图片看的偏好变化",
-     'description': "One less the cosine between the mean directions of the vectors of products bought in the last 180 days and of those "
-         "bought before, by their pictures: 0 where they are the same, 1 where they have nothing in common, 2 at most; null without both.",
-     'sentence': "taste moved by {value} (0 to 2) in 180 days, going by what products look like", 'zero': "taste stayed the same, going by what products look like",
-     'none': "no change of taste known", 'sentence_zh': "按商品外观看，近 180 天偏好变化为 {value}（0 到 2）",
-     'zero_zh': "按商品外观看，偏好没有变化", 'none_zh': "偏好变化未知"},
-    {'name': 'image_browsed_similarity', 'family': 'taste', 'reason_family': 'browsing', 'unit': 'ratio',
-     'label': "looks at what is like the things bought, by pictures", 'label_zh': "按图片看浏览与所购的相似度",
-     'description': "Cosine between the mean directions of the vectors of products looked at and of those bought before as_of_date, by "
-         "their pictures, of one product a day and browser (-1 to 1); null without both.",
-     'sentence': "looks at products {value} like those bought (-1 to 1), going by what products look like",
-     'zero': "looks at products unlike those bought, going by what products look like", 'one': "looks at products just like those bought, going by what products look like",
-     'none': "nothing known of what is looked at", 'sentence_zh': "按商品外观看，浏览商品与所购商品的相似度为 {value}（-1 到 1）",
-     'zero_zh': "按商品外观看，浏览商品与所购商品不同", 'one_zh': "按商品外观看，浏览商品与所购商品一样", 'none_zh': "浏览偏好未知"},
+         "their " ~ plural ~ ", of one product a day and browser (-1 to 1); null without both.",
+     'sentence': "looks at products {value} like those bought (-1 to 1), going by what products " ~ tell,
+     'zero': "looks at products unlike those bought, going by what products " ~ tell, 'one': "looks at products just like those bought, going by what products " ~ tell,
+     'none': "nothing known of what is looked at", 'sentence_zh': "按" ~ seen_zh ~ "看，浏览商品与所购商品的相似度为 {value}（-1 到 1）",
+     'zero_zh': "按" ~ seen_zh ~ "看，浏览商品与所购商品不同", 'one_zh': "按" ~ seen_zh ~ "看，浏览商品与所购商品一样", 'none_zh': "浏览偏好未知"}
+]) %}
+{% endfor %}
+{% do lines.extend([
     {'name': 'days_since_signup', 'family': 'attributes', 'unit': 'days', 'is_base': true,
      'label': "days since sign-up", 'label_zh': "注册天数",
      'description': "Days from sign-up to as_of_date, 1 or more; null where unknown.",
