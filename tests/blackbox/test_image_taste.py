@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from tests.vision_encoders import write_encoder
 
 SHOP = """create schema raw;
 create table raw.orders as select 'o' || i as order_id, case when i < 40 then 'one' else 'all' end
@@ -23,26 +22,6 @@ create table raw.products as from (values ('red'), ('blue')) as t(product_id)
 """
 
 
-def write_encoder(folder: Path) -> Path:
-    """An encoder whose vector is the mean of each channel, in the shape that vision models have."""
-    folder.mkdir()
-    weights = numpy_helper.from_array(np.eye(3).reshape(3, 3, 1, 1).astype(np.float32), "w")
-    nodes = [
-        helper.make_node("Conv", ["pixels", "w"], ["c"]),
-        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
-        helper.make_node("Flatten", ["p"], ["vector"]),
-    ]
-    given = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])
-    found = helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["n", 3])
-    graph = helper.make_graph(nodes, "colours", [given], [found], [weights])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    onnx.save(model, str(folder / "model.onnx"))
-    said = {"input": "pixels", "size": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
-    (folder / "manifest.json").write_text(json.dumps(said), encoding="utf-8")
-    return folder
-
-
 def test_pictures_become_taste_and_ones_own_vectors_come_first(
     tmp_path: Path, cva: Any, rows: Any
 ) -> None:
@@ -52,7 +31,15 @@ def test_pictures_become_taste_and_ones_own_vectors_come_first(
     pictures.mkdir()
     for name, colour in {"red": (255, 0, 0), "blue": (0, 0, 255), "gone": (0, 255, 0)}.items():
         Image.new("RGB", (30, 20), colour).save(pictures / f"{name}.jpg", quality=95)
-    call = ("embed", "images", pictures, "--encoder", write_encoder(tmp_path / "e"), "--db", db)
+    call = (
+        "embed",
+        "images",
+        pictures,
+        "--encoder",
+        write_encoder(tmp_path / "e", flat=True),
+        "--db",
+        db,
+    )
     done = cva(*call, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from cva_sql.cli.embed import images
@@ -20,31 +17,10 @@ from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError, UsageError
 from cva_sql.udfs.vision import VisionEncoder
+from tests.vision_encoders import write_encoder
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 PRODUCTS = ["p1", "p2", "p3", "Tür"]
-
-
-def write_encoder(folder: Path, mean: float = 0) -> Path:
-    """An encoder whose vector is the mean of each channel."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = numpy_helper.from_array(np.eye(3).reshape(3, 3, 1, 1).astype(np.float32), "w")
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["x", "w"], ["c"]),
-            helper.make_node("GlobalAveragePool", ["c"], ["p"]),
-        ],
-        "colours",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-        [helper.make_tensor_value_info("p", TensorProto.FLOAT, None)],
-        [weights],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    onnx.save(model, str(folder / "model.onnx"))
-    said = f'{{"input": "x", "size": 8, "mean": [{mean}, 0, 0], "std": [1, 1, 1]}}'
-    (folder / "manifest.json").write_text(said, encoding="utf-8")
-    return folder
 
 
 def draw(path: Path, colour: Any) -> Path:
@@ -168,7 +144,7 @@ def test_another_encoder_reads_anew_and_says_so(
     draw(folder / "p2.jpg", RED)
     first = embed_images(shop, folder, encoder)
     (folder / "p2.jpg").unlink()
-    other = embed_images(shop, folder, write_encoder(tmp_path / "other", mean=2))
+    other = embed_images(shop, folder, write_encoder(tmp_path / "other", mean=[2, 0, 0]))
     assert other.encoder_key != first.encoder_key
     assert (other.read, other.dropped) == (1, 2)
     assert "another encoder's vectors are gone: 2 products" in describe(other)
@@ -223,7 +199,7 @@ def test_a_stop_leaves_the_vectors_of_another_encoder_as_they_were(
     with monkeypatch.context() as patch:
         patch.setattr(images, "_write_part", stop)
         with pytest.raises(KeyboardInterrupt):
-            embed_images(shop, folder, write_encoder(tmp_path / "other", mean=2))
+            embed_images(shop, folder, write_encoder(tmp_path / "other", mean=[2, 0, 0]))
     assert vectors(shop) == {"p1": [1, 0, 0]}
     assert embed_images(shop, folder, encoder).read == 0
 

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from cva_sql.cli.embed import pictures
 from cva_sql.cli.embed.pictures import Unusable, decode
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.vision import VisionEncoder
+from tests.vision_encoders import write_encoder
 
-MANIFEST: dict[str, Any] = {"input": "x", "size": 8, "mean": [0, 0, 0], "std": [1, 1, 1]}
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
-def write_encoder(folder: Path, *, pooled: bool = True, times: float = 1.0, **said: Any) -> Path:
-    """An encoder whose vector is `times` the mean of each channel."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = numpy_helper.from_array(
-        (times * np.eye(3)).reshape(3, 3, 1, 1).astype(np.float32), "w"
-    )
-    nodes = [helper.make_node("Conv", ["x", "w"], ["c"])]
-    nodes.append(helper.make_node("GlobalAveragePool", ["c"], ["p"]) if pooled else
-                 helper.make_node("Relu", ["c"], ["p"]))  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "colours",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-        [helper.make_tensor_value_info("p", TensorProto.FLOAT, None)],
-        [weights],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    onnx.save(model, str(folder / "model.onnx"))
-    (folder / "manifest.json").write_text(json.dumps(MANIFEST | said), encoding="utf-8")
-    return folder
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
