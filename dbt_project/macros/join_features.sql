@@ -2,8 +2,12 @@
     lines added. -#}
 {% macro features_on() %}
 {% set off = cva.setting('cva_families_off') %}
-{% set features, needed = [], [] %}
-{% for feature in cva.feature_catalog() + cva.extra_catalog_lines() %}
+{% set features, needed, unbuilt = [], [], [] %}
+{% set catalogue = cva.feature_catalog() %}
+{% for family in catalogue | selectattr('only_if_read') | map(attribute='family') | unique if not cva.is_built(family) %}
+    {% do unbuilt.append(family) %}
+{% endfor %}
+{% for feature in catalogue + cva.extra_catalog_lines() %}
     {% if feature.is_required and feature.family not in needed %}{% do needed.append(feature.family) %}{% endif %}
     {% if feature.is_model_input is string and not feature.model %}
         {% do feature.update({'is_model_input': cva.setting(feature.is_model_input)}) %}
@@ -12,7 +16,7 @@
         {% do feature.update({'is_model_input': false}) %}
     {% endif %}
     {% if feature.family not in off and (not feature.is_on or cva.setting(feature.is_on))
-        and (not feature.only_if_read or cva.is_built(feature.family)) %}
+        and feature.family not in unbuilt %}
         {% do features.append(feature) %}
     {% endif %}
 {% endfor %}
