@@ -33,7 +33,7 @@ setup-encoder: $(ENCODER_VENV)/.installed
 $(ENCODER_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(ENCODER_VENV)
 	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder,train]' 'pytest>=8'
+	$(ENCODER_VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[encoder,multilingual,train]' 'pytest>=8'
 	touch $@
 
 # The DuckDB that BI tools have today.

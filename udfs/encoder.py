@@ -33,6 +33,7 @@ STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
 
 LONGEST = 200_000  # characters; what comes after them is neither read nor counted
 JUDGED = 2_000  # characters that the script is told from
+UNKNOWN = ("[UNK]", "<unk>")  # what tokenizers call what they do not know
 LEAST_TOKENS = 3  # the opening and the closing mark, and a word
 RECENT = 4_096  # readings kept: a query that asks twice of a text reads it once
 
@@ -92,8 +93,8 @@ class Encoder:
         self.manifest = manifest
         self._session = open_session(model)
         self._tokenizer = _open_tokenizer(tokenizer)
-        unknown = self._tokenizer.token_to_id("[UNK]")
-        self._unknown = -1 if unknown is None else unknown
+        named = (self._tokenizer.token_to_id(name) for name in UNKNOWN)
+        self._unknown = next((one for one in named if one is not None), -1)
         self._marks = self._tokenizer.num_special_tokens_to_add(False)
         self._recent: OrderedDict[bytes, Reading] = OrderedDict()
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cva_sql.cli.export_model.encoder import ENCODER, export_encoder
+from cva_sql.cli.export_model.encoder import ENCODER, Tier, export_encoder
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -23,6 +23,9 @@ def export_model(
         typer.Argument(help="Which model: value, rule, encoder, or another kind that is deployed."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    tier: Annotated[
+        Tier | None, typer.Option("--tier", help="Of the encoder: english, or many languages.")
+    ] = None,
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
@@ -33,12 +36,17 @@ def export_model(
     value: the deployed model. model.onnx takes the manifest's features by name, one column each,
     and runs in any onnxruntime. rule: the packaged rule, which scores where no model is deployed.
     Another kind that is deployed: the same of it. encoder: the text encoder, made anew from the
-    official weights and checked against torch; needs the extra `encoder`. In the shop's
-    cva_models/encoder it takes the packaged one's place.
+    official weights and checked against torch; needs the extra `encoder`. With --tier multilingual
+    the one that reads many languages, made from a package's weights; needs the extra `multilingual`
+    and no torch. In the shop's cva_models/encoder either takes the packaged one's place.
     """
     if which == ENCODER:
-        export_encoder(out, as_json)
+        export_encoder(out, tier or Tier.english, as_json)
         return
+    if tier is not None:
+        raise UsageError(
+            f"--tier {tier.value} is for the encoder; expected: cva export-model encoder"
+        )
     from cva_sql.cli.export_model.writing import write_export
     from cva_sql.cli.shop.model_store import exported_files
     from cva_sql.udfs.sessions import load_model

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 
-PARITY_TEXTS = 300
+PARITY_TEXTS, ENGINE_TEXTS = 300, 30  # the multilingual package reads few texts a second
 ENCODER = "encoder"  # what it is called beside the kinds
 
 
-def export_encoder(out: Path, as_json: bool) -> None:
+class Tier(StrEnum):
+    """Which encoder: the packaged one, or the one that reads many languages."""
+
+    english = "english"
+    multilingual = "multilingual"
+
+
+def export_encoder(out: Path, tier: Tier, as_json: bool) -> None:
     from cva_sql.cli.demo.sample_shop import sample_reviews
     from cva_sql.cli.export_model.writing import write_export
     from cva_sql.cli.shop.progress import say, step
-    from cva_sql.models_onnx.encoder.export import export_encoder
 
+    if tier is Tier.multilingual:
+        from cva_sql.models_onnx.encoder.export_multilingual import export_multilingual as export
+
+        texts = sample_reviews(ENGINE_TEXTS)
+    else:
+        from cva_sql.models_onnx.encoder.export import export_encoder as export
+
+        texts = sample_reviews(PARITY_TEXTS)
     with step("exporting the encoder"):
-        exported = export_encoder(sample_reviews(PARITY_TEXTS), lambda text: say(f"  {text}"))
+        exported = export(texts, lambda text: say(f"  {text}"))
     write_export(out, exported.files)
     manifest = exported.manifest
     if as_json:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,7 @@ from numpy.typing import NDArray
 
 from cva_sql.models_onnx.encoder.graph import OPSET, build_encoder
 from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
-from cva_sql.models_onnx.encoder.weights import (
-    INSTALL,
-    LICENCE,
-    PACKAGE,
-    SHA256,
-    SOURCE,
-    Source,
-    load_source,
-)
+from cva_sql.models_onnx.encoder.weights import INSTALL, ORIGIN, Origin, load_source
 from cva_sql.udfs.encoder import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -37,6 +29,7 @@ from cva_sql.udfs.encoder import (
     EncoderManifest,
 )
 from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.projection import DIMENSION
 from cva_sql.udfs.sessions import open_session
 
 MAX_TOKENS = 256  # 128 would save a sixth of the time and ruin the texts it cuts
@@ -52,6 +45,12 @@ class ExportedEncoder:
 
     files: dict[str, bytes]
     manifest: EncoderManifest
+
+    @classmethod
+    def of(cls, model: bytes, tokenizer: bytes, manifest: EncoderManifest) -> ExportedEncoder:
+        """The folder of a model, its tokenizer and the manifest of both."""
+        text = manifest.to_json().encode()
+        return cls({MODEL_FILE: model, TOKENIZER_FILE: tokenizer, MANIFEST_FILE: text}, manifest)
 
 
 def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> ExportedEncoder:
@@ -89,18 +88,19 @@ def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> Expor
         "texts": len(ids),
         "optimum_to_torch_largest_difference": _difference(exported, expected),
         "single_precision_to_torch_largest_difference": _difference(single, expected),
-        **_cosines("quantised_to_torch", vectors(model, ids), expected),
+        **cosines("quantised_to_torch", vectors(model, ids), expected),
         "optimum_int8_per_channel_to_torch_mean_cosine": _cosine(int8_of_optimum, expected).mean(),
     }
-    parity = {name: round(float(value), 9) for name, value in parity.items()}
+    parity = rounded(parity)
     check_parity(parity)
-    manifest = _manifest(source, model, tokenizer, parity)
-    files = {
-        MODEL_FILE: model,
-        TOKENIZER_FILE: tokenizer,
-        MANIFEST_FILE: manifest.to_json().encode(),
-    }
-    return ExportedEncoder(files, manifest)
+    quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
+    manifest = build_manifest(ORIGIN, model, tokenizer, parity, quantisation=quantisation)
+    return ExportedEncoder.of(model, tokenizer, manifest)
+
+
+def rounded(parity: Mapping[str, float]) -> dict[str, float]:
+    """The figures as a manifest keeps them."""
+    return {name: round(float(value), 9) for name, value in parity.items()}
 
 
 def check_parity(parity: dict[str, float]) -> None:
@@ -115,12 +115,19 @@ def check_parity(parity: dict[str, float]) -> None:
             1,
         ),
     ]
+    check_bounds(parity, bounds, INSTALL)
+
+
+def check_bounds(
+    parity: Mapping[str, float], bounds: Sequence[tuple[str, float, int]], install: str
+) -> None:
+    """Raises CvaError at the first figure below its bound (sign 1) or above it (sign -1)."""
     for name, bound, sign in bounds:
         if not sign * parity[name] >= sign * bound:
             word = "at least" if sign > 0 else "at most"
             raise CvaError(
                 f"{name} is {parity[name]:.6g}; expected {word} {bound:.6g}, so the encoder is not "
-                f"written. Were other versions installed? Try: {INSTALL}"
+                f"written. Were other versions installed? Try: {install}"
             )
 
 
@@ -208,7 +215,8 @@ def _cosine(left: Vectors, right: Vectors) -> NDArray[np.float64]:
     return np.asarray(np.sum(left.astype(np.float64) * right.astype(np.float64), axis=1))
 
 
-def _cosines(name: str, left: Vectors, right: Vectors) -> dict[str, float]:
+def cosines(name: str, left: Vectors, right: Vectors) -> dict[str, float]:
+    """Mean, first percentile and worst cosine of vectors of the same texts, by figure."""
     cosine = _cosine(left, right)
     return {
         f"{name}_mean_cosine": float(cosine.mean()),
@@ -217,22 +225,29 @@ def _cosines(name: str, left: Vectors, right: Vectors) -> dict[str, float]:
     }
 
 
-def _manifest(
-    source: Source, model: bytes, tokenizer: bytes, parity: dict[str, float]
+def build_manifest(
+    origin: Origin,
+    model: bytes,
+    tokenizer: bytes,
+    parity: dict[str, float],
+    *,
+    quantisation: str,
+    scripts: tuple[str, ...] = ("Latin",),
 ) -> EncoderManifest:
+    """What is frozen with a file whose vectors are the means over the tokens, of length 1."""
     return EncoderManifest(
         name="encoder",
         sha256=hashlib.sha256(model).hexdigest(),
         tokenizer_sha256=hashlib.sha256(tokenizer).hexdigest(),
-        source=SOURCE,
-        source_sha256=SHA256,
-        package=PACKAGE,
-        licence=LICENCE,
-        dimension=int(source.weights["embeddings.word_embeddings.weight"].shape[1]),
+        source=origin.source,
+        source_sha256=origin.sha256,
+        package=origin.package,
+        licence=origin.licence,
+        dimension=DIMENSION,
         max_tokens=MAX_TOKENS,
         pooling="mean, length 1",
         opset=OPSET,
-        quantisation="int8 weights (linear by output, embedding by row), float32 computing",
-        scripts=("Latin",),
+        quantisation=quantisation,
+        scripts=scripts,
         parity=parity,
     )

@@ -11,11 +11,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from cva_sql.models_onnx.encoder.packed import MIDDLE, Packed
+
 OPSET = 23  # Attention as one operator
 IR_VERSION = 10
 LAYER_NORM_EPSILON = 1e-12  # BERT's
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, Packed | NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class _Builder:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
 
-    def const(self, value: NDArray[Any] | np.float32) -> str:
+    def const(self, value: NDArray[Any] | np.generic) -> str:
         name = f"c{len(self.initializers)}"
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
@@ -46,9 +48,21 @@ class _Builder:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
+    def plain(self, name: str) -> NDArray[np.float32]:
+        """Weights that are never packed: of places, of biases and of norms."""
+        found = self.weights[name]
+        if isinstance(found, Packed):
+            raise TypeError(f"{name} is packed; expected float32")
+        return found
+
     def table(self, name: str, ids: str) -> str:
         """Rows of an embedding table."""
         rows = self.weights[name]
+        if isinstance(rows, Packed):
+            halves = self.op("Gather", self.const(rows.halves), ids)
+            scales = self.op("Gather", self.const(rows.scale), ids)
+            shape = self.const(np.array([1, -1, rows.shape[1]], dtype=np.int64))
+            return self.op("Reshape", self.unpack(halves, scales), shape)
         if not self.is_quantised:
             return self.op("Gather", self.const(rows), ids)
         values, scale = quantise(rows, axis=1)
@@ -58,22 +72,32 @@ class _Builder:
 
     def linear(self, x: str, name: str) -> str:
         """x · Wᵀ + b, of a layer in torch's layout (outputs, inputs)."""
-        weight = self.weights[f"{name}.weight"].T
-        if self.is_quantised:
+        weight = self.weights[f"{name}.weight"]
+        if isinstance(weight, Packed):
+            whole = self.unpack(self.const(weight.halves), self.const(weight.scale))
+            shape = self.const(np.array(weight.shape, dtype=np.int64))
+            matrix = self.op("Transpose", self.op("Reshape", whole, shape), perm=[1, 0])
+        elif self.is_quantised:
             # Stored in a quarter of the space; onnxruntime folds both nodes when it loads the file,
             # so the products are the same single-precision ones on every CPU.
-            values, scale = quantise(weight, axis=0)
+            values, scale = quantise(weight.T, axis=0)
             stored = self.op("Cast", self.const(values), to=TensorProto.FLOAT)
             matrix = self.op("Mul", stored, self.const(scale))
         else:
-            matrix = self.const(weight)
-        return self.op(
-            "Add", self.op("MatMul", x, matrix), self.const(self.weights[f"{name}.bias"])
-        )
+            matrix = self.const(weight.T)
+        return self.op("Add", self.op("MatMul", x, matrix), self.const(self.plain(f"{name}.bias")))
+
+    def unpack(self, halves: str, scale: str) -> str:
+        """The weights of a `Packed`, the last axis doubled; the same on every CPU."""
+        low = self.op("BitwiseAnd", halves, self.const(np.uint8(15)))
+        high = self.op("BitShift", halves, self.const(np.uint8(4)), direction="RIGHT")
+        both = self.op("Cast", self.op("Concat", low, high, axis=-1), to=TensorProto.FLOAT)
+        centred = self.op("Sub", both, self.const(np.float32(MIDDLE)))
+        return self.op("Mul", centred, self.op("Cast", scale, to=TensorProto.FLOAT))
 
     def layer_norm(self, x: str, name: str) -> str:
-        gain = self.const(self.weights[f"{name}.weight"])
-        shift = self.const(self.weights[f"{name}.bias"])
+        gain = self.const(self.plain(f"{name}.weight"))
+        shift = self.const(self.plain(f"{name}.bias"))
         return self.op("LayerNormalization", x, gain, shift, axis=-1, epsilon=LAYER_NORM_EPSILON)
 
 
@@ -135,8 +159,8 @@ def build_encoder(
 def _embed_tokens(g: _Builder, max_tokens: int) -> str:
     words = g.table("embeddings.word_embeddings.weight", "input_ids")
     # One sentence a text: its token type is part of every position.
-    places = g.weights["embeddings.position_embeddings.weight"][:max_tokens]
-    places = places + g.weights["embeddings.token_type_embeddings.weight"][0]
+    places = g.plain("embeddings.position_embeddings.weight")[:max_tokens]
+    places = places + g.plain("embeddings.token_type_embeddings.weight")[0]
     count = g.op("Shape", "input_ids", start=1, end=2)
     zero = g.const(np.array([0], dtype=np.int64))
     x = g.op("Add", words, g.op("Slice", g.const(places), zero, count, zero))

