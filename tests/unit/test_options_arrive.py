@@ -221,7 +221,7 @@ OTHERWISE = [
     (
         "export-model",
         Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
-        {"out", "as_json"},
+        {"out", "tier", "as_json"},
     ),
     (
         "publish",
@@ -235,6 +235,7 @@ OTHERWISE = [
 # What an option is given, where not any text will do; by the name it has in Python.
 VALUES = {
     "tune": "1.5",
+    "tier": "multilingual",
     "as_of": "2024-05-06",
     "first": "2024-05-06",
     "step": "quarter",
@@ -285,6 +286,7 @@ NEGATIVE = {"is_to_keep", "is_without_consent"}
 # What these do is seen in what is called or printed alone.
 SEEN = {
     "has_no_report",
+    "tier",
     "as_json",
     "is_if_needed",
     "is_dry",
