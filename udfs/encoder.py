@@ -144,6 +144,11 @@ class Encoder:
         ids, status = self._tokenize(text)
         return (EMPTY, 0) if status == EMPTY else (status, len(ids))
 
+    def pieces(self, text: str) -> list[int]:
+        """The tokenizer's pieces of a text by number, without marks."""
+        found: list[int] = self._tokenizer.encode(text[:LONGEST], add_special_tokens=False).ids
+        return found
+
     def _tokenize(self, text: str) -> tuple[list[int], str]:
         ids: list[int] = self._tokenizer.encode(text[:LONGEST]).ids
         words = len(ids) - self._marks

@@ -18,6 +18,7 @@ from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest_checks import check_manifest
 from cva_sql.udfs.model_files import parse_object, read_checked, read_text_file
 from cva_sql.udfs.projection import TextProjection
+from cva_sql.udfs.rating import RatingHead
 
 OUTPUTS = (
     "predicted_value",
@@ -33,7 +34,12 @@ MODEL_FILE = "model.onnx"
 MEMBERS_FILE = "members.onnx"  # beside it: what each member alone predicts
 MANIFEST_FILE = "manifest.json"
 RETRAIN = "retrain with: cva train"
-PROJECTIONS = ("text_projection", "words_projection")  # of a manifest, left out where None
+# What of a manifest turns texts into numbers, left out where None.
+OF_TEXTS: Mapping[str, type[TextProjection] | type[RatingHead]] = {
+    "text_projection": TextProjection,
+    "words_projection": TextProjection,
+    "rating_head": RatingHead,
+}
 
 
 @dataclass(frozen=True)
@@ -101,9 +107,10 @@ class Manifest:
     `name` is its kind. `horizon_days` is None for a rule that takes it as an input. `training`
     holds dates, settings and shop statistics; `evaluation` the figures the model was deployed on.
     `text_projection` is None where the model was trained without review text, `words_projection`
-    where it does not read the family `words`. `outputs` are the numbers
-    that come back for a row; manifests that do not name them are the value model's. `members` is
-    None for a model without such a file beside it.
+    where it does not read the family `words`; `rating_head` says what reviews without a rating
+    would have been rated, None where all have one or too few. `outputs` are the numbers that come
+    back for a row; manifests that do not name them are the value model's. `members` is None for a
+    model without such a file beside it.
     """
 
     name: str
@@ -120,6 +127,7 @@ class Manifest:
     outputs: tuple[str, ...] = OUTPUTS
     members: MembersFile | None = None
     words_projection: TextProjection | None = None
+    rating_head: RatingHead | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -153,15 +161,16 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
-        raw = asdict(replace(self, text_projection=None, words_projection=None))
+        bare: dict[str, Any] = dict.fromkeys(OF_TEXTS)
+        raw = asdict(replace(self, **bare))
         raw["features"] = [
             {name: value for name, value in feature.items() if value not in (None, "", ())}
             for feature in raw["features"]
         ]
-        for name in PROJECTIONS:
+        for name in OF_TEXTS:
             del raw[name]
-            if (projection := getattr(self, name)) is not None:
-                raw[name] = projection.to_dict()
+            if (found := getattr(self, name)) is not None:
+                raw[name] = found.to_dict()
         if self.members is None:
             del raw["members"]
         return json.dumps(plain(raw), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -202,9 +211,9 @@ def parse_manifest(text: str) -> Manifest:
         Feature(**{**feature, "values": tuple(feature.get("values", ()))})
         for feature in raw["features"]
     )
-    for name in PROJECTIONS:
+    for name, kind in OF_TEXTS.items():
         if raw.get(name) is not None:
-            raw[name] = TextProjection.from_dict(raw[name])
+            raw[name] = kind.from_dict(raw[name])
     if raw.get("explanation") is not None:
         raw["explanation"] = Explanation.from_dict(raw["explanation"])
     if raw.get("members") is not None:

@@ -129,6 +129,7 @@ OPTIONAL: Mapping[str, tuple[Check, str]] = {
     "outputs": (is_outputs, "one or more names of letters, digits and _"),
     "text_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "words_projection": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
+    "rating_head": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "explanation": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
     "members": (or_none(lambda value: isinstance(value, dict)), "null or an object"),
 }

@@ -17,6 +17,7 @@ from cva_sql.udfs.encoder import ShopEncoder
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE
 from cva_sql.udfs.growth import GROWTH_TYPE, value_growth
 from cva_sql.udfs.kinds import kind_functions
+from cva_sql.udfs.manifest import read_manifest
 from cva_sql.udfs.memory import KEPT
 from cva_sql.udfs.places import WORK_FOLDER, models_beside
 from cva_sql.udfs.predict import RETURN_TYPE, predict_struct
@@ -46,6 +47,7 @@ FUNCTIONS = (
     "cva_texts_stored",
     "cva_project",
     "cva_project_words",
+    "cva_rate",
     "cva_version",
     "cva_horizon_days",
     "cva_model_features",
@@ -145,6 +147,14 @@ def _create_texts(
 
     for name, basis in text.BASES.items():
         create(name, on_basis(basis), [vector], "FLOAT[]")
+    create(
+        "cva_rate",
+        lambda bodies, vectors, tones: text.rate(
+            read_manifest(deployed_folder(models)), encoder, bodies, vectors, tones
+        ),
+        ["VARCHAR", vector, "DOUBLE"],
+        "DOUBLE[]",
+    )
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 

@@ -74,11 +74,7 @@ def project(projection: TextProjection | None, embeddings: Any, encoder: ShopEnc
     rows = _whole(embeddings)
     if projection is None or projection.is_empty:
         return pa.nulls(len(rows), type=pa.list_(pa.float32()))
-    if projection.encoder_key != encoder.manifest.key:
-        raise ModelError(
-            f"the deployed model knows the texts by encoder {projection.encoder_key}, they are "
-            f"read by {encoder.manifest.key} now; retrain with: cva train"
-        )
+    _check_encoder(projection.encoder_key, encoder)
     size, dimension = projection.components.shape
     known = rows.is_valid().to_numpy(zero_copy_only=False)
     vectors = rows.drop_null().flatten().to_numpy().reshape(-1, dimension)
@@ -89,6 +85,39 @@ def project(projection: TextProjection | None, embeddings: Any, encoder: ShopEnc
         pa.array(components.ravel(), type=pa.float32()),
         mask=pa.array(~known),
     )
+
+
+def rate(
+    manifest: Manifest, encoder: ShopEncoder, texts: Any, embeddings: Any, sentiments: Any
+) -> Any:
+    """Arrow strings, their vectors and sentiments -> what each fold would have rated them.
+
+    NULL for NULL, for a text without a vector, and where the model has no head for it. Raises
+    ModelError where that was learned from another encoder's pieces.
+    """
+    import pyarrow as pa
+
+    head, bodies = manifest.rating_head, _texts(texts)
+    if head is None or not any(bodies):
+        return pa.nulls(len(bodies), type=pa.list_(pa.float64()))
+    _check_encoder(head.encoder_key, encoder)
+    reader = encoder.load()
+    vectors, tones = _whole(embeddings).to_pylist(), _whole(sentiments).to_pylist()
+    rated = [
+        head.apply(reader.pieces(body), np.array(vector, dtype=np.float64), tone).tolist()
+        if body and vector
+        else None
+        for body, vector, tone in zip(bodies, vectors, tones, strict=True)
+    ]
+    return pa.array(rated, type=pa.list_(pa.float64()))
+
+
+def _check_encoder(key: str, encoder: ShopEncoder) -> None:
+    if key != encoder.manifest.key:
+        raise ModelError(
+            f"the deployed model knows the texts by encoder {key}, they are "
+            f"read by {encoder.manifest.key} now; retrain with: cva train"
+        )
 
 
 @dataclass(frozen=True)

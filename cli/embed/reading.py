@@ -111,14 +111,18 @@ def _project_texts(con: DuckDBPyConnection, shop: ResolvedShop, table: str) -> N
     """The table that the dbt model of the projection would make."""
     from cva_sql.cli.embed.texts import COMPONENTS
     from cva_sql.udfs.projection import MAX_COMPONENTS, WORD_COMPONENTS
+    from cva_sql.udfs.rating import FOLDS
 
     columns = ", ".join(
         f"cast({name}s[{k}] as double) as {name}_{k}"
-        for name, count in (("text", MAX_COMPONENTS), ("word", WORD_COMPONENTS))
+        for name, count in (("text", MAX_COMPONENTS), ("word", WORD_COMPONENTS), ("rating", FOLDS))
         for k in range(1, count + 1)
     )
     con.execute(
         f"create or replace table {shop.schema}_cva.{COMPONENTS} as select text_hash, {columns} "
         "from (select text_hash, cva_project(embedding) as texts, "
-        f"cva_project_words(embedding) as words from {table})"
+        "cva_project_words(embedding) as words, cva_rate(body, embedding, sentiment) as ratings "
+        f"from {table} left join (select text_hash, min(body) as body "
+        f"from {shop.schema}_cva.int_cva__reviews_valid "
+        "where rating is null and text_hash is not null group by 1) using (text_hash))"
     ).fetchall()

@@ -15,6 +15,7 @@ from cva_sql.udfs.model_files import check_inside, is_plain_name
 if TYPE_CHECKING:
     from cva_sql.udfs.encoder import EncoderManifest
     from cva_sql.udfs.projection import TextProjection
+    from cva_sql.udfs.rating import RatingHead
 
 FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")
 UNREAD = {"score_reference", "distributions"}  # of a manifest: too long to be read
@@ -178,6 +179,7 @@ def model_details(model: Model) -> tuple[dict[str, Any], ModelError | None]:
         "training": training,
         "text_projection": _projection(manifest.text_projection),
         "words_projection": _projection(manifest.words_projection),
+        "rating_head": _head(manifest.rating_head),
         "features": [feature.name for feature in manifest.features],
         **named,
         "evaluation": manifest.evaluation,
@@ -188,6 +190,10 @@ def _projection(projection: TextProjection | None) -> dict[str, Any] | None:
     if projection is None:
         return None
     return {"components": len(projection.components), "encoder_key": projection.encoder_key}
+
+
+def _head(head: RatingHead | None) -> dict[str, Any] | None:
+    return None if head is None else {"terms": len(head.terms), "encoder_key": head.encoder_key}
 
 
 def _encoder(models_dir: Path) -> tuple[EncoderManifest, Path]:

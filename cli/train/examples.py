@@ -124,7 +124,7 @@ def read_training_set(
     plan = history.plan(history.as_of, horizon_days)
     if plan is None or history.first_order is None:
         return None
-    texts = read_texts(shop, before=plan.cutoffs[-1])
+    texts = read_texts(shop, before=plan.cutoffs[-1], is_rated=True)
     dates = [(day, plan.label_days) for day in (plan.as_of, *plan.cutoffs)]
     with step(
         f"building examples of {len(plan.cutoffs)} dates, {plan.cutoffs[-1]} .. {plan.cutoffs[0]}"

@@ -49,6 +49,7 @@ def open_past(shop: ResolvedShop, found: TrainingSet) -> Iterator[Past]:
             found.texts.projection,
             lambda text: say(f"  {text}"),
             found.texts.words,
+            found.texts.head,
         )
     finally:
         con.close()

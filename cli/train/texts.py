@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cva_sql.udfs.projection import TextProjection
+    from cva_sql.udfs.rating import RatingHead
 
 # What the family `words` reads, as macros/words.sql has it: all of a line, any of its columns.
 WORDS = (
@@ -30,25 +31,29 @@ WORDS = (
 class Texts:
     """What examples need to see text: the relation of its vectors and their projections.
 
-    `projection` is that of reviews, `words` that of the family `words`. All are None in a shop
+    `projection` is that of reviews, `words` that of the family `words`, `head` tells ratings of
+    reviews that came without one. All are None in a shop
     without texts; a projection alone where there is too little text for it.
     """
 
     vectors: str | None = None
     projection: TextProjection | None = None
     words: TextProjection | None = None
+    head: RatingHead | None = None
 
 
 NO_TEXTS = Texts()
 
 
-def read_texts(shop: ResolvedShop, before: date) -> Texts:
+def read_texts(shop: ResolvedShop, before: date, *, is_rated: bool = False) -> Texts:
     """Reads the texts that are new, and fits the projections on those older than `before`.
 
-    They are read in the shop's own schema, so that scoring finds them there.
+    They are read in the shop's own schema, so that scoring finds them there. `is_rated`: ratings
+    before that date teach the head too.
     """
     from cva_sql.cli.embed.texts import shop_encoder
     from cva_sql.cli.shop.progress import step
+    from cva_sql.cli.train.ratings import fit_head
     from cva_sql.udfs.projection import MAX_COMPONENTS, WORD_COMPONENTS
 
     has_reviews, has_words = _has_reviews(shop), _has_words(shop)
@@ -71,6 +76,7 @@ def read_texts(shop: ResolvedShop, before: date) -> Texts:
                 f"{inner}.int_cva__text_vectors",
                 _fit(con, inner, reviews, before, key, MAX_COMPONENTS) if has_reviews else None,
                 _fit(con, inner, words, before, key, WORD_COMPONENTS) if has_words else None,
+                fit_head(con, shop, inner, before) if has_reviews and is_rated else None,
             )
         finally:
             con.close()

@@ -18,6 +18,22 @@
 {% endmacro %}
 
 
+{#- What a text would have been rated, a number a fold of customers. Training does not look at it. -#}
+{% macro rated_text() %}
+{%- if cva.setting('cva_spine') == 'training' -%}
+cast(null as {{ cva.numbers_type() }})
+{%- else -%}
+cva_rate(unrated.body, vectors.embedding, vectors.sentiment)
+{%- endif -%}
+{% endmacro %}
+
+
+{#- The fold of a customer, 1 to 5: what rates a customer's reviews was learned from the other folds. -#}
+{% macro rating_fold(customer) -%}
+position(substr({{ cva.text_hash(customer) }}, 1, 1) in '0123456789abcdef') % 5 + 1
+{%- endmacro %}
+
+
 {#- The vectors to read: the model, or the relation that `cva_text_vectors` names, so that training in a
     schema of its own reads no text again. -#}
 {% macro text_vectors() %}

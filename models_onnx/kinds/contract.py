@@ -14,6 +14,7 @@ from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Feature, Manifest
 from cva_sql.udfs.projection import TextProjection
+from cva_sql.udfs.rating import RatingHead
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,7 +31,7 @@ class Past:
     Other facts are read by `con`, from schema `<schema>_cva` (int_cva__orders_valid, …); a kind
     has to leave out by itself what came after the date that it looks from. `database` is the name
     of the shop's file, `text_projection` what features of review text were made with,
-    `words_projection` those of the family `words`.
+    `words_projection` those of the family `words`, `rating_head` what tells ratings from texts.
     """
 
     con: DuckDBPyConnection
@@ -42,6 +43,7 @@ class Past:
     text_projection: TextProjection | None = None
     report: Callable[[str], None] = field(default=lambda _: None)
     words_projection: TextProjection | None = None
+    rating_head: RatingHead | None = None
 
 
 @dataclass(frozen=True)

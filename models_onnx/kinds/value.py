@@ -75,7 +75,9 @@ def export_value(past: Past, fitted: Fitted) -> tuple[TrainedKind, Parity] | Non
         _target_facts(past.examples, fitted.fitting),
         past.words_projection if fitted.reads(WORDS_FAMILY) else None,
     )
-    manifest = replace(manifest, members=describe_members(model, members))
+    manifest = replace(
+        manifest, members=describe_members(model, members), rating_head=past.rating_head
+    )
     parity = check_parity(model, onnx, manifest, now)
     check_members(model, members, manifest, now)
     manifest = with_distributions(manifest, onnx, past.examples, past.plan)
