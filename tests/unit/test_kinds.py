@@ -122,7 +122,7 @@ def training_set(rows: int = 400) -> Any:
         label_orders=np.where(left, 0.0, 1.0),
         rules={name: np.ones(rows) for name in RULE_COLUMNS},
     )
-    texts = SimpleNamespace(projection=None, words=None)
+    texts = SimpleNamespace(projection=None, words=None, head=None)
     return SimpleNamespace(plan=PLAN, first_order=date(2023, 1, 1), data=data, texts=texts)
 
 
