@@ -1,10 +1,18 @@
--- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, and
--- what the family `words` reads, with the day on which that was first there to be known.
+-- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, each
+-- sentence of all reviews where that is asked for, and what the family `words` reads, with the day on which that was
+-- first there to be known.
 with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 
 {%- if cva.is_queue_read() %}
 
 sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
+{%- endif %}
+
+{%- if cva.is_insight_read() %}
+
+review_sentences as (select * from {{ ref('cva', 'int_cva__review_sentences') }}),
+
+phrases as (select * from {{ ref('cva', 'int_cva__aspect_phrases') }}),
 {%- endif %}
 
 {%- if cva.reads_products() %}
@@ -47,6 +55,14 @@ texts as (
     union all
     select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
     from sentences
+    {%- endif %}
+    {%- if cva.is_insight_read() %}
+    union all
+    select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
+    from review_sentences
+    union all
+    select phrase_hash as text_hash, phrase as body, cast(null as date) as words_date
+    from phrases
     {%- endif %}
     {%- if cva.reads_products() %}
     union all
