@@ -119,7 +119,7 @@ select
 
 
 {#- Of product_issues: the days that are compared with six times as many before, how many complaints and reviews it
-    takes, and how many of what is listed may be there by chance (Y. Benjamini and Y. Hochberg (1995), "Controlling
+    takes, and how many of what is listed may be there by luck (Y. Benjamini and Y. Hochberg (1995), "Controlling
     the false discovery rate", JRSS B 57, 289-300). A normal test of fewer is not to be trusted. -#}
 {% macro issue_days() %}{{ return(30) }}{% endmacro %}
 {% macro least_complaints() %}{{ return(5) }}{% endmacro %}

@@ -79,7 +79,7 @@
     {% set expected = 'a list of catalogue lines, e.g. [{name: visits, model: my_visits}]' %}
 {% elif kind == 'aspects' %}
     {% set is_fine = value is mapping %}
-    {% for aspect, phrases in value.items() if is_fine %}
+    {% for aspect, phrases in (value.items() if is_fine else []) %}
         {% if not cva.is_aspect(aspect, phrases) %}
             {% do cva.refuse_setting(name, {aspect: phrases}, 'a name with three phrases or more, e.g. {colour: '
                 ~ '["The colour is lovely.", "It looks darker.", "It faded."]}') %}
