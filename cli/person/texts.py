@@ -56,12 +56,15 @@ def hashes(text: str) -> str:
 
 
 def review_hashes(text: str) -> str:
-    """SQL: those names, and of each sentence as `review_insights` cuts them, as a list."""
+    """SQL: those, of each sentence as `review_insights` has it, and of the text without it."""
     sentences = macro_value("insights.sql", "review_sentences", text)
-    part = macro_value(
-        "engine.sql", "text_hash", macro_value("insights.sql", "review_sentence", "cva_piece")
+    sentence = macro_value("insights.sql", "review_sentence", "cva_piece")
+    rest = macro_value("insights.sql", "text_without", text, sentence)
+    part, other = (macro_value("engine.sql", "text_hash", one) for one in (sentence, rest))
+    return (
+        f"{hashes(text)} || flatten(list_transform({sentences}, lambda cva_piece: [{part},"
+        f" {other}]))"
     )
-    return f"{hashes(text)} || list_transform({sentences}, lambda cva_piece: {part})"
 
 
 def query_hashes(text: str) -> str:

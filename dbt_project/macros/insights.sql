@@ -125,3 +125,54 @@ select
 {% macro least_complaints() %}{{ return(5) }}{% endmacro %}
 {% macro least_reviews() %}{{ return(10) }}{% endmacro %}
 {% macro issue_rate() %}{{ return(0.1) }}{% endmacro %}
+
+
+{#- Whether it is told what the words of reviews did to each prediction: it is asked for, and the deployed model reads
+    reviews. It needs our functions. -#}
+{% macro is_text_reasoned() %}
+{{- return(
+    cva.setting('cva_text_reasons')
+    and cva.is_queue_read()
+    and cva.setting('cva_udfs')
+    and 'reviews' not in cva.setting('cva_families_off')
+    and (not execute or cva.source_relation('reviews') is not none)
+    and cva.is_read_by_model('reviews')
+) -}}
+{% endmacro %}
+
+
+{#- The place of a review among those of its customer that have a text, the last first; those without come after
+    all. What is told of each customer is told of the first five. -#}
+{% macro text_place() -%}
+row_number() over (
+            partition by customer_id, as_of_date
+            order by
+                case when text_hash is null then 1 else 0 end,
+                review_date desc,
+                coalesce(review_id, ''),
+                coalesce(text_hash, ''),
+                rating,
+                coalesce(product_id, ''),
+                coalesce(order_id, '')
+        )
+{%- endmacro %}
+
+{% macro reasoned_texts() %}{{ return(5) }}{% endmacro %}
+
+
+{#- A text without a part of it, where that first stands in it; null where nothing is left to read, and where it does
+    not stand in it as it is, which `has_part` tells: a masked sentence does not. -#}
+{% macro has_part(text, part) %}(instr({{ text }}, {{ part }}) > 0){% endmacro %}
+
+{% macro text_without(text, part) -%}
+{%- set rest -%}
+concat(
+            substring({{ text }}, 1, instr({{ text }}, {{ part }}) - 1),
+            substring({{ text }}, instr({{ text }}, {{ part }}) + length({{ part }}))
+        )
+{%- endset -%}
+case
+            when {{ cva.has_part(text, part) }} and {{ cva.matches(rest, '[\\p{L}\\p{N}]') }}
+                then {{ cva.trimmed(rest) }}
+        end
+{%- endmacro %}

@@ -1,6 +1,6 @@
 -- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, each
--- sentence of all reviews where that is asked for, and what the family `words` reads, with the day on which that was
--- first there to be known.
+-- sentence of all reviews and what is left of the last ones without it where these are asked for, and what the family
+-- `words` reads, with the day on which that was first there to be known.
 with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 
 {%- if cva.is_queue_read() %}
@@ -13,6 +13,11 @@ sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
 review_sentences as (select * from {{ ref('cva', 'int_cva__review_sentences') }}),
 
 phrases as (select * from {{ ref('cva', 'int_cva__aspect_phrases') }}),
+{%- endif %}
+
+{%- if cva.is_text_reasoned() %}
+
+removals as (select * from {{ ref('cva', 'int_cva__text_removals') }}),
 {%- endif %}
 
 {%- if cva.reads_products() %}
@@ -63,6 +68,12 @@ texts as (
     union all
     select phrase_hash as text_hash, phrase as body, cast(null as date) as words_date
     from phrases
+    {%- endif %}
+    {%- if cva.is_text_reasoned() %}
+    union all
+    select rest_hash as text_hash, rest as body, cast(null as date) as words_date
+    from removals
+    where rest_hash is not null
     {%- endif %}
     {%- if cva.reads_products() %}
     union all
