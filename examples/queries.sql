@@ -375,3 +375,13 @@ order by aspect, month_date;
 select issue_rank, level, coalesce(product_id, category) as of_what, aspect, complaint_share, before_complaint_share, adjusted_p_value, sentence
 from product_issues
 order by issue_rank, sentence_rank;
+
+
+-- # customer_value_text_reasons: which sentence moved a prediction (with cva_text_reasons)
+
+-- Which sentences lowered what a customer is expected to spend the most?
+select customer_id, sentence, review_date, predicted_value, value_change
+from customer_value_text_reasons
+where level = 'sentence' and reason_rank = 1
+order by value_change, customer_id
+limit 20;
