@@ -348,3 +348,40 @@ limit 20;
 select campaign_id, variant, customers_count, cost, lift_per_customer, lift_per_customer_p10, lift_per_customer_p90, incremental_profit
 from campaign_results
 order by incremental_profit desc nulls last, campaign_id, variant;
+
+
+-- # review_insights: what each sentence of the reviews speaks of (with cva_review_insights)
+
+-- Which sentences are the angriest about delivery?
+select sentence, sentiment, confidence, product_id, reviewed_at
+from review_insights
+where aspect = 'delivery' and sentiment < 0
+order by sentiment, review_id, sentence_number
+limit 20;
+
+
+-- # aspect_trends: how often, and in what tone, reviews speak of an aspect
+
+-- How does the tone about each aspect change by month?
+select aspect, month_date, mentions_count, mention_share, mean_sentiment, mean_sentiment_p10, mean_sentiment_p90
+from aspect_trends
+where level = 'shop'
+order by aspect, month_date;
+
+
+-- # product_issues: what reviews complain of more than before
+
+-- What got worse in the last 30 days, and how do customers say it?
+select issue_rank, level, coalesce(product_id, category) as of_what, aspect, complaint_share, before_complaint_share, adjusted_p_value, sentence
+from product_issues
+order by issue_rank, sentence_rank;
+
+
+-- # customer_value_text_reasons: which sentence moved a prediction (with cva_text_reasons)
+
+-- Which sentences lowered what a customer is expected to spend the most?
+select customer_id, sentence, review_date, predicted_value, value_change
+from customer_value_text_reasons
+where level = 'sentence' and reason_rank = 1
+order by value_change, customer_id
+limit 20;

@@ -18,7 +18,7 @@ def every_text(sources: Sequence[RawSource], who: Who, is_order: WhoseOrder) -> 
     for source in sources:
         text, theirs = text_rows(source), source.of(who, is_order)
         if text is not None and theirs is not None:
-            named = query_hashes if source.table == "events" else hashes
+            named = NAMED.get(source.table, hashes)
             parts.append(
                 f"select unnest({named('cva_text')}) as text_hash, is_theirs from (select {text}"
                 f" as cva_text, {theirs} as is_theirs from ({source.rows}))"
@@ -55,7 +55,22 @@ def hashes(text: str) -> str:
     return f"[{whole}, {shown}] || list_transform({sentences}, lambda cva_piece: {part})"
 
 
+def review_hashes(text: str) -> str:
+    """SQL: those, of each sentence as `review_insights` has it, and of the text without it."""
+    sentences = macro_value("insights.sql", "review_sentences", text)
+    sentence = macro_value("insights.sql", "review_sentence", "cva_piece")
+    rest = macro_value("insights.sql", "text_without", text, sentence)
+    part, other = (macro_value("engine.sql", "text_hash", one) for one in (sentence, rest))
+    return (
+        f"{hashes(text)} || flatten(list_transform({sentences}, lambda cva_piece: [{part},"
+        f" {other}]))"
+    )
+
+
 def query_hashes(text: str) -> str:
     """SQL: the name of what was searched for, as a list of one."""
     query = macro_value("words.sql", "query_text", text)
     return f"[{macro_value('engine.sql', 'text_hash', query)}]"
+
+
+NAMED = {"events": query_hashes, "reviews": review_hashes}  # by raw table; of others: hashes

@@ -188,6 +188,30 @@ transform(
 {% macro spark__exploded(list) %}explode({{ list }}){% endmacro %}
 
 
+{#- A list of texts as a list of `place`, counted from 1, and `piece`. -#}
+{% macro numbered(list) %}
+{{- return(adapter.dispatch('numbered', 'cva')(list)) -}}
+{% endmacro %}
+
+{% macro default__numbered(list) -%}
+list_transform({{ list }}, lambda piece, place: {'place': place, 'piece': piece})
+{%- endmacro %}
+
+{% macro spark__numbered(list) -%}
+transform({{ list }}, (piece, place) -> named_struct('place', place + 1, 'piece', piece))
+{%- endmacro %}
+
+
+{#- The n largest values of a group as a list, the largest first. -#}
+{% macro largest(value, n) %}
+{{- return(adapter.dispatch('largest', 'cva')(value, n)) -}}
+{% endmacro %}
+
+{% macro default__largest(value, n) %}max({{ value }}, {{ n }}){% endmacro %}
+
+{% macro spark__largest(value, n) %}slice(sort_array(collect_list({{ value }}), false), 1, {{ n }}){% endmacro %}
+
+
 {#- The list of all days from one to another, both within. -#}
 {% macro days_of(first, last) %}
 {{- return(adapter.dispatch('days_of', 'cva')(first, last)) -}}

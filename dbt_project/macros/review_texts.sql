@@ -1,11 +1,12 @@
-{#- Whether texts are read at all: the shop has reviews and the family is on, or what the family `words` reads, or
-    tickets. Else what reads them is an empty relation, without so much as a look at the encoder. While dbt parses
+{#- Whether texts are read at all: the shop has reviews and the family is on, or their sentences are asked for, or
+    what the family `words` reads, or tickets. Else what reads them is an empty relation, without so much as a look at the encoder. While dbt parses
     nobody knows, and the refs have to be seen. -#}
 {% macro is_text_read() %}
 {{- return(
     'reviews' not in cva.setting('cva_families_off')
     and (not execute or cva.source_relation('reviews') is not none)
     or cva.is_queue_read() and (not execute or cva.source_relation('tickets') is not none)
+    or cva.is_insight_read()
     or cva.is_worded()
 ) -}}
 {% endmacro %}

@@ -86,7 +86,12 @@ concat(
 
 {#- The first twenty sentences of a text, masked, as a list: each ends with its mark or the line. -#}
 {% macro service_sentences(text) -%}
-{%- set ended = cva.replaced(cva.masked(text), '([.!?…]+)\\s+|([。！？؟।])', '\\1\\2\n') -%}
+{{ cva.cut_sentences(cva.masked(text)) }}
+{%- endmacro %}
+
+
+{% macro cut_sentences(text) -%}
+{%- set ended = cva.replaced(text, '([.!?…]+)\\s+|([。！？؟।])', '\\1\\2\n') -%}
 {{ cva.first_lines(cva.replaced(ended, '\\s*\n\\s*', '\n'), 20) }}
 {%- endmacro %}
 

@@ -13,7 +13,7 @@
     'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_events_lookback_days': 'count or none', 'cva_explanations_kept_days': 'count or none', 'cva_models_kept': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
-    'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_use_sequences': 'flag', 'cva_zero_attributions': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_every_family': 'flag', 'cva_allow_empty': 'flag',
+    'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_use_sequences': 'flag', 'cva_zero_attributions': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_review_insights': 'flag', 'cva_text_reasons': 'flag', 'cva_aspects': 'aspects', 'cva_every_family': 'flag', 'cva_allow_empty': 'flag',
     'cva_text_vectors': 'relation or null', 'cva_image_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list
 }[name] %}
 {% set is_absent = value is none or value == '' %}
@@ -77,6 +77,15 @@
     {% set is_fine = value is sequence and value is not string
         and value | reject('mapping') | list | length == 0 %}
     {% set expected = 'a list of catalogue lines, e.g. [{name: visits, model: my_visits}]' %}
+{% elif kind == 'aspects' %}
+    {% set is_fine = value is mapping %}
+    {% for aspect, phrases in (value.items() if is_fine else []) %}
+        {% if not cva.is_aspect(aspect, phrases) %}
+            {% do cva.refuse_setting(name, {aspect: phrases}, 'a name with three phrases or more, e.g. {colour: '
+                ~ '["The colour is lovely.", "It looks darker.", "It faded."]}') %}
+        {% endif %}
+    {% endfor %}
+    {% set expected = 'aspects with phrases, e.g. {colour: ["The colour is lovely.", "It looks darker.", "It faded."]}' %}
 {% elif kind == 'flag' %}
     {% set is_fine, expected = value is boolean, 'true or false' %}
 {% else %}

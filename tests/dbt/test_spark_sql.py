@@ -59,7 +59,11 @@ insert into raw.products values (1, 2, 'USD', 'tea', '[1, 2]', [1, 2]);
 """
 
 RUNS = {
-    "scoring": {"cva_semantic_models": True},
+    "scoring": {
+        "cva_semantic_models": True,
+        "cva_review_insights": True,
+        "cva_text_reasons": True,
+    },
     "training": {
         "cva_spine": "training",
         "cva_training_dates": [["2024-01-01", 90], ["2024-06-01", 30]],
@@ -82,12 +86,12 @@ SPARK_FUNCTIONS = {
     "cva_distributions", "cva_encoder_key", "cva_explain", "cva_predict", "cva_project",
     "cva_project_words", "cva_rate", "cva_read_text", "cva_value_growth", "date_add", "date_trunc",
     "datediff", "dense_rank", "exp", "explode", "first_value", "floor", "format_number",
-    "from_json", "from_utc_timestamp", "get", "greatest", "lag", "lead", "least", "length",
+    "from_json", "from_utc_timestamp", "get", "greatest", "instr", "lag", "lead", "least", "length",
     "ln", "lower", "max", "max_by", "md5", "min", "min_by", "mod", "month", "named_struct",
     "ntile", "nullif", "percent_rank", "percentile", "position", "power", "rank", "regexp_replace",
-    "replace", "round", "row_number", "sequence", "sha2", "size", "slice", "split", "sqrt",
-    "substr", "substring", "sum", "to_utc_timestamp", "transform", "trim", "try_cast", "upper",
-    "weekday", "xxhash64", "year", "zip_with",
+    "replace", "round", "row_number", "sequence", "sha2", "size", "slice", "sort_array", "split",
+    "sqrt", "substr", "substring", "sum", "to_utc_timestamp", "transform", "trim", "try_cast",
+    "upper", "weekday", "xxhash64", "year", "zip_with",
 }  # fmt: skip
 KEYWORDS_BEFORE_BRACKET = {
     "all", "and", "as", "by", "case", "decimal", "else", "exists", "from", "in", "join", "not",

@@ -1,8 +1,6 @@
 -- One row per customer with a review before as_of_date, and as_of_date: what was written about what was
--- bought. Null where nothing was rated or read. Sums are over exact or rounded terms, and the last
--- review is the last in a total order: the same bytes in any row order and thread count.
+-- bought. Null where nothing was rated or read.
 {{ config(materialized='ephemeral') }}
-{%- set places = {'rating': 6, 'sentiment': 9} %}
 {%- set components = range(1, 17) %}
 
 with reviews as (
@@ -30,59 +28,6 @@ aged as (
     left join components on reviews.text_hash = components.text_hash
 ),
 
-sums as (
-    select
-        customer_id,
-        as_of_date,
-        count(*) as reviews_count,
-        min(age_days) as days_since_last_review,
-        {%- for name in places %}
-        count({{ name }}) as {{ name }}_count,
-        {{ cva.rounded_sum(name, places[name]) }} as {{ name }}_sum,
-        {{ cva.rounded_sum(name ~ ' * age_days', places[name]) }} as {{ name }}_ages,
-        sum(case when {{ name }} is not null then age_days end) as {{ name }}_age_sum,
-        sum(case when {{ name }} is not null then age_days * age_days end)
-            as {{ name }}_age_squares,
-        min({{ name }}) as {{ name }}_min,
-        max_by(
-            {{ name }},
-            case when {{ name }} is not null then (review_date, review_id, text_hash, {{ name }}) end
-        ) as {{ name }}_last,
-        {%- endfor %}
-        count(case when sentiment < 0 then 1 end) as negative_reviews_count,
-        count(token_count) as texts_count,
-        sum(token_count) as token_count
-        {%- for k in components %},
-        {{ cva.rounded_sum('text_' ~ k, 6) }} / nullif(count(text_{{ k }}), 0) as text_{{ k }}
-        {%- endfor %}
-    from aged
-    group by customer_id, as_of_date
-),
-
-final as (
-    select
-        customer_id,
-        as_of_date,
-        reviews_count,
-        days_since_last_review,
-        {%- for name in places %}
-        {{ name }}_sum / nullif({{ name }}_count, 0) as {{ name }}_mean,
-        {{ name }}_last,
-        {{ name }}_min,
-        (
-            {{ name }}_age_sum * cast({{ name }}_sum as double)
-            - {{ name }}_count * cast({{ name }}_ages as double)
-        ) / nullif(
-            {{ name }}_count * {{ name }}_age_squares
-            - {{ name }}_age_sum * {{ name }}_age_sum, 0
-        ) as {{ name }}_trend_rate,
-        {%- endfor %}
-        negative_reviews_count / nullif(sentiment_count, 0) as negative_review_rate,
-        token_count / nullif(texts_count, 0) as review_mean_tokens
-        {%- for k in components %},
-        text_{{ k }}
-        {%- endfor %}
-    from sums
-)
+final as ({{ cva.review_features('aged', ['customer_id', 'as_of_date']) }})
 
 select * from final

@@ -1,10 +1,23 @@
--- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, and
--- what the family `words` reads, with the day on which that was first there to be known.
+-- One row per distinct text that is to be read: of usable reviews, each sentence of what waits for service, each
+-- sentence of all reviews and what is left of the last ones without it where these are asked for, and what the family
+-- `words` reads, with the day on which that was first there to be known.
 with reviews as (select * from {{ ref('cva', 'int_cva__reviews_valid') }}),
 
 {%- if cva.is_queue_read() %}
 
 sentences as (select * from {{ ref('cva', 'int_cva__service_sentences') }}),
+{%- endif %}
+
+{%- if cva.is_insight_read() %}
+
+review_sentences as (select * from {{ ref('cva', 'int_cva__review_sentences') }}),
+
+phrases as (select * from {{ ref('cva', 'int_cva__aspect_phrases') }}),
+{%- endif %}
+
+{%- if cva.is_text_reasoned() %}
+
+removals as (select * from {{ ref('cva', 'int_cva__text_removals') }}),
 {%- endif %}
 
 {%- if cva.reads_products() %}
@@ -47,6 +60,20 @@ texts as (
     union all
     select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
     from sentences
+    {%- endif %}
+    {%- if cva.is_insight_read() %}
+    union all
+    select sentence_hash as text_hash, sentence as body, cast(null as date) as words_date
+    from review_sentences
+    union all
+    select phrase_hash as text_hash, phrase as body, cast(null as date) as words_date
+    from phrases
+    {%- endif %}
+    {%- if cva.is_text_reasoned() %}
+    union all
+    select rest_hash as text_hash, rest as body, cast(null as date) as words_date
+    from removals
+    where rest_hash is not null
     {%- endif %}
     {%- if cva.reads_products() %}
     union all
