@@ -20,6 +20,7 @@ from cva_sql.cli.embed.command import embed
 from cva_sql.cli.evaluate.command import evaluate
 from cva_sql.cli.explain.command import explain
 from cva_sql.cli.export_model.command import export_model
+from cva_sql.cli.finetune.command import finetune
 from cva_sql.cli.forget.command import forget
 from cva_sql.cli.init.command import init
 from cva_sql.cli.load.command import load
@@ -57,6 +58,7 @@ GROUPS: dict[str, dict[str, Any]] = {
         "check-features": check_features,
         "models": models,
         "export-model": export_model,
+        "finetune": finetune,
     },
     "For dbt without Python": {"embed": embed, "score": score},
 }

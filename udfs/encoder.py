@@ -40,7 +40,10 @@ RECENT = 4_096  # readings kept: a query that asks twice of a text reads it once
 
 @dataclass(frozen=True)
 class EncoderManifest:
-    """What is frozen with an encoder; `parity` are the figures that it was accepted on."""
+    """What is frozen with an encoder; `parity` are the figures that it was accepted on.
+
+    `trained_before`: it was taught on the shop's own texts of before this day; '' where on none.
+    """
 
     name: str
     sha256: str
@@ -56,10 +59,14 @@ class EncoderManifest:
     quantisation: str
     scripts: tuple[str, ...]
     parity: dict[str, float]
+    trained_before: str = ""
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        said = asdict(self)
+        if not self.trained_before:
+            del said["trained_before"]
+        return json.dumps(said, indent=2, sort_keys=True) + "\n"
 
     @property
     def key(self) -> str:

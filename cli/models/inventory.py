@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIGURES = ("ngini", "spearman", "mae", "d2_tweedie")
 UNREAD = {"score_reference", "distributions"}  # of a manifest: too long to be read
 RULE, ENCODER = "rule", "encoder"
+CANDIDATES = "encoder_candidates"  # of `cva finetune`, no models that score
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def other_models(models_dir: Path) -> dict[str, list[Model]]:
     """Kind -> its trained models, the newest first, of all kinds but the value model."""
     from cva_sql.udfs.sessions import VALUE
 
-    kinds = [name for name in _folders(models_dir) if name not in (VALUE, ENCODER)]
+    kinds = [name for name in _folders(models_dir) if name not in (VALUE, ENCODER, CANDIDATES)]
     found = {kind: _trained(models_dir, kind) for kind in kinds}
     return {kind: models for kind, models in found.items() if models}
 

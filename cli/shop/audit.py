@@ -44,7 +44,7 @@ COLUMNS = {  # name -> (type, comment)
     "strategy": ("varchar", "best_score or most_recent, where that chose; else null"),
     "command": ("varchar", "the command that noted it: train, models deploy, …"),
 }
-FOLDERS_OF_OTHERS = {"encoder"}  # beside the kinds
+FOLDERS_OF_OTHERS = {"encoder", "encoder_candidates"}  # beside the kinds
 
 
 @dataclass

@@ -71,7 +71,14 @@ class _Builder:
         return self.op("Mul", picked, self.op("Gather", self.const(scale), ids))
 
     def linear(self, x: str, name: str) -> str:
-        """x · Wᵀ + b, of a layer in torch's layout (outputs, inputs)."""
+        """x · Wᵀ + b, of a layer in torch's layout (outputs, inputs), and its bottleneck if any."""
+        y = self._dense(x, name)
+        if f"{name}.adapter.down.weight" not in self.weights:
+            return y
+        inner = self.op("Gelu", self._dense(y, f"{name}.adapter.down"))
+        return self.op("Add", y, self._dense(inner, f"{name}.adapter.up"))
+
+    def _dense(self, x: str, name: str) -> str:
         weight = self.weights[f"{name}.weight"]
         if isinstance(weight, Packed):
             whole = self.unpack(self.const(weight.halves), self.const(weight.scale))

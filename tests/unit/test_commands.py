@@ -42,6 +42,8 @@ CLAIMED: dict[str, tuple[Owned, ...]] = {
     "audience true --out audience.csv": (WORK,),
     "embed": (WORK,),
     "embed images p --encoder e": (WORK,),
+    "finetune": (WORK, MODELS),
+    "finetune --deploy packaged": (WORK, MODELS),
     "score": (WORK,),
     "explain": (WORK,),
     ADD: (WORK, MODELS),
@@ -63,6 +65,14 @@ ROWS = {
     "evaluate": ("evaluate", NO_DBT),
     "backfill --from 2023-12-01": ("backfill", NO_DBT),
     "embed": ("embed", NO_DBT),
+    "finetune": (
+        "finetune",
+        "{db} has no table raw.reviews, whose texts the encoder is taught on; ",
+    ),
+    "finetune --deploy k": (
+        "finetune",
+        "--deploy k: there is no such encoder; there are: packaged",
+    ),
     "score": ("score", NO_FEATURES + "+customer_features"),
     "explain": ("explain", NO_FEATURES + "+customer_features"),
     ADD: ("models add", "absent.onnx cannot be read: No such file or directory"),

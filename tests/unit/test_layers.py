@@ -33,6 +33,7 @@ ROOMS = (
     "run",
     "drift",
     "train",
+    "finetune",
     "evaluate",
     "check_features",
     "backfill",

@@ -180,6 +180,16 @@ CALLS = {
             "embed.command.describe",
         ),
     ),
+    "finetune": Call(
+        "finetune",
+        (
+            "finetune.command.open_shop",
+            "finetune.command.finetune_shop",
+            "finetune.command.deploy_encoder",
+            "finetune.command.describe",
+            "finetune.command.describe_deployed",
+        ),
+    ),
     "score": Call(
         "score",
         (
@@ -236,6 +246,8 @@ OTHERWISE = [
 VALUES = {
     "tune": "1.5",
     "tier": "multilingual",
+    "steps": "7",
+    "minutes": "2.5",
     "as_of": "2024-05-06",
     "first": "2024-05-06",
     "step": "quarter",
@@ -276,6 +288,7 @@ ARRIVES_IN = {
     ("evaluate", "params"): "path",
     ("train", "params"): "path",
     ("train", "tune"): "tune_minutes",
+    ("finetune", "deploy"): "key",
     ("check-features", "as_of"): "day",
     ("init", "scan"): "db",
     ("alerts send", "to"): "text",

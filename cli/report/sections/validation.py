@@ -59,7 +59,9 @@ def last_reason(source: Source) -> str:
     if source.deployed or table is None:
         return ""
     rows = source.rows(
-        f"select as_of_date, is_deployed, reason from {table} order by run_at desc, reason limit 1"
+        f"select as_of_date, is_deployed, reason from {table} "
+        "where reason is null or not starts_with(reason, 'encoder ') "  # of cva finetune
+        "order by run_at desc, reason limit 1"
     )
     if not rows or rows[0][1] or not rows[0][2]:
         return ""

@@ -1,0 +1,1 @@
+"""`cva finetune`: the text encoder taught on the shop's own texts."""

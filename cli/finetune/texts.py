@@ -1,0 +1,209 @@
+"""The shop's texts, what came of them, and which of them an encoder may be taught on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.cli.shop.connection import connect, has_table
+from cva_sql.cli.shop.package import macro_value
+from cva_sql.udfs.errors import CvaError
+
+if TYPE_CHECKING:
+    from cva_sql.cli.shop.shop import ResolvedShop
+    from cva_sql.models_onnx.encoder.finetune.corpus import Corpus
+    from cva_sql.models_onnx.encoder.finetune.gate import Judged
+    from cva_sql.models_onnx.encoder.finetune.recipe import Recipe
+    from cva_sql.models_onnx.value.data.cutoffs import Plan
+    from cva_sql.udfs.encoder import Encoder
+
+SCHEMA = "cva_finetune"  # dropped after reading
+MIN_TEXTS = 100  # to teach on, of customers who may be; fewer are learned by heart
+MAX_TAUGHT = 100_000  # texts; 600 steps see a tenth of them
+MAX_JUDGED = 4_000  # texts before and after the first cutoff that the gate reads twice
+HIGHEST_STARS = 5.0  # ratings on another scale are learned from and not judged on
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """The reviews before `as_of`, in an order that the same data always has; one entry each.
+
+    `ratings` and `spends` are NaN for none; `spends` is the money of the `label_days` after the
+    review, where they are over.
+    """
+
+    bodies: tuple[str, ...]
+    customers: tuple[str, ...]
+    days: NDArray[np.datetime64]
+    ratings: NDArray[np.float64]
+    spends: NDArray[np.float64]
+    ends: NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class ShopTexts:
+    """What an encoder is taught on, and what it is judged on: the words beside `judged`."""
+
+    first_cutoff: date
+    corpus: Corpus
+    judged: Judged
+    bodies: tuple[str, ...]
+
+
+def require_reviews(shop: ResolvedShop) -> None:
+    """Raises CvaError in a shop without the table."""
+    schema, table = shop.raw_table("reviews")
+    if not has_table(shop.db, schema, table):
+        raise CvaError(
+            f"{shop.db} has no table {schema}.{table}, whose texts the encoder is taught on; load "
+            f"it with: {shop.command('load reviews FILE')}"
+        )
+
+
+def read_shop_texts(shop: ResolvedShop, plan: Plan, recipe: Recipe, encoder: Encoder) -> ShopTexts:
+    """Lets dbt find the texts in SCHEMA, and shares them out by the first cutoff of training.
+
+    Raises CvaError where too few can be learned from.
+    """
+    from cva_sql.cli.shop.dbt_runner import run_dbt
+    from cva_sql.models_onnx.encoder.finetune.recipe import CONTRASTIVE, MASKED
+
+    run_dbt(
+        shop,
+        "run",
+        select=["+int_cva__review_texts", "+int_cva__orders_valid", "+stg_cva__customers"],
+        variables={"cva_spine": "scoring", "cva_every_family": True},
+        schema=SCHEMA,
+    )
+    first = plan.cutoffs[-1]
+    reviews = _read_reviews(shop, plan)
+    others = list[str]()
+    if {CONTRASTIVE, MASKED} & set(recipe.objectives):
+        others = _read_others(shop, first)
+    corpus = _corpus(reviews, others, first, encoder).useful_for(recipe)
+    taught = int((~corpus.is_held_out).sum())
+    if taught < MIN_TEXTS:
+        what = " and ".join(recipe.objectives)
+        raise CvaError(
+            f"{taught:,} texts of before {first}, the first date to learn from, say something on "
+            f"{what}; expected {MIN_TEXTS} or more: wait for more, or try another --objective"
+        )
+    judged, bodies = _judged(reviews, first)
+    return ShopTexts(first, corpus, judged, bodies)
+
+
+def _read_reviews(shop: ResolvedShop, plan: Plan) -> Reviews:
+    """Reviews of customers who let themselves be profiled."""
+    inner = f"{SCHEMA}_cva"
+    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{inner}.stg_cva__customers")
+    con = connect(shop.db)
+    try:
+        found = con.execute(
+            "with reviews as (select row_number() over (order by review_date, customer_id, "
+            "text_hash, review_id, rating) as n, customer_id, review_date, rating, body "
+            f"from {inner}.int_cva__reviews_valid where review_date < ? and text_hash is not null "
+            f"and customer_id not in ({opted_out})) "
+            "select reviews.n, customer_id, review_date, cast(rating as double) as rating, body, "
+            f"(select sum(orders.amount) from {inner}.int_cva__orders_valid as orders "
+            "where orders.customer_id = reviews.customer_id "
+            "and orders.order_date > reviews.review_date "
+            "and orders.order_date <= reviews.review_date + cast(? as integer) "
+            "and orders.cancelled_at is null) as spend from reviews order by n",
+            [plan.as_of, plan.label_days],
+        ).fetchall()
+    finally:
+        con.close()
+    days = np.array([row[2] for row in found], dtype="datetime64[D]")
+    ends = days + plan.label_days
+    spends = np.array([float(row[5] or 0) for row in found], dtype=np.float64)
+    return Reviews(
+        tuple(row[4] for row in found),
+        tuple(row[1] for row in found),
+        days,
+        np.array([np.nan if row[3] is None else row[3] for row in found], dtype=np.float64),
+        np.where(ends < np.datetime64(plan.as_of), spends, np.nan),
+        ends,
+    )
+
+
+def _read_others(shop: ResolvedShop, first: date) -> list[str]:
+    """Texts of products, searches and tickets that were known before the first cutoff."""
+    inner = f"{SCHEMA}_cva"
+    con = connect(shop.db)
+    try:
+        rows = con.execute(
+            f"select body from {inner}.int_cva__review_texts where words_date < ? and text_hash "
+            f"not in (select text_hash from {inner}.int_cva__reviews_valid where text_hash is not "
+            "null) order by text_hash",
+            [first],
+        ).fetchall()
+    finally:
+        con.close()
+    return [body for (body,) in rows]
+
+
+def _corpus(reviews: Reviews, others: Sequence[str], first: date, encoder: Encoder) -> Corpus:
+    """What may be learned: texts of before the cutoff in a script that is known."""
+    from cva_sql.models_onnx.encoder.finetune.corpus import Corpus
+
+    start = np.datetime64(first)
+    early = np.flatnonzero(reviews.days < start)
+    bodies = [*(reviews.bodies[row] for row in early), *others]
+    spends = np.where(reviews.ends[early] < start, reviews.spends[early], np.nan)
+    unknown = np.full(len(others), np.nan)
+    whole = Corpus(
+        tuple(bodies),
+        (*(reviews.customers[row] for row in early), *([""] * len(others))),
+        np.concatenate([reviews.ratings[early], unknown]),
+        np.concatenate([spends, unknown]),
+    )
+    return whole.select(_sampled(_is_read(bodies, encoder), MAX_TAUGHT))
+
+
+def _is_read(bodies: Sequence[str], encoder: Encoder) -> NDArray[np.bool_]:
+    """The texts that the encoder reads: not empty, and of a script that it knows."""
+    from cva_sql.udfs.encoder import FINE, TRUNCATED
+
+    read = {body: encoder.status(body)[0] in (FINE, TRUNCATED) for body in dict.fromkeys(bodies)}
+    return np.array([read[body] for body in bodies], dtype=np.bool_)
+
+
+def _sampled(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """At most so many of a mask, drawn the same each time."""
+    rows = np.flatnonzero(mask)
+    if len(rows) > most:
+        rows = np.random.default_rng(7).choice(rows, most, replace=False)
+    sampled = np.zeros(len(mask), dtype=np.bool_)
+    sampled[rows] = True
+    return sampled
+
+
+def _judged(reviews: Reviews, first: date) -> tuple[Judged, tuple[str, ...]]:
+    """Earlier and later reviews for the gate, with their words."""
+    from cva_sql.models_onnx.encoder.finetune.corpus import is_held_out
+    from cva_sql.models_onnx.encoder.finetune.gate import Judged
+
+    start = np.datetime64(first)
+    is_later = reviews.days >= start
+    rows = np.flatnonzero(_sampled(is_later, MAX_JUDGED) | _sampled(~is_later, MAX_JUDGED))
+    early = {customer for customer, later in zip(reviews.customers, is_later, strict=True)
+             if not later}  # fmt: skip
+    ratings, spends = reviews.ratings[rows], reviews.spends[rows]
+    if np.nanmax(reviews.ratings, initial=0.0) > HIGHEST_STARS:
+        ratings = np.full(len(rows), np.nan)
+    unknown = ~is_later[rows] & (reviews.ends[rows] >= start)
+    customers = tuple(reviews.customers[row] for row in rows)
+    unseen = [customer not in early or is_held_out(customer) for customer in customers]
+    judged = Judged(
+        customers,
+        ratings,
+        np.where(unknown, np.nan, spends),
+        is_later[rows],
+        np.array(unseen, dtype=np.bool_),
+    )
+    return judged, tuple(reviews.bodies[row] for row in rows)
