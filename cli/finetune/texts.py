@@ -86,15 +86,24 @@ def read_shop_texts(shop: ResolvedShop, plan: Plan, recipe: Recipe, encoder: Enc
     if {CONTRASTIVE, MASKED} & set(recipe.objectives):
         others = _read_others(shop, first)
     corpus = _corpus(reviews, others, first, encoder).useful_for(recipe)
-    taught = int((~corpus.is_held_out).sum())
-    if taught < MIN_TEXTS:
-        what = " and ".join(recipe.objectives)
-        raise CvaError(
-            f"{taught:,} texts of before {first}, the first date to learn from, say something on "
-            f"{what}; expected {MIN_TEXTS} or more: wait for more, or try another --objective"
-        )
+    _require_enough(corpus, recipe, first)
     judged, bodies = _judged(reviews, first)
     return ShopTexts(first, corpus, judged, bodies)
+
+
+def _require_enough(corpus: Corpus, recipe: Recipe, first: date) -> None:
+    """Raises CvaError where an objective has too few texts of customers who may be trained on."""
+    from cva_sql.models_onnx.encoder.finetune.recipe import RATING, SPEND
+
+    is_taught = ~corpus.is_held_out
+    known = {RATING: np.isfinite(corpus.ratings), SPEND: np.isfinite(corpus.spends)}
+    for objective in recipe.objectives:
+        count = int((is_taught & known.get(objective, is_taught)).sum())
+        if count < MIN_TEXTS:
+            raise CvaError(
+                f"{count:,} texts of before {first}, the first date to learn from, say something "
+                f"on {objective}; expected {MIN_TEXTS} or more: wait, or try another --objective"
+            )
 
 
 def _read_reviews(shop: ResolvedShop, plan: Plan) -> Reviews:
