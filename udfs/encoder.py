@@ -27,6 +27,7 @@ from cva_sql.udfs.threads import pool
 MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
 
 OUTPUTS = ("embedding", "sentiment")
+PACKAGED_VARIABLE = "CVA_PACKAGED_ENCODER"  # of the environment: any word asks for that one
 
 FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncated"
 STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
@@ -186,10 +187,19 @@ def _open_tokenizer(data: bytes) -> Any:
 
 
 def encoder_folder(models_dir: Path) -> Path:
-    """`encoder/` among the shop's models where there is one, else the packaged encoder."""
+    """`encoder/` among the shop's models where there is one, else the packaged encoder.
+
+    The packaged one as well where the environment asks for it: a back-test of dates before those
+    that an encoder was taught until must not read by that.
+    """
     own = models_dir / "encoder"
-    if os.path.lexists(own / MANIFEST_FILE):
+    if os.path.lexists(own / MANIFEST_FILE) and not os.environ.get(PACKAGED_VARIABLE):
         return own
+    return packaged_folder()
+
+
+def packaged_folder() -> Path:
+    """Where the encoder is that cva comes with."""
     return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "encoder"
 
 
@@ -227,6 +237,11 @@ def _check_types(raw: dict[str, Any]) -> None:
 
 def _remedy(folder: Path) -> str:
     return f"write it anew with: cva export-model encoder --out {folder}"
+
+
+def packaged_manifest() -> EncoderManifest:
+    """That of the encoder that cva comes with."""
+    return read_encoder_manifest(packaged_folder())
 
 
 class ShopEncoder:

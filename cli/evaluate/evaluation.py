@@ -89,7 +89,7 @@ def evaluate_shop(
         read_history,
     )
     from cva_sql.cli.train.terms import read_terms
-    from cva_sql.cli.train.texts import read_texts
+    from cva_sql.cli.train.texts import packaged_aside, read_texts
     from cva_sql.models_onnx.value.backtesting.added import with_added
     from cva_sql.models_onnx.value.backtesting.backtest import backtest
 
@@ -103,7 +103,8 @@ def evaluate_shop(
         wanted = [(o, plan.label_days) for plan in plans for o in plan.cutoffs]
         wanted += [(plan.as_of, horizon) for plan in plans]
         # One projection for all dates, so it may know no more than the earliest of them.
-        texts = read_texts(shop, before=min(day for day, _ in wanted))
+        first = min(day for day, _ in wanted)
+        texts = read_texts(shop, first, packaged_aside(shop, first, EVALUATE_SCHEMA))
         with step(f"building examples of {len(set(wanted))} dates"):
             data = build_examples(
                 shop,

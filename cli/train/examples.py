@@ -12,7 +12,7 @@ from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.shop import ResolvedShop
-from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts
+from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts, refuse_taught_later
 
 if TYPE_CHECKING:
     from cva_sql.models_onnx.value.data.cutoffs import Plan
@@ -124,6 +124,7 @@ def read_training_set(
     plan = history.plan(history.as_of, horizon_days)
     if plan is None or history.first_order is None:
         return None
+    refuse_taught_later(shop, before=plan.cutoffs[-1])
     texts = read_texts(shop, before=plan.cutoffs[-1], is_rated=True)
     dates = [(day, plan.label_days) for day in (plan.as_of, *plan.cutoffs)]
     with step(
@@ -165,6 +166,7 @@ def build_examples(
     handed_over = {
         PROJECTION_VARIABLE: _written(shop, PROJECTION_FILE, texts.projection),
         WORDS_VARIABLE: _written(shop, WORDS_FILE, texts.words),
+        **texts.environment,
     }
     run_dbt(
         shop,

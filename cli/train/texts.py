@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect, find_relation, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,34 +33,86 @@ class Texts:
     """What examples need to see text: the relation of its vectors and their projections.
 
     `projection` is that of reviews, `words` that of the family `words`, `head` tells ratings of
-    reviews that came without one. All are None in a shop
-    without texts; a projection alone where there is too little text for it.
+    reviews that came without one. All are None in a shop without texts; a projection alone where
+    there is too little text for it. `is_packaged`: read by the packaged encoder, whichever reads
+    the shop's texts.
     """
 
     vectors: str | None = None
     projection: TextProjection | None = None
     words: TextProjection | None = None
     head: RatingHead | None = None
+    is_packaged: bool = False
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What dbt has to be told to read by the same encoder."""
+        from cva_sql.udfs.encoder import PACKAGED_VARIABLE
+
+        return {PACKAGED_VARIABLE: "1"} if self.is_packaged else {}
 
 
 NO_TEXTS = Texts()
 
 
-def read_texts(shop: ResolvedShop, before: date, *, is_rated: bool = False) -> Texts:
+def taught_later(shop: ResolvedShop, before: date) -> str | None:
+    """The day until which the shop's encoder was taught on its texts, where that is after `before`.
+
+    What is judged or learned from that day on must not be read by it: it has seen what comes.
+    """
+    from cva_sql.cli.embed.texts import shop_encoder
+
+    day = shop_encoder(shop).trained_before
+    return day if day > before.isoformat() else None
+
+
+def refuse_taught_later(shop: ResolvedShop, before: date) -> None:
+    """Raises CvaError where the encoder was taught on texts of after the first date to learn from.
+
+    The value model has to be trained with the encoder that reads for it.
+    """
+    day = taught_later(shop, before) if _has_reviews(shop) or _has_words(shop) else None
+    if day is not None:
+        raise CvaError(
+            f"the encoder was taught on texts of before {day}, and training learns from {before} "
+            f"on; let the packaged one read: {shop.command('finetune --deploy packaged')}"
+        )
+
+
+def packaged_aside(shop: ResolvedShop, before: date, schema: str) -> str | None:
+    """The schema beside `schema` where the packaged encoder has to read, which is said, or None."""
+    from cva_sql.cli.shop.progress import say
+
+    day = taught_later(shop, before)
+    if day is None:
+        return None
+    say(
+        f"the encoder was taught on texts of before {day}, and {before} is earlier: the packaged "
+        "one reads all texts for these dates"
+    )
+    return f"{schema}_packaged"
+
+
+def read_texts(
+    shop: ResolvedShop, before: date, packaged_in: str | None = None, *, is_rated: bool = False
+) -> Texts:
     """Reads the texts that are new, and fits the projections on those older than `before`.
 
-    They are read in the shop's own schema, so that scoring finds them there. `is_rated`: ratings
-    before that date teach the head too.
+    They are read in the shop's own schema, so that scoring finds them there; by the packaged
+    encoder in schema `packaged_in` where that is given. `is_rated`: ratings before that date teach
+    the head too.
     """
     from cva_sql.cli.embed.texts import shop_encoder
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.ratings import fit_head
+    from cva_sql.udfs.encoder import packaged_manifest
     from cva_sql.udfs.projection import MAX_COMPONENTS, WORD_COMPONENTS
 
     has_reviews, has_words = _has_reviews(shop), _has_words(shop)
     if not (has_reviews or has_words):
         return NO_TEXTS
-    inner = f"{shop.schema}_cva"
+    told = Texts(is_packaged=packaged_in is not None)
+    inner = f"{packaged_in or shop.schema}_cva"
     reviews = f"select text_hash from {inner}.int_cva__reviews_valid where review_date < ?"
     words = f"select text_hash from {inner}.int_cva__review_texts where words_date < ?"
     with step(f"reading {'review texts' if has_reviews else 'texts'}"):
@@ -68,15 +121,20 @@ def read_texts(shop: ResolvedShop, before: date, *, is_rated: bool = False) -> T
             "run",
             select=["+int_cva__text_vectors"],
             variables={"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True},
+            schema=packaged_in,
+            environment=told.environment,
         )
-        key = shop_encoder(shop).key
+        key = (packaged_manifest() if told.is_packaged else shop_encoder(shop)).key
         con = connect(shop.db)
         try:
-            return Texts(
-                f"{inner}.int_cva__text_vectors",
-                _fit(con, inner, reviews, before, key, MAX_COMPONENTS) if has_reviews else None,
-                _fit(con, inner, words, before, key, WORD_COMPONENTS) if has_words else None,
-                fit_head(con, shop, inner, before) if has_reviews and is_rated else None,
+            return replace(
+                told,
+                vectors=f"{inner}.int_cva__text_vectors",
+                projection=(
+                    _fit(con, inner, reviews, before, key, MAX_COMPONENTS) if has_reviews else None
+                ),
+                words=_fit(con, inner, words, before, key, WORD_COMPONENTS) if has_words else None,
+                head=fit_head(con, shop, inner, before) if has_reviews and is_rated else None,
             )
         finally:
             con.close()

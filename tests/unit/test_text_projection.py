@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -20,10 +21,17 @@ from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train import examples as training_data
 from cva_sql.cli.train import texts as training_texts
 from cva_sql.cli.train.examples import build_examples
-from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts
+from cva_sql.cli.train.texts import (
+    NO_TEXTS,
+    Texts,
+    packaged_aside,
+    read_texts,
+    refuse_taught_later,
+)
 from cva_sql.models_onnx.value.data.dataset import Dataset
 from cva_sql.models_onnx.value.data.text_projection import MAX_TEXTS, MIN_TEXTS, fit_text_projection
-from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+from cva_sql.udfs.errors import CvaError, ModelError
 from cva_sql.udfs.manifest import MANIFEST_FILE, Manifest, read_manifest
 from cva_sql.udfs.projection import (
     DIMENSION,
@@ -256,6 +264,37 @@ def test_projection_is_fitted_on_texts_before_the_first_date_alone(
     assert options.get("schema") is None  # the shop's own
     wanted = {"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True}
     assert options["variables"] == wanted
+
+
+def test_what_an_encoder_has_learned_is_not_read_by_it(
+    shop: ResolvedShop, dbt_calls: DbtCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = encoder_folder(shop.models_dir)
+    own = shop.models_dir / "encoder"
+    shutil.copytree(packaged, own)
+    manifest = read_encoder_manifest(own)
+    taught = replace(manifest, trained_before="2024-05-01", pooling="another")
+    (own / "manifest.json").write_text(taught.to_json())
+    assert packaged_aside(shop, date(2024, 5, 1), "s") is None
+    aside = packaged_aside(shop, date(2024, 4, 30), "s")
+    assert aside == "s_packaged"
+    refuse_taught_later(shop, date(2024, 5, 1))
+    with pytest.raises(CvaError, match=r"before 2024-05-01, and training learns from 2024-04-30"):
+        refuse_taught_later(shop, date(2024, 4, 30))
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("create schema s_packaged_cva")
+        for table in ("int_cva__text_vectors", "int_cva__reviews_valid"):
+            con.execute(f"create table s_packaged_cva.{table} as from main_cva.{table}")
+    found = read_texts(shop, date(2024, 4, 30), aside)
+    assert found.vectors == "s_packaged_cva.int_cva__text_vectors"
+    assert found.projection is not None
+    assert found.projection.encoder_key == manifest.key
+    ((_, options),) = dbt_calls
+    assert options["schema"] == "s_packaged"
+    assert options["environment"] == found.environment == {"CVA_PACKAGED_ENCODER": "1"}
+    assert encoder_folder(shop.models_dir) == own
+    monkeypatch.setenv("CVA_PACKAGED_ENCODER", "1")
+    assert encoder_folder(shop.models_dir) == packaged
 
 
 def test_too_few_texts_before_the_first_date_give_vectors_without_projection(
