@@ -48,12 +48,12 @@ PARITY_TEXTS = 100
 SETS = {
     "gift": (
         "select reviewText as body, reviewerID as customer, cast(overall as double) as rating, "
-        "unixReviewTime as at from read_json('{}/reviews/Gift_Cards_5.json.gz') "
+        "unixReviewTime as day from read_json('{}/reviews/Gift_Cards_5.json.gz') "
         "where reviewText is not null"
     ),
     "clothing": (
         "select \"Review Text\" as body, 'c' || row_number() over () as customer, "
-        "cast(Rating as double) as rating, 0 as at "
+        "cast(Rating as double) as rating, 0 as day "
         "from '{}/reviews/womens_clothing_1000.csv' where \"Review Text\" is not null"
     ),
 }
@@ -73,12 +73,12 @@ def read_data(folder: Path, name: str) -> Data:
     query = SETS[name].format(folder)
     with duckdb.connect() as con:
         rows = con.execute(
-            "select body, min(customer), avg(rating), min(at) from "
+            "select body, min(customer), avg(rating), min(day) from "
             f"({query}) group by body order by md5(body)"
         ).fetchall()
-    bodies, customers, ratings, at = (list(column) for column in zip(*rows, strict=True))
-    if len(set(at)) > 1:
-        is_later = np.array(at) >= np.quantile(at, 2 / 3)
+    bodies, customers, ratings, days = (list(column) for column in zip(*rows, strict=True))
+    if len(set(days)) > 1:
+        is_later = np.array(days) >= np.quantile(days, 2 / 3)
     else:
         is_later = np.array([zlib.crc32(body.encode()) % 5 == 0 for body in bodies])
     nothing = np.full(len(rows), np.nan)

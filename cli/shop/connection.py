@@ -25,7 +25,7 @@ UNQUOTABLE = "'\"`;"
 FOLDERS = {PUBLISHED, WORK_FOLDER, MODELS_FOLDER}
 SCHEMAS = {
     "raw", "main", "main_cva", "cva_train", "cva_check", "temp", "system", "pg_catalog",
-    "information_schema",
+    "information_schema", "cva_finetune",
 }  # fmt: skip
 
 
