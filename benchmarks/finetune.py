@@ -233,6 +233,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="of a cell at most")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", choices=list(SETS))
+    parser.add_argument("--method", choices=METHODS, help="this alone")
+    parser.add_argument("--objective", choices=OBJECTIVES, help="this alone")
     parser.add_argument("--cells", type=int, help="stop after so many new cells")
     parser.add_argument("--print", action="store_true", help="show what there is, compute nothing")
     arguments = parser.parse_args()
@@ -252,6 +254,11 @@ def main() -> None:
         }
         for cell in cells(arguments.steps, arguments.seeds):
             if (name, *cell, arguments.steps) in known or new == arguments.cells:
+                continue
+            if arguments.method not in (None, cell[0]) or arguments.objective not in (
+                None,
+                cell[1],
+            ):
                 continue
             print(f"{name}: {', '.join(map(str, cell))}", flush=True)
             keep(run_cell(data, before, cell, arguments.steps, arguments.minutes))

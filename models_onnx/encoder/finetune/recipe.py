@@ -23,8 +23,8 @@ _SHARED = {
     "weight_decay": Setting(0.01, 0.0, 10.0),
     "warmup": Setting(0.06, 0.0, 1.0),  # of all steps
     "temperature": Setting(0.05, 0.001, 10.0),  # SimCSE's (Gao et al. 2021, arXiv:2104.08821)
-    # Pairs are the two halves of a text, 0 for two dropouts of it: those the encoder tells from the
-    # others of a batch already (a loss of 0.001 on clothing reviews), so they teach next to nothing.
+    # Pairs are the two halves of a text; with 0 two dropouts of it, which the encoder tells already
+    # from the others of a batch (a loss of 0.001 on clothing reviews): little is left to learn.
     "halves": Setting(1, 0, 1),
     "mask_share": Setting(0.15, 0.01, 0.9),  # BERT's (Devlin et al. 2019, arXiv:1810.04805)
     "save_every": Setting(50, 1, MOST_STEPS),
