@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,22 @@ from cva_sql.models_onnx.encoder.export import (
     MIN_COSINE,
     ExportedEncoder,
     Vectors,
+    build_manifest,
     check_parity,
+    cosines,
     optimum_vectors,
     pooled,
+    rounded,
     tokenize,
     tokenizer_json,
     vectors,
 )
 from cva_sql.models_onnx.encoder.finetune.methods import merged, weights_of
 from cva_sql.models_onnx.encoder.finetune.recipe import ADAPTER, Recipe
-from cva_sql.models_onnx.encoder.graph import OPSET, Sentiment, build_encoder
+from cva_sql.models_onnx.encoder.graph import Sentiment, build_encoder
 from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
-from cva_sql.models_onnx.encoder.weights import LICENCE, PACKAGE, SOURCE, Source
-from cva_sql.udfs.encoder import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest
+from cva_sql.models_onnx.encoder.weights import ORIGIN, Source
+from cva_sql.udfs.encoder import EncoderManifest
 from cva_sql.udfs.errors import CvaError
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -73,21 +77,10 @@ def export_tuned(
     parity["single_precision_to_torch_largest_difference"] = float(np.abs(single - expected).max())
     sentiment = _sentiment(source.weights, weights, heads, tokenizer)
     graph = _graph(weights, heads, is_quantised=True, sentiment=sentiment)
-    cosine = np.sum(vectors(graph, ids).astype(np.float64) * expected, axis=1)
-    parity |= {
-        "quantised_to_torch_mean_cosine": float(cosine.mean()),
-        "quantised_to_torch_p1_cosine": float(np.quantile(cosine, 0.01)),
-        "quantised_to_torch_worst_cosine": float(cosine.min()),
-    }
-    parity = {name: round(value, 9) for name, value in parity.items()}
+    parity = rounded(parity | cosines("quantised_to_torch", vectors(graph, ids), expected))
     _check(parity)
     manifest = _manifest(source, recipe, trained_before, graph, tokenizer, parity)
-    files = {
-        MODEL_FILE: graph,
-        TOKENIZER_FILE: tokenizer,
-        MANIFEST_FILE: manifest.to_json().encode(),
-    }
-    return ExportedEncoder(files, manifest)
+    return ExportedEncoder.of(graph, tokenizer, manifest)
 
 
 def _torch_vectors(model: Any, ids: Sequence[NDArray[np.int64]]) -> Vectors:
@@ -184,20 +177,12 @@ def _manifest(
     parity: dict[str, float],
 ) -> EncoderManifest:
     learned = " and ".join(recipe.objectives)
-    return EncoderManifest(
-        name="encoder",
-        sha256=hashlib.sha256(graph).hexdigest(),
-        tokenizer_sha256=hashlib.sha256(tokenizer).hexdigest(),
-        source=f"{SOURCE}, taught by {recipe.method} on {learned}",
-        source_sha256=hashlib.sha256((source.folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        package=PACKAGE,
-        licence=LICENCE,
-        dimension=int(source.weights["embeddings.word_embeddings.weight"].shape[1]),
-        max_tokens=MAX_TOKENS,
-        pooling="mean, length 1",
-        opset=OPSET,
-        quantisation="int8 weights (linear by output, embedding by row), float32 computing",
-        scripts=("Latin",),
-        parity=parity,
-        trained_before=trained_before,
+    file = (source.folder / WEIGHTS_FILE).read_bytes()
+    origin = replace(
+        ORIGIN,
+        source=f"{ORIGIN.source}, taught by {recipe.method} on {learned}",
+        sha256=hashlib.sha256(file).hexdigest(),
     )
+    quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
+    built = build_manifest(origin, graph, tokenizer, parity, quantisation=quantisation)
+    return replace(built, trained_before=trained_before)
