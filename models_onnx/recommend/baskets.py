@@ -23,8 +23,8 @@ class Baskets:
     `customer`, `product` and `basket` (the order) count from 0; `day` counts from 1970-01-01,
     `price` is what a unit cost, NaN where unknown. `customer_ids` and `product_ids` name all
     there are and stay whole when lines are cut, so that indices keep their meaning.
-    `category` is each product's, -1 where unknown; `vectors` its text or picture, (products, d),
-    zeros where it has none, or None.
+    `category` is each product's place in `categories`, -1 where unknown; `vectors` its text or
+    picture, (products, d), zeros where it has none, or None.
     """
 
     customer_ids: Ids
@@ -36,6 +36,7 @@ class Baskets:
     price: Floats
     category: Index
     vectors: Scores | None = None
+    categories: tuple[str, ...] = ()
 
     @property
     def customers(self) -> int:
@@ -110,9 +111,9 @@ def dense(matrix: Any) -> Scores:
 
 
 def make_baskets(
-    customer_id: Sequence[Any],
-    order_id: Sequence[Any],
-    product_id: Sequence[Any],
+    customer_id: Sequence[Any] | NDArray[Any],
+    order_id: Sequence[Any] | NDArray[Any],
+    product_id: Sequence[Any] | NDArray[Any],
     day: Sequence[int] | Index,
     price: Sequence[float] | Floats | None = None,
     *,
@@ -138,6 +139,7 @@ def make_baskets(
     lines = np.stack([customer, order, product])[:, place]
     is_first = np.r_[True, (lines[:, 1:] != lines[:, :-1]).any(axis=0)][: len(place)]
     place = place[is_first]
+    names = tuple(sorted({str(name) for name in category if name is not None}))
     return Baskets(
         customers,
         ids,
@@ -146,14 +148,14 @@ def make_baskets(
         order[place].astype(np.int64),
         days[place],
         unit[place],
-        _categories(ids, places[: len(known)], category),
+        _categories(ids, places[: len(known)], category, names),
         _vectors(ids, places[: len(known)], vectors),
+        names,
     )
 
 
-def _categories(ids: Ids, known: Index, category: Sequence[Any]) -> Index:
+def _categories(ids: Ids, known: Index, category: Sequence[Any], names: Sequence[str]) -> Index:
     found = np.full(len(ids), -1, dtype=np.int64)
-    names = sorted({name for name in category if name is not None})
     number = {name: place for place, name in enumerate(names)}
     for place, name in zip(known, category, strict=False):
         found[place] = number.get(name, -1)

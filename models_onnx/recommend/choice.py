@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cva_sql.models_onnx.recommend.baskets import Baskets
 from cva_sql.models_onnx.recommend.contract import Candidate
 from cva_sql.models_onnx.recommend.judging import (
@@ -43,6 +46,11 @@ class Choice:
             return {}
         return {name: _figures(self.judged, name) for name in self.judged.rows}
 
+    @property
+    def judged_on(self) -> str | None:
+        """The day that judged, as a date."""
+        return _said(self.judged.day) if self.judged else None
+
 
 def choose(
     baskets: Baskets,
@@ -50,6 +58,8 @@ def choose(
     horizon: int,
     candidates: Sequence[Candidate],
     report: Callable[[str], None] = lambda _: None,
+    *,
+    excluded: NDArray[np.bool_] | None = None,
 ) -> Choice:
     """Fits a ranker on dates before the last whole horizon, and judges everything in that.
 
@@ -66,11 +76,11 @@ def choose(
         states = []
         for one in days:
             report(f"candidates as of {_said(one)}")
-            states.append(known(past, one, horizon, candidates))
+            states.append(known(past, one, horizon, candidates, excluded))
         report("ranker")
         ranker = fit_ranker(past, states)
     report(f"judging in the {horizon} days from {_said(judged_on)}")
-    state = known(past, judged_on, horizon, candidates)
+    state = known(past, judged_on, horizon, candidates, excluded)
     judged = judge_date(past, state, ranker)
     name, verdict = _winner(judged)
     return Choice(name, verdict, ranker if name == RANKER else None, judged)
@@ -86,7 +96,7 @@ def _winner(judged: Judged) -> tuple[str, str]:
     said = f"ndcg@10 {found[best]:.3f}"
     if not lead.lower > 0:
         return POPULARITY, (
-            f"popularity recommends: {best} is not ahead of it beyond chance ({said}, popularity "
+            f"popularity recommends: {best} is not ahead of it beyond its interval ({said}, popularity "
             f"{found[POPULARITY]:.3f}, lead {lead.lower:.3f} to {lead.upper:.3f})"
         )
     second = max(sorted(set(found) - {best}), key=lambda name: found[name])

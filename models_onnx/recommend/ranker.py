@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ def pooled(state: Known, customers: Index, scores: Mapping[str, Scores]) -> Pool
         np.put_along_axis(chosen, place, True, axis=1)
     row, product = np.nonzero(chosen)
     columns = [scores[name][row, product] for name in sorted(scores)]
-    columns += [_places(scores[name], row, product) for name in sorted(scores)]
+    columns += [_shares(scores[name], row, product) for name in sorted(scores)]
     told = state.facts.of(customers[row], product)
     return Pool(row, product, np.column_stack([*columns, told]).astype(np.float32))
 
@@ -106,11 +106,11 @@ def pooled(state: Known, customers: Index, scores: Mapping[str, Scores]) -> Pool
 def column_names(names: Sequence[str]) -> list[str]:
     """The columns of a pool's matrix."""
     found = sorted(names)
-    return [*found, *(f"{name}_place" for name in found), *NAMES]
+    return [*found, *(f"{name}_share" for name in found), *NAMES]
 
 
-def _places(values: Scores, row: Index, product: Index) -> Scores:
-    """Share of the customer's best score."""
+def _shares(values: Scores, row: Index, product: Index) -> Scores:
+    """Each score as a share of the customer's best."""
     best = values.max(axis=1)
     return np.asarray(values[row, product] / np.where(best > 0, best, 1.0)[row], dtype=np.float32)
 
@@ -123,19 +123,38 @@ def chunks(customers: Index) -> Iterator[Index]:
 
 @dataclass(frozen=True)
 class Ranker:
-    """A fitted ranker."""
+    """What orders the pool of some candidates anew: `predict` maps its rows to 0 to 1.
 
-    booster: Any
+    `booster` is LightGBM's own; None where `predict` is a file's.
+    """
+
+    predict: Callable[[Scores], Floats]
     candidates: tuple[str, ...]
+    booster: Any = None
 
     def score(self, state: Known, customers: Index, scores: Mapping[str, Scores]) -> Scores:
-        """(customers, products): above 0 in the pool, 0 elsewhere."""
+        """(customers, products): above 0 in the pool, 0 elsewhere.
+
+        A candidate that cannot work any more, as vectors are gone, has nothing to say.
+        """
         found = np.zeros((len(customers), state.baskets.products), dtype=np.float32)
-        pool = pooled(state, customers, {name: scores[name] for name in self.candidates})
+        silent = np.zeros_like(found)
+        pool = pooled(
+            state, customers, {name: scores.get(name, silent) for name in self.candidates}
+        )
         if len(pool.row):
-            raw = self.booster.predict(pool.matrix, num_threads=2)
-            found[pool.row, pool.product] = 1.0 / (1.0 + np.exp(-raw))
+            found[pool.row, pool.product] = self.predict(pool.matrix)
         return found
+
+
+def boosted(booster: Any) -> Callable[[Scores], Floats]:
+    """A booster's raw score, by the logistic function between 0 and 1."""
+
+    def predict(matrix: Scores) -> Floats:
+        raw = np.asarray(booster.predict(matrix, num_threads=2, raw_score=True), dtype=np.float64)
+        return np.asarray(1.0 / (1.0 + np.exp(-raw)))
+
+    return predict
 
 
 def bought_in(baskets: Baskets, day: int, horizon: int, customers: Index) -> NDArray[np.bool_]:
@@ -166,10 +185,10 @@ def fit_ranker(baskets: Baskets, states: Sequence[Known]) -> Ranker | None:
             groups.append(np.bincount(pool.row[kept], minlength=len(part))[has_hit])
     if not sum(len(part) for part in groups):
         return None
-    return Ranker(
-        _boost(np.concatenate(matrices), np.concatenate(labels), np.concatenate(groups), names),
-        tuple(names),
+    booster = _boost(
+        np.concatenate(matrices), np.concatenate(labels), np.concatenate(groups), names
     )
+    return Ranker(boosted(booster), tuple(names), booster)
 
 
 def _sampled(customers: Index) -> Index:

@@ -33,6 +33,7 @@ ROOMS = (
     "run",
     "drift",
     "train",
+    "recommend",
     "evaluate",
     "check_features",
     "backfill",
