@@ -96,8 +96,8 @@ def _winner(judged: Judged) -> tuple[str, str]:
     said = f"ndcg@10 {found[best]:.3f}"
     if not lead.lower > 0:
         return POPULARITY, (
-            f"popularity recommends: {best} is not ahead of it beyond its interval ({said}, popularity "
-            f"{found[POPULARITY]:.3f}, lead {lead.lower:.3f} to {lead.upper:.3f})"
+            f"popularity recommends: {best} is not ahead of it beyond its interval ({said}, "
+            f"popularity {found[POPULARITY]:.3f}, lead {lead.lower:.3f} to {lead.upper:.3f})"
         )
     second = max(sorted(set(found) - {best}), key=lambda name: found[name])
     ahead = difference([judged], best, second, "all", "ndcg")
