@@ -24,6 +24,7 @@ from cva_sql.models_onnx.recommend.ranker import Ranker, fit_ranker, judged_cust
 
 POPULARITY = "popularity"
 LEAST_CUSTOMERS = 30  # judged; with fewer an interval says nothing
+MOST_CUSTOMERS = 5000  # judged; more would make intervals narrower than any lead that matters
 LEARNED_DATES = 2
 
 
@@ -81,7 +82,7 @@ def choose(
         ranker = fit_ranker(past, states)
     report(f"judging in the {horizon} days from {_said(judged_on)}")
     state = known(past, judged_on, horizon, candidates, excluded)
-    judged = judge_date(past, state, ranker)
+    judged = judge_date(past, state, ranker, MOST_CUSTOMERS)
     name, verdict = _winner(judged)
     return Choice(name, verdict, ranker if name == RANKER else None, judged)
 

@@ -24,6 +24,7 @@ from cva_sql.models_onnx.recommend.ranker import (
     bought_in,
     chunks,
     judged_customers,
+    sampled,
 )
 
 RANKER = "ranker"
@@ -45,14 +46,20 @@ class Judged:
     novelty: Mapping[str, float]
 
 
-def judge_date(baskets: Baskets, state: Known, ranker: Ranker | None) -> Judged:
-    """How the candidates and the ranker did in the horizon after the state's day."""
-    customers = judged_customers(baskets, state.day, state.horizon)
+def judge_date(
+    baskets: Baskets, state: Known, ranker: Ranker | None, most: int | None = None
+) -> Judged:
+    """How the candidates and the ranker did in the horizon after the state's day.
+
+    With `most` by so many customers, drawn the same way every time.
+    """
+    customers = sampled(judged_customers(baskets, state.day, state.horizon), most)
+    bought = state.baskets.matrix()
     found: dict[str, list[dict[tuple[str, str], Floats]]] = {}
     lists: dict[str, list[tuple[Index, NDArray[np.bool_]]]] = {}
     for part in chunks(customers):
         wanted = bought_in(baskets, state.day, state.horizon, part)
-        owned = state.baskets.matrix()[part].toarray() > 0
+        owned = bought[part].toarray() > 0
         scores: dict[str, Scores] = state.scores(part)
         if ranker is not None:
             scores[RANKER] = ranker.score(state, part, scores)

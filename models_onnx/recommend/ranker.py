@@ -173,7 +173,7 @@ def fit_ranker(baskets: Baskets, states: Sequence[Known]) -> Ranker | None:
     names = sorted(set.intersection(*(set(state.scorers) for state in states)))
     matrices, labels, groups = [], [], []
     for state in states:
-        customers = _sampled(judged_customers(baskets, state.day, state.horizon))
+        customers = sampled(judged_customers(baskets, state.day, state.horizon), MOST_CUSTOMERS)
         for part in chunks(customers):
             scores = {name: state.scorers[name](part) for name in names}
             pool = pooled(state, part, scores)
@@ -191,11 +191,11 @@ def fit_ranker(baskets: Baskets, states: Sequence[Known]) -> Ranker | None:
     return Ranker(boosted(booster), tuple(names), booster)
 
 
-def _sampled(customers: Index) -> Index:
-    if len(customers) <= MOST_CUSTOMERS:
+def sampled(customers: Index, most: int | None) -> Index:
+    """At most so many of them, drawn the same way every time, in their order."""
+    if most is None or len(customers) <= most:
         return customers
-    drawn = np.random.default_rng(7).choice(customers, MOST_CUSTOMERS, replace=False)
-    return np.sort(drawn)
+    return np.sort(np.random.default_rng(7).choice(customers, most, replace=False))
 
 
 def _boost(matrix: Scores, label: NDArray[np.bool_], groups: Index, names: Sequence[str]) -> Any:

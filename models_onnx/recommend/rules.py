@@ -11,7 +11,8 @@ from cva_sql.models_onnx.recommend.baskets import Baskets, Floats, Index
 
 SILENT_DAYS = 180  # sold before, and to nobody for so long: withdrawn
 PRICED_DAYS = 91  # prices that say whether a product is given away
-REBOUGHT = 0.02  # share of buyers who come back for a product: below, a category is bought once
+# Share of the buyers who ordered again and took the product again: below, it is bought once.
+REBOUGHT = 0.02
 PAIRS = 50  # customers and products that a category is told apart by; with fewer it is the shop's
 
 
@@ -50,7 +51,13 @@ def _given_away(past: Baskets, day: int) -> NDArray[np.bool_]:
 
 
 def rebuyable(past: Baskets) -> NDArray[np.bool_]:
-    """Whether each product's category is one that people buy again, (products,)."""
+    """Whether each product's category is one that people buy again, (products,).
+
+    Asked of customers with two orders or more: who never came back says nothing of a product.
+    """
+    orders = np.zeros(past.customers, dtype=np.int64)
+    np.maximum.at(orders, past.customer, past.basket_rank() + 1)
+    past = past.where(orders[past.customer] > 1)
     key = past.customer * past.products + past.product
     keys, count = np.unique(key, return_counts=True)
     product = keys % max(past.products, 1)

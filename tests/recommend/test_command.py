@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from cva_sql import Shop
 from cva_sql.cli.app import app
 from cva_sql.cli.recommend.learning import Recommended, recommend_shop, withdraw_shop
 from cva_sql.cli.run.build import run_shop
@@ -167,7 +168,7 @@ def test_a_run_makes_the_same_rows_again_and_publishes_them(shop: Path) -> None:
     assert rows(published, "from cva_recommend(['p11']) limit 1")[0][0] == "q11"
     comment = "select comment from duckdb_columns() where table_name = 'recommendations'"
     assert all(text for (text,) in rows(published, comment))
-    first = recommend_shop(open_shop(shop))
+    first = Shop(shop).recommend()
     assert first.version == rows(shop, "select any_value(model_version) from recommendations")[0][0]
     assert {name: rows(shop, f"from {name} order by all") for name in TABLES} == before
 

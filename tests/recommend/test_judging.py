@@ -80,6 +80,12 @@ def test_what_a_category_is_bought_again_is_learned() -> None:
     assert found.allowed(owned).tolist() == [[True, False]]
 
 
+def test_customers_who_never_came_back_do_not_say_that_a_product_is_bought_once() -> None:
+    rows = [(f"once{who}", f"once{who}", "tea", 10, 1.0) for who in range(500)]
+    rows += [(f"c{who}", f"{who}-{day}", "tea", day, 1.0) for who in range(9) for day in (10, 40)]
+    assert rules(of_rows(rows), 100).again.tolist() == [True]
+
+
 def test_the_winner_of_a_later_period_recommends_and_says_so() -> None:
     shop = shop_of_habits()
     choice = choose(shop, START + 400, H, all_candidates())
