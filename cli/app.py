@@ -27,6 +27,7 @@ from cva_sql.cli.load.command import load
 from cva_sql.cli.models.command import models
 from cva_sql.cli.person.command import person
 from cva_sql.cli.publish.command import publish
+from cva_sql.cli.recommend.command import recommend
 from cva_sql.cli.report.command import report
 from cva_sql.cli.run.command import run
 from cva_sql.cli.score.command import score
@@ -50,7 +51,12 @@ GROUPS: dict[str, dict[str, Any]] = {
         "sql": sql,
         "backfill": backfill,
     },
-    "Act on it": {"alerts": alerts, "audience": audience, "publish": publish},
+    "Act on it": {
+        "recommend": recommend,
+        "alerts": alerts,
+        "audience": audience,
+        "publish": publish,
+    },
     "People": {"person": person, "forget": forget},
     "How good is it": {
         "evaluate": evaluate,

@@ -51,7 +51,7 @@ def _find_texts(
     """Makes temp.cva_texts: the hashes of texts that are theirs alone."""
     parts = every_text(sources, who, is_order)
     parts += [
-        f"select text_hash, {who('customer_id')} from {quoted(schema)}.{SCORES}"
+        f"select text_hash, {who('customer_id')} as is_theirs from {quoted(schema)}.{SCORES}"
         for schema in scored
     ]
     every = " union all ".join(parts) or "select null::varchar as text_hash, false as is_theirs"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.load.forgotten import LOADED
 from cva_sql.cli.person.raw import Who
+from cva_sql.cli.run.recommendations import made_tables
 from cva_sql.cli.shop.connection import find_relation
 from cva_sql.cli.shop.forgotten import TABLE as TOMBSTONES
 from cva_sql.cli.shop.package import project_dir
@@ -108,6 +109,7 @@ def _is_ours(schema: str, table: str, marts: Collection[tuple[str, str]]) -> boo
 def _marts(con: DuckDBPyConnection, shop: ResolvedShop) -> set[tuple[str, str]]:
     """Schema and name, in lower case, of the package's tables with plain names."""
     found = {(shop.schema.lower(), name) for name in _model_names()}
+    found |= {(shop.schema.lower(), name) for name in made_tables(con, shop.schema)}
     declared = find_relation(con, f"{shop.schema}_cva", "cva_marts")
     if declared is not None:
         found |= set(

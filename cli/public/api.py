@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cva_sql.cli.person.reading import Person
     from cva_sql.cli.publish.book import Book
     from cva_sql.cli.publish.postgresql import Copied
+    from cva_sql.cli.recommend.learning import Recommended
     from cva_sql.cli.report.writing import Written
     from cva_sql.cli.run.build import Run
     from cva_sql.cli.run.drift import Drift
@@ -145,6 +146,16 @@ class Shop(RawShop):
         return writing(
             self._shop, lambda shop: backfill_shop(shop, start, step, is_to_replace=replace)
         )
+
+    def recommend(self) -> Recommended:
+        """Judges what recommends, deploys the best, and writes the table recommendations.
+
+        Works on what the last `run` built; the next one publishes the lists, and each makes them
+        anew. Raises CvaError where no order names its products.
+        """
+        from cva_sql.cli.recommend.learning import recommend_shop
+
+        return writing(self._shop, recommend_shop)
 
     def explain(
         self,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.udfs.manifest import Manifest
 
+RECOMMENDER = "recommendations"  # the kind of model that cva recommend deploys
+
 
 @dataclass(frozen=True)
 class Run:
@@ -80,6 +82,7 @@ def run_shop(
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     drift = check_drift(shop, is_accepted=accept_drift)
+    _recommend(shop)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, run_id)
@@ -87,6 +90,19 @@ def run_shop(
     if metrics is not None:
         write_metrics(shop, metrics, run, drift, time.monotonic() - started)
     return run
+
+
+def _recommend(shop: ResolvedShop) -> None:
+    """Makes the lists anew where a recommender is deployed; nothing else is even imported."""
+    from cva_sql.cli.shop.model_store import deployed_version
+    from cva_sql.cli.shop.progress import step
+
+    if deployed_version(shop.models_dir, RECOMMENDER) is None:
+        return
+    from cva_sql.cli.run.recommendations import fill_recommendations
+
+    with step("making recommendations"):
+        fill_recommendations(shop)
 
 
 def _check_first(shop: ResolvedShop) -> Path:

@@ -47,7 +47,8 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
         "where table_catalog = current_database()"
     ).fetchall()
     existing, found = set(rows), dict[str, Mart]()
-    for mart in sorted(_declared_marts(shop, con), key=lambda mart: (mart.is_own, mart.name)):
+    declared = [*_declared_marts(shop, con), *_made_marts(shop, con)]
+    for mart in sorted(declared, key=lambda mart: (mart.is_own, mart.name)):
         if (mart.schema.lower(), mart.name.lower()) not in existing:
             if not mart.is_own:
                 raise CvaError(
@@ -62,6 +63,13 @@ def find_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
         if other is not mart:
             raise CvaError(f"{mart} and {other} would be published under one name; rename yours")
     return list(found.values())
+
+
+def _made_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:
+    """The tables of recommendations, where there are any."""
+    from cva_sql.cli.run.recommendations import made_tables
+
+    return [Mart(shop.schema, name, only_with_rows=True) for name in made_tables(con, shop.schema)]
 
 
 def _declared_marts(shop: ResolvedShop, con: DuckDBPyConnection) -> list[Mart]:

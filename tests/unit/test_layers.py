@@ -34,6 +34,7 @@ ROOMS = (
     "drift",
     "train",
     "finetune",
+    "recommend",
     "evaluate",
     "check_features",
     "backfill",

@@ -98,6 +98,14 @@ CALLS = {
         "backfill --from 2024-01-01",
         ("backfill.command.open_shop", "backfill.command.backfill_shop"),
     ),
+    "recommend": Call(
+        "recommend",
+        (
+            "recommend.command.open_shop",
+            "recommend.command.recommend_shop",
+            "recommend.command.withdraw_shop",
+        ),
+    ),
     "audience": Call(
         "audience true --out o",
         (
@@ -301,6 +309,7 @@ SEEN = {
     "has_no_report",
     "tier",
     "as_json",
+    "is_to_withdraw",
     "is_if_needed",
     "is_dry",
     "as_csv",

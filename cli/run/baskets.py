@@ -1,0 +1,205 @@
+"""What a shop's customers bought and looked at, as recommendations are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from cva_sql.cli.shop.connection import find_relation, reason_of
+from cva_sql.cli.shop.expressions import check_expression
+from cva_sql.cli.shop.sql_text import quoted
+from cva_sql.udfs.errors import CvaError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    from cva_sql.cli.shop.shop import ResolvedShop
+    from cva_sql.models_onnx.recommend.baskets import Baskets, Ids
+
+VIEWED_DAYS = 28  # how long a look at a product says what somebody without an order wants
+VIEWED_PRODUCTS = 20  # of a customer, the newest
+EPOCH = date(1970, 1, 1).toordinal()
+PRODUCTS_VAR = "cva_recommended_products"
+
+LINES = """
+    select orders.customer_id, items.product_id,
+        concat(orders.order_id, '#', coalesce(orders.store, '')) as order_id,
+        date_diff('day', date '1970-01-01', orders.order_date) as day,
+        cast(items.unit_price as double) as price
+    from {schema}.int_cva__orders_valid as orders
+    join {schema}.stg_cva__order_items as items
+        on items.order_id = orders.order_id and (
+            ((items.store is null or orders.store is null) and orders.orders_of_id = 1)
+            or (items.store = orders.store and orders.orders_of_store_id = 1)
+        )
+    where items.reject_reason is null and items.product_id is not null
+        and orders.order_date < $1
+        and (orders.cancelled_at is null or orders.cancelled_at >= cast($1 as timestamp))
+    order by all
+"""
+VIEWS = """
+    select customer_id, list(product_id order by seen desc, product_id)[:{most}]
+    from (
+        select customer_id, product_id, max(occurred_at) as seen
+        from {schema}.stg_cva__events
+        where reject_reason is null and customer_id is not null and product_id is not null
+            and occurred_date < $1 and occurred_date >= $1 - {days}
+        group by all
+    )
+    group by customer_id
+"""
+
+
+@dataclass(frozen=True)
+class Sold:
+    """A shop's baskets before `day`, which counts from 1970-01-01.
+
+    `names` are the products' for people, `excluded` those that the shop recommends to nobody.
+    `cold` are customers without an order, and `viewed` what they looked at, the newest first;
+    `barred` are customers who get no list: they opted out, or are none to be scored.
+    """
+
+    baskets: Baskets
+    day: int
+    first_day: int
+    names: Ids
+    excluded: NDArray[Any]
+    cold: Ids
+    viewed: Mapping[str, Sequence[int]]
+    barred: frozenset[str]
+
+
+def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
+    """What the last build made of orders and their items; None without a line.
+
+    Raises CvaError where nothing was built yet, UsageError for a wrong `cva_recommended_products`.
+    """
+    import duckdb
+    import numpy as np
+
+    from cva_sql.models_onnx.recommend.baskets import make_baskets
+
+    schema = quoted(f"{shop.schema}_cva")
+    if find_relation(con, shop.schema, "customer_value") is None:
+        raise CvaError(
+            f"{shop.db} has no {shop.schema}.customer_value; build it with: {shop.command('run')}"
+        )
+    try:
+        day = _as_of(con, schema)
+        lines = con.execute(LINES.format(schema=schema), [day]).fetchnumpy()
+        if not len(lines["day"]):
+            return None
+        products = con.execute(
+            "select product_id, name, category, text_vector, image_vector"
+            f" from {schema}.stg_cva__products where reject_reason is null order by product_id"
+        ).fetchall()
+        baskets = make_baskets(
+            lines["customer_id"],
+            lines["order_id"],
+            lines["product_id"],
+            lines["day"].astype(np.int64),
+            np.ma.filled(lines["price"].astype(np.float64), np.nan),
+            products=[row[0] for row in products],
+            category=[row[2] for row in products],
+            vectors=_vectors([row[3:] for row in products]),
+        )
+        place = {str(product): at for at, product in enumerate(baskets.product_ids)}
+        cold, barred = _people(con, shop, set(map(str, baskets.customer_ids)))
+        return Sold(
+            baskets,
+            day.toordinal() - EPOCH,
+            int(baskets.day.min()),
+            _names(baskets.product_ids, products),
+            _excluded(con, shop, schema, place),
+            cold,
+            _viewed(con, schema, day, place),
+            barred,
+        )
+    except duckdb.Error as error:
+        raise CvaError(reason_of(error)) from None
+
+
+def _as_of(con: DuckDBPyConnection, schema: str) -> date:
+    ((found,),) = con.execute(
+        f"select max(as_of_date) from {schema}.int_cva__as_of_dates"
+    ).fetchall()
+    assert isinstance(found, date)  # the build makes one row
+    return found
+
+
+def _vectors(rows: Sequence[Sequence[Any]]) -> Any:
+    """Text and picture side by side, each of length 1; None where no product has either."""
+    import numpy as np
+
+    parts = []
+    for column in zip(*rows, strict=True):
+        width = max((len(vector) for vector in column if vector), default=0)
+        if not width:
+            continue
+        found = np.zeros((len(column), width), dtype=np.float32)
+        for place, vector in enumerate(column):
+            if vector and len(vector) == width:
+                found[place] = vector
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        parts.append(found / np.where(length > 0, length, 1.0))
+    return np.concatenate(parts, axis=1) if parts else None
+
+
+def _names(ids: Ids, products: Sequence[Sequence[Any]]) -> Ids:
+    """Each product's name, its id where it has none."""
+    import numpy as np
+
+    told = {row[0]: row[1] for row in products if row[1]}
+    return np.array([told.get(product, product) for product in ids], dtype=object)
+
+
+def _excluded(
+    con: DuckDBPyConnection, shop: ResolvedShop, schema: str, place: Mapping[str, int]
+) -> NDArray[Any]:
+    """The products that `cva_recommended_products` does not hold for."""
+    import duckdb
+    import numpy as np
+
+    chosen = str(shop.var(PRODUCTS_VAR))
+    check_expression(chosen, PRODUCTS_VAR)
+    found = np.zeros(len(place), dtype=np.bool_)
+    try:
+        rows = con.execute(
+            f"select product_id from {schema}.stg_cva__products as products"
+            f" where reject_reason is null and not coalesce((\n{chosen}\n), false)"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise UsageError(f"{PRODUCTS_VAR}: {reason_of(error)}") from None
+    found[[place[product] for (product,) in rows if product in place]] = True
+    return found
+
+
+def _people(
+    con: DuckDBPyConnection, shop: ResolvedShop, buyers: set[str]
+) -> tuple[Ids, frozenset[str]]:
+    """Customers without an order, and those who get no list."""
+    import numpy as np
+
+    rows = con.execute(
+        "select customer_id, score_status = 'not_eligible' from "
+        f"{quoted(shop.schema)}.customer_value order by customer_id"
+    ).fetchall()
+    barred = frozenset(customer for customer, is_barred in rows if is_barred)
+    cold = [customer for customer, _ in rows if customer not in buyers and customer not in barred]
+    return np.array(cold, dtype=object), barred
+
+
+def _viewed(
+    con: DuckDBPyConnection, schema: str, day: date, place: Mapping[str, int]
+) -> dict[str, list[int]]:
+    if find_relation(con, schema.strip('"'), "stg_cva__events") is None:
+        return {}
+    query = VIEWS.format(schema=schema, most=VIEWED_PRODUCTS, days=VIEWED_DAYS)
+    rows = con.execute(query, [day]).fetchall()
+    return {
+        customer: [place[product] for product in products if product in place]
+        for customer, products in rows
+    }

@@ -1,0 +1,124 @@
+"""Which of ranker, candidates and popularity recommends: the best on a later period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.models_onnx.recommend.baskets import Baskets
+from cva_sql.models_onnx.recommend.contract import Candidate
+from cva_sql.models_onnx.recommend.judging import (
+    METRICS,
+    PARTS,
+    RANKER,
+    Judged,
+    difference,
+    estimate,
+    judge_date,
+)
+from cva_sql.models_onnx.recommend.ranker import Ranker, fit_ranker, judged_customers, known
+
+POPULARITY = "popularity"
+LEAST_CUSTOMERS = 30  # judged; with fewer an interval says nothing
+MOST_CUSTOMERS = 5000  # judged; more would make intervals narrower than any lead that matters
+LEARNED_DATES = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What recommends, why, and how everything did on the day that judged.
+
+    `ranker` is the very one that was judged, and None where a candidate recommends; `judged` is
+    None where the past is too short to judge.
+    """
+
+    name: str
+    verdict: str
+    ranker: Ranker | None = None
+    judged: Judged | None = None
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Name -> metric -> value, the parts as in recall_new."""
+        if self.judged is None:
+            return {}
+        return {name: _figures(self.judged, name) for name in self.judged.rows}
+
+    @property
+    def judged_on(self) -> str | None:
+        """The day that judged, as a date."""
+        return _said(self.judged.day) if self.judged else None
+
+
+def choose(
+    baskets: Baskets,
+    day: int,
+    horizon: int,
+    candidates: Sequence[Candidate],
+    report: Callable[[str], None] = lambda _: None,
+    *,
+    excluded: NDArray[np.bool_] | None = None,
+) -> Choice:
+    """Fits a ranker on dates before the last whole horizon, and judges everything in that.
+
+    Nothing on or after `day` is looked at.
+    """
+    past = baskets.before(day)
+    judged_on = day - horizon
+    if len(judged_customers(past, judged_on, horizon)) < LEAST_CUSTOMERS:
+        return Choice(POPULARITY, "popularity recommends: too few customers came back to judge by")
+    learned = [judged_on - horizon * back for back in range(1, LEARNED_DATES + 1)]
+    days = [one for one in learned if len(judged_customers(past, one, horizon)) > 0]
+    ranker = None
+    if days:
+        states = []
+        for one in days:
+            report(f"candidates as of {_said(one)}")
+            states.append(known(past, one, horizon, candidates, excluded))
+        report("ranker")
+        ranker = fit_ranker(past, states)
+    report(f"judging in the {horizon} days from {_said(judged_on)}")
+    state = known(past, judged_on, horizon, candidates, excluded)
+    judged = judge_date(past, state, ranker, MOST_CUSTOMERS)
+    name, verdict = _winner(judged)
+    return Choice(name, verdict, ranker if name == RANKER else None, judged)
+
+
+def _winner(judged: Judged) -> tuple[str, str]:
+    """The most NDCG, if it is ahead of popularity by more than chance."""
+    found = {name: estimate([judged], name, "all", "ndcg").value for name in judged.rows}
+    best = max(sorted(found), key=lambda name: found[name])
+    if best == POPULARITY:
+        return best, f"{best} recommends: nothing has more ndcg@10 ({found[best]:.3f})"
+    lead = difference([judged], best, POPULARITY, "all", "ndcg")
+    said = f"ndcg@10 {found[best]:.3f}"
+    if not lead.lower > 0:
+        return POPULARITY, (
+            f"popularity recommends: {best} is not ahead of it beyond its interval ({said}, "
+            f"popularity {found[POPULARITY]:.3f}, lead {lead.lower:.3f} to {lead.upper:.3f})"
+        )
+    second = max(sorted(set(found) - {best}), key=lambda name: found[name])
+    ahead = difference([judged], best, second, "all", "ndcg")
+    return best, (
+        f"{best} recommends: {said}, next {second} {found[second]:.3f} "
+        f"(lead {ahead.value:.3f}, {ahead.lower:.3f} to {ahead.upper:.3f}), "
+        f"popularity {found[POPULARITY]:.3f}"
+    )
+
+
+def _figures(judged: Judged, name: str) -> dict[str, float]:
+    found = {
+        metric if part == "all" else f"{metric}_{part}": estimate(
+            [judged], name, part, metric
+        ).value
+        for part in PARTS
+        for metric in METRICS
+    }
+    return {**found, "coverage": judged.coverage[name], "novelty": judged.novelty[name]}
+
+
+def _said(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()

@@ -1,0 +1,207 @@
+"""LightGBM's lambdarank over what the candidates put forward, fitted on earlier dates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cva_sql.models_onnx.recommend.baskets import Baskets, Floats, Index, Scores
+from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
+from cva_sql.models_onnx.recommend.lists import ordered, top
+from cva_sql.models_onnx.recommend.pairs import NAMES, Facts, facts, shop_popularity
+from cva_sql.models_onnx.recommend.rules import Rules, rules
+
+# Read when OpenMP is loaded, so before LightGBM is: threads that spin slow other work down.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+POOL = 40  # products of each candidate that the ranker orders anew
+CHUNK = 512  # customers at a time
+MOST_CUSTOMERS = 3000  # of a date that the ranker learns from
+SETTINGS: Mapping[str, Any] = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 10,  # what is below place 10 is in nobody's list
+    "learning_rate": 0.1,
+    "num_leaves": 15,
+    "min_data_in_leaf": 100,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "seed": 7,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 2,
+    "verbosity": -1,
+}
+ROUNDS = 120
+
+
+@dataclass(frozen=True)
+class Known:
+    """All candidates fitted on the baskets before a day, with the facts of that day."""
+
+    baskets: Baskets
+    day: int
+    horizon: int
+    scorers: Mapping[str, Scorer]
+    facts: Facts
+    popularity: Floats
+    rules: Rules
+
+    def scores(self, customers: Index) -> dict[str, Scores]:
+        """Each candidate's scores of every product."""
+        return {name: scorer(customers) for name, scorer in self.scorers.items()}
+
+
+def known(
+    baskets: Baskets,
+    day: int,
+    horizon: int,
+    candidates: Sequence[Candidate],
+    excluded: NDArray[np.bool_] | None = None,
+) -> Known:
+    """Fits every candidate that can work on what was bought before `day`."""
+    past = baskets.before(day)
+    fitted = {found.name: found.fit(past, day, horizon) for found in candidates}
+    scorers = {name: scorer for name, scorer in fitted.items() if scorer is not None}
+    return Known(
+        past,
+        day,
+        horizon,
+        scorers,
+        facts(past, day),
+        shop_popularity(past, day),
+        rules(past, day, excluded),
+    )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the ranker orders: rows by customer."""
+
+    row: Index  # of the customers asked for
+    product: Index
+    matrix: Scores
+
+
+def pooled(state: Known, customers: Index, scores: Mapping[str, Scores]) -> Pool:
+    """The best of every candidate for each customer, with what the ranker reads of them."""
+    shape = (len(customers), state.baskets.products)
+    chosen = np.zeros(shape, dtype=np.bool_)
+    for values in scores.values():
+        place, _ = top(ordered(values, state.popularity), POOL)
+        np.put_along_axis(chosen, place, True, axis=1)
+    row, product = np.nonzero(chosen)
+    columns = [scores[name][row, product] for name in sorted(scores)]
+    columns += [_shares(scores[name], row, product) for name in sorted(scores)]
+    told = state.facts.of(customers[row], product)
+    return Pool(row, product, np.column_stack([*columns, told]).astype(np.float32))
+
+
+def column_names(names: Sequence[str]) -> list[str]:
+    """The columns of a pool's matrix."""
+    found = sorted(names)
+    return [*found, *(f"{name}_share" for name in found), *NAMES]
+
+
+def _shares(values: Scores, row: Index, product: Index) -> Scores:
+    """Each score as a share of the customer's best."""
+    best = values.max(axis=1)
+    return np.asarray(values[row, product] / np.where(best > 0, best, 1.0)[row], dtype=np.float32)
+
+
+def chunks(customers: Index) -> Iterator[Index]:
+    """Customers in parts."""
+    for start in range(0, len(customers), CHUNK):
+        yield customers[start : start + CHUNK]
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """What orders the pool of some candidates anew: `predict` maps its rows to 0 to 1.
+
+    `booster` is LightGBM's own; None where `predict` is a file's.
+    """
+
+    predict: Callable[[Scores], Floats]
+    candidates: tuple[str, ...]
+    booster: Any = None
+
+    def score(self, state: Known, customers: Index, scores: Mapping[str, Scores]) -> Scores:
+        """(customers, products): above 0 in the pool, 0 elsewhere.
+
+        A candidate that cannot work any more, as vectors are gone, has nothing to say.
+        """
+        found = np.zeros((len(customers), state.baskets.products), dtype=np.float32)
+        silent = np.zeros_like(found)
+        pool = pooled(
+            state, customers, {name: scores.get(name, silent) for name in self.candidates}
+        )
+        if len(pool.row):
+            found[pool.row, pool.product] = self.predict(pool.matrix)
+        return found
+
+
+def boosted(booster: Any) -> Callable[[Scores], Floats]:
+    """A booster's raw score, by the logistic function between 0 and 1."""
+
+    def predict(matrix: Scores) -> Floats:
+        raw = np.asarray(booster.predict(matrix, num_threads=2, raw_score=True), dtype=np.float64)
+        return np.asarray(1.0 / (1.0 + np.exp(-raw)))
+
+    return predict
+
+
+def bought_in(baskets: Baskets, day: int, horizon: int, customers: Index) -> NDArray[np.bool_]:
+    """(customers, products): what each bought in [day, day + horizon)."""
+    later = baskets.within(day, horizon).matrix()
+    return np.asarray(later[customers].toarray() > 0)
+
+
+def judged_customers(baskets: Baskets, day: int, horizon: int) -> Index:
+    """Those with an order before the day and one within the horizon after it."""
+    return np.intersect1d(baskets.before(day).active(), baskets.within(day, horizon).active())
+
+
+def fit_ranker(baskets: Baskets, states: Sequence[Known]) -> Ranker | None:
+    """Learns from what was bought after each state's day; None where nothing was."""
+    names = sorted(set.intersection(*(set(state.scorers) for state in states)))
+    matrices, labels, groups = [], [], []
+    for state in states:
+        customers = sampled(judged_customers(baskets, state.day, state.horizon), MOST_CUSTOMERS)
+        for part in chunks(customers):
+            scores = {name: state.scorers[name](part) for name in names}
+            pool = pooled(state, part, scores)
+            wanted = bought_in(baskets, state.day, state.horizon, part)[pool.row, pool.product]
+            has_hit = np.bincount(pool.row, weights=wanted, minlength=len(part)) > 0
+            kept = has_hit[pool.row]
+            matrices.append(pool.matrix[kept])
+            labels.append(wanted[kept])
+            groups.append(np.bincount(pool.row[kept], minlength=len(part))[has_hit])
+    if not sum(len(part) for part in groups):
+        return None
+    booster = _boost(
+        np.concatenate(matrices), np.concatenate(labels), np.concatenate(groups), names
+    )
+    return Ranker(boosted(booster), tuple(names), booster)
+
+
+def sampled(customers: Index, most: int | None) -> Index:
+    """At most so many of them, drawn the same way every time, in their order."""
+    if most is None or len(customers) <= most:
+        return customers
+    return np.sort(np.random.default_rng(7).choice(customers, most, replace=False))
+
+
+def _boost(matrix: Scores, label: NDArray[np.bool_], groups: Index, names: Sequence[str]) -> Any:
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        matrix, label=label.astype(np.int32), group=groups, feature_name=column_names(names)
+    )
+    return lightgbm.train(dict(SETTINGS), data, ROUNDS)

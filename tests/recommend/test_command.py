@@ -1,0 +1,260 @@
+"""`cva recommend` and what runs make of it: lists, reasons, and who and what is left out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cva_sql import Shop
+from cva_sql.cli.app import app
+from cva_sql.cli.recommend.learning import Recommended, recommend_shop, withdraw_shop
+from cva_sql.cli.run.build import run_shop
+from cva_sql.cli.run.recommendations import TABLES, fill_recommendations
+from cva_sql.cli.shop.model_store import deployed_version
+from cva_sql.cli.shop.resolver import open_shop
+from cva_sql.models_onnx.recommend.export import KIND
+from cva_sql.udfs.errors import CvaError, UsageError
+
+from .shops import START, shop_of_habits
+
+LISTS = "from recommendations order by customer_id, rank"
+
+
+def rows(db: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(db), read_only=True) as con:
+        return con.execute(query).fetchall()
+
+
+def write_raw(db: Path) -> None:
+    """The shop of habits as raw tables, with a customer who only looks and one who does not."""
+    shop = shop_of_habits(200, 300)
+    lines = [
+        (str(shop.customer_ids[c]), f"{c}-{o}", str(shop.product_ids[p]), int(d))
+        for c, o, p, d in zip(shop.customer, shop.basket, shop.product, shop.day, strict=True)
+    ]
+    with duckdb.connect(str(db)) as con:
+        con.execute("create schema raw")
+        con.execute("create table lines (customer_id text, order_id text, product_id text, d int)")
+        con.executemany("insert into lines values (?, ?, ?, ?)", lines)
+        con.execute(
+            "create table raw.orders as select order_id, customer_id,"
+            " timestamp '1970-01-01' + to_days(d) as ordered_at, 10.0 as amount"
+            " from (select distinct order_id, customer_id, d from lines);"
+            "create table raw.order_items as select order_id, product_id, 1 as quantity,"
+            " 2.0 as unit_price from lines;"
+            "create table raw.products as select product_id, 'The ' || product_id as name,"
+            " case left(product_id, 1) when 'p' then 'staples' when 'q' then 'partners'"
+            " else 'rest' end as category"
+            " from (select distinct product_id from lines) order by 1;"
+            f"create table raw.events as select 'e1' as event_id, 'looker' as customer_id,"
+            f" 'v1' as visitor_id, timestamp '1970-01-01' + to_days({START + 298}) as occurred_at,"
+            " 'product_view' as event_type, 'p07' as product_id;"
+            "create table raw.customers as select unnest(['looker', 'nobody']) as customer_id,"
+            f" timestamp '1970-01-01' + to_days({START}) as signed_up_at;"
+            "drop table lines"
+        )
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recommended]:
+    """A shop that was run, and recommends."""
+    db = tmp_path_factory.mktemp("habits") / "shop.duckdb"
+    write_raw(db)
+    run_shop(open_shop(db))
+    return db, recommend_shop(open_shop(db))
+
+
+@pytest.fixture
+def shop(learned: tuple[Path, Recommended], tmp_path: Path) -> Path:
+    """A copy of it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(learned[0].parent, folder, symlinks=True)
+    return folder / "shop.duckdb"
+
+
+def test_the_winner_is_deployed_with_its_figures(learned: tuple[Path, Recommended]) -> None:
+    db, found = learned
+    assert found.is_deployed
+    assert found.reason.split()[1] == "recommends:"
+    assert found.scoring == found.version == deployed_version(db.parent / "cva_models", KIND)
+    manifest = json.loads(
+        (db.parent / "cva_models" / KIND / found.version / "manifest.json").read_text()
+    )
+    assert manifest["evaluation"]["verdict"] == found.reason
+    assert {"popularity", "own_most_bought", "ease"} <= set(manifest["evaluation"]["scores"])
+
+
+def test_everybody_has_a_list_and_no_product_twice(learned: tuple[Path, Recommended]) -> None:
+    db, found = learned
+    assert rows(db, "select count(*) from recommendations") == [(found.rows,)] == [(202 * 10,)]
+    assert (
+        rows(
+            db,
+            "select customer_id, product_id from recommendations group by all having count(*) > 1",
+        )
+        == []
+    )
+    assert rows(db, "select distinct model_version from recommendations") == [(found.version,)]
+    assert rows(db, "select min(rank), max(rank) from recommendations") == [(1, 10)]
+    assert rows(db, "select count(*) from recommendations where score not between 0 and 1") == [
+        (0,)
+    ]
+
+
+def test_the_staple_is_first_and_says_its_rhythm(learned: tuple[Path, Recommended]) -> None:
+    found = rows(
+        learned[0],
+        "select count(*) filter (rank <= 3), any_value(reason) from recommendations"
+        " where product_id = 'p07' and customer_id in ('c007', 'c047', 'c087', 'c127', 'c167')",
+    )
+    assert found[0][0] == 5
+    assert found[0][1] in ("you buy this every 14 days", "you buy this every 13 days")
+
+
+def test_reasons_name_products_as_people_do(learned: tuple[Path, Recommended]) -> None:
+    found = rows(
+        learned[0], "select distinct reason from recommendations where reason like '%with The %'"
+    )
+    assert found
+
+
+def test_who_looked_gets_that_first_and_who_did_nothing_what_is_popular(
+    learned: tuple[Path, Recommended],
+) -> None:
+    query = "select product_id, reason, recommend_status from recommendations where customer_id = "
+    looker = rows(learned[0], f"{query} 'looker' order by rank")
+    assert looker[0] == ("p07", "you looked at this", "browsed")
+    assert looker[1] == ("q07", "often bought with The p07, which you looked at", "browsed")
+    nobody = rows(learned[0], f"{query} 'nobody' order by rank")
+    assert nobody[0] == ("s00", "many customers buy this now", "popular")
+    assert len(looker) == len(nobody) == 10
+
+
+def test_similar_products_and_the_macro_know_the_partner(
+    learned: tuple[Path, Recommended],
+) -> None:
+    assert rows(
+        learned[0],
+        "select similar_product_id, similar_by from similar_products"
+        " where product_id = 'p11' and rank = 1",
+    ) == [("q11", "bought_together")]
+    basket = rows(learned[0], "select product_id from cva_recommend(['p11', 'p12'])")
+    assert {basket[0][0], basket[1][0]} == {"q11", "q12"}
+    assert ("p11",) not in basket
+    assert rows(learned[0], "from cva_recommend(['no such product'])") == []
+
+
+def test_category_affinity_adds_up(learned: tuple[Path, Recommended]) -> None:
+    found = rows(
+        learned[0],
+        "select sum(affinity), count(*), max(rank) from customer_category_affinity"
+        " group by customer_id having abs(sum(affinity) - 1) > 1e-5",
+    )
+    assert found == []
+
+
+def test_a_run_makes_the_same_rows_again_and_publishes_them(shop: Path) -> None:
+    before = {name: rows(shop, f"from {name} order by all") for name in TABLES}
+    run_shop(open_shop(shop))
+    published = shop.parent / "published" / "current" / "cva.duckdb"
+    for name, found in before.items():
+        assert rows(shop, f"from {name} order by all") == found
+        assert rows(published, f"from {name} order by all") == found
+    assert rows(published, "from cva_recommend(['p11']) limit 1")[0][0] == "q11"
+    comment = "select comment from duckdb_columns() where table_name = 'recommendations'"
+    assert all(text for (text,) in rows(published, comment))
+    first = Shop(shop).recommend()
+    assert first.version == rows(shop, "select any_value(model_version) from recommendations")[0][0]
+    assert {name: rows(shop, f"from {name} order by all") for name in TABLES} == before
+
+
+def test_a_product_that_a_var_takes_out_is_in_no_list(shop: Path) -> None:
+    fill_recommendations(
+        open_shop(
+            shop,
+            variables="{cva_recommended_products: \"category <> 'staples'\","
+            " cva_recommendations_per_customer: 3}",
+        )
+    )
+    found = rows(
+        shop, "select count(*), max(rank), bool_or(product_id like 'p%') from recommendations"
+    )
+    assert found == [(202 * 3, 3, False)]
+    assert rows(
+        shop, "select count(*) from similar_products where similar_product_id like 'p%'"
+    ) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("cva_recommendations_per_customer: 0", "expected a whole number from 1 to 1,000"),
+        ("cva_recommendation_days: soon", "expected a whole number from 1 to 365"),
+        ("cva_recommended_products: no_such_column > 1", "cva_recommended_products: "),
+        ('cva_recommended_products: "(select 1)"', "not one expression"),
+    ],
+)
+def test_a_wrong_var_is_said_and_nothing_changes(shop: Path, setting: str, said: str) -> None:
+    before = rows(shop, LISTS)
+    with pytest.raises(UsageError, match=said):
+        recommend_shop(open_shop(shop, variables=f"{{{setting}}}"))
+    assert rows(shop, LISTS) == before
+
+
+def test_a_table_of_the_users_own_is_not_overwritten(shop: Path) -> None:
+    with duckdb.connect(str(shop)) as con:
+        con.execute(
+            "drop table similar_products; create table similar_products as select 1 as mine"
+        )
+    with pytest.raises(CvaError, match="similar_products is not cva's"):
+        recommend_shop(open_shop(shop))
+    assert rows(shop, "from similar_products") == [(1,)]
+    withdraw_shop(open_shop(shop))
+    assert rows(shop, "from similar_products") == [(1,)]
+
+
+def test_withdrawing_drops_the_tables_and_runs_make_none(shop: Path) -> None:
+    app(["recommend", "--withdraw", "--db", str(shop)], standalone_mode=False)
+    names = rows(shop, "select table_name from information_schema.tables")
+    assert not {name for (name,) in names} & set(TABLES)
+    assert fill_recommendations(open_shop(shop)) is None
+
+
+def test_without_items_it_says_what_to_load_and_a_run_says_nothing(tmp_path: Path) -> None:
+    db = tmp_path / "shop.duckdb"
+    write_raw(db)
+    with duckdb.connect(str(db)) as con:
+        con.execute("drop table raw.order_items")
+    with pytest.raises(CvaError, match="build it with: cva run"):
+        recommend_shop(open_shop(db))
+    run_shop(open_shop(db))
+    with pytest.raises(CvaError, match="cva load order_items FILE"):
+        recommend_shop(open_shop(db))
+    assert deployed_version(tmp_path / "cva_models", KIND) is None
+
+
+def test_tables_change_together_or_not_at_all(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cva_sql.cli.run import recommendations
+
+    before = {name: rows(shop, f"from {name} order by all") for name in TABLES}
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recommendations, "_write_macro", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fill_recommendations(open_shop(shop, variables="{cva_recommendations_per_customer: 2}"))
+    assert {name: rows(shop, f"from {name} order by all") for name in TABLES} == before
+
+
+def test_who_is_forgotten_is_in_no_list(shop: Path) -> None:
+    with duckdb.connect(str(shop)) as con:
+        con.execute("drop table raw.events")
+    app(["forget", "c007", "--yes", "--db", str(shop)], standalone_mode=False)
+    for name in ("recommendations", "customer_category_affinity"):
+        assert rows(shop, f"select count(*) from {name} where customer_id = 'c007'") == [(0,)]
