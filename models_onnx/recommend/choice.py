@@ -23,6 +23,7 @@ from cva_sql.models_onnx.recommend.judging import (
 from cva_sql.models_onnx.recommend.ranker import Ranker, fit_ranker, judged_customers, known
 
 POPULARITY = "popularity"
+UNJUDGED = "own_most_bought"  # its lists are filled up by popularity, which is all that the new get
 LEAST_CUSTOMERS = 30  # judged; with fewer an interval says nothing
 MOST_CUSTOMERS = 5000  # judged; more would make intervals narrower than any lead that matters
 LEARNED_DATES = 2
@@ -69,7 +70,8 @@ def choose(
     past = baskets.before(day)
     judged_on = day - horizon
     if len(judged_customers(past, judged_on, horizon)) < LEAST_CUSTOMERS:
-        return Choice(POPULARITY, "popularity recommends: too few customers came back to judge by")
+        why = "too few customers came back to judge by"
+        return Choice(UNJUDGED, f"{UNJUDGED} recommends, then popularity: {why}")
     learned = [judged_on - horizon * back for back in range(1, LEARNED_DATES + 1)]
     days = [one for one in learned if len(judged_customers(past, one, horizon)) > 0]
     ranker = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cva_sql.models_onnx.recommend.choice import POPULARITY, choose
+from cva_sql.models_onnx.recommend.choice import POPULARITY, UNJUDGED, choose
 from cva_sql.models_onnx.recommend.judging import RANKER, judge_date
 from cva_sql.models_onnx.recommend.lists import ordered, top
 from cva_sql.models_onnx.recommend.metrics import coverage, interval, list_metrics, novelty
@@ -121,9 +121,9 @@ def test_what_is_bought_at_random_is_left_to_popularity() -> None:
     assert choice.ranker is None
 
 
-def test_a_short_past_is_left_to_popularity_unjudged() -> None:
+def test_a_short_past_is_left_to_a_rule_unjudged() -> None:
     choice = choose(of_rows([("a", "1", "x", 10, 1.0)]), 20, H, all_candidates())
-    assert (choice.name, choice.judged) == (POPULARITY, None)
+    assert (choice.name, choice.judged) == (UNJUDGED, None)
     assert "too few customers" in choice.verdict
 
 
