@@ -18,6 +18,7 @@ from cva_sql.udfs.encoder import (
     EncoderManifest,
     encoder_folder,
     load_encoder,
+    packaged_manifest,
     read_encoder_manifest,
 )
 from cva_sql.udfs.errors import CvaError, ModelError, UsageError
@@ -64,10 +65,12 @@ def candidates(models_dir: Path) -> list[str]:
 def put_in_place(models_dir: Path, key: str) -> EncoderManifest:
     """Lets the candidate of this key read from now on, or the packaged encoder; its manifest.
 
-    What was in `encoder` is kept as a candidate first. Raises UsageError for a key that is not
-    there, ModelError for one whose files are not its manifest's, CvaError for an `encoder` that
-    nobody can tell what it is.
+    The packaged one is known by its key as well. What was in `encoder` is kept as a candidate
+    first. Raises UsageError for a key that is not there, ModelError for one whose files are not its
+    manifest's, CvaError for an `encoder` that nobody can tell what it is.
     """
+    if key not in candidates(models_dir) and key == packaged_manifest().key:
+        key = PACKAGED
     source = candidate_folder(models_dir, key)
     if key != PACKAGED:
         if key not in candidates(models_dir):

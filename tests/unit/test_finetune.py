@@ -102,6 +102,9 @@ def test_an_encoder_is_deployed_and_what_it_replaces_is_kept(tmp_path: Path) -> 
     assert (own / "note.txt").read_bytes() == b"mine"
     assert put_in_place(models, "packaged").key == read_encoder_manifest(PACKAGED).key
     assert not own.exists()
+    put_in_place(models, key)
+    assert put_in_place(models, read_encoder_manifest(PACKAGED).key).sha256  # the way back
+    assert not own.exists()
     assert candidates(models) == sorted([my_key, key])
     assert other_models(models) == {}
     load_encoder.cache_clear()
