@@ -82,13 +82,14 @@ def read_sentences(con: DuckDBPyConnection, shop: ResolvedShop, *, is_baseline: 
     language = str(shop.var("cva_language"))
     words = macro_value(MACROS, "default__reason_words")
     cases = macro_value(MACROS, "reason_cases")
+    label = macro_value(MACROS, "label_column", language)
     columns = [macro_value(MACROS, "template_column", language, case) for case in cases]
     lines: dict[str, Line] = {}
     # A published database has the catalogue beside the marts.
     for schema in (f"{shop.schema}_cva", shop.schema):
         try:
             rows = con.execute(
-                f"select feature, label, kind, unit, {', '.join(columns)} "
+                f"select feature, {label}, kind, unit, {', '.join(columns)} "
                 f"from {schema}.cva_feature_catalog"
             ).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):  # none, or an older one

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from cva_sql.cli.report.source import Source
 from cva_sql.cli.report.wording import amount, money, percent, plain
+from cva_sql.cli.shop.package import macro_value
 
-COLUMNS = ("feature", "kind", "unit", "label")
+MACROS = "reasons.sql"
+COLUMNS = ("feature", "kind", "unit")
 VALUE, TYPICAL = "{value}", "{typical}"  # what a reason template leaves open
-COMPARED = re.compile(r"(, | \()[^,(]*\{typical\}\)?$")  # its part about the typical customer
+COMPARED = re.compile(
+    r"(, | \(|\uff0c|\uff08)[^,(\uff0c\uff08]*\{typical\}[)\uff09]?$"
+)  # of the typical customer
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,14 @@ class Catalog:
 
 
 def read_catalog(source: Source) -> Catalog:
-    """The catalogue; without any feature where its table is missing."""
-    name = "cva_feature_catalog"
-    table = source.table(name, COLUMNS, is_internal=True)
-    has_template = source.table(name, ("reason_template",), is_internal=True)
-    template = "reason_template" if has_template else "null"
-    query = f"select feature, label, unit, kind, {template} from {table}"
+    """The catalogue in the shop's language; without any feature where its table is missing."""
+    name, language = "cva_feature_catalog", str(source.shop.var("cva_language"))
+    label = macro_value(MACROS, "label_column", language)
+    table = source.table(name, (*COLUMNS, label), is_internal=True)
+    template = macro_value(MACROS, "template_column", language)
+    if not source.table(name, (template,), is_internal=True):
+        template = "null"
+    query = f"select feature, {label}, unit, kind, {template} from {table}"
     return Catalog(
         {
             feature: Feature(

@@ -32,6 +32,10 @@
 {% macro reason_cases() %}{{ return(['sentence', 'zero', 'one', 'none']) }}{% endmacro %}
 
 
+{#- Column of cva_feature_catalog with the label. -#}
+{% macro label_column(language) %}{{- return('label' ~ ('' if language == 'en' else '_' ~ language)) -}}{% endmacro %}
+
+
 {#- Column of cva_feature_catalog with a form of the sentence. -#}
 {% macro template_column(language, case='sentence') %}
 {{- return(

@@ -95,6 +95,11 @@ def test_a_value_is_said_as_people_say_it(sample_shop: Any, place: int, language
     assert rule.say(*RULE[:3]) == RULE[3 + place]
 
 
+def test_labels_are_in_the_language_of_the_shop(sample_shop: Any) -> None:
+    said = [sentences_of(sample_shop, one).label("orders_count") for one in ("en", "zh")]
+    assert said == ["orders", "订单数"]
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_dbt_and_python_say_every_feature_alike(
     sample_shop: Any, rows: Any, tmp_path: Path, language: str
