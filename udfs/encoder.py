@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,8 +20,10 @@ from numpy.typing import NDArray
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.model_files import parse_object, read_file, read_text_file
 from cva_sql.udfs.projection import DIMENSION
+from cva_sql.udfs.scripts import knows_script
 from cva_sql.udfs.sessions import open_session
 from cva_sql.udfs.threads import pool
+from cva_sql.udfs.windows import CUT, LONG_TEXTS, average, most_windows, windows
 
 MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
 
@@ -33,7 +34,6 @@ FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncat
 STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
 
 LONGEST = 200_000  # characters; what comes after them is neither read nor counted
-JUDGED = 2_000  # characters that the script is told from
 UNKNOWN = ("[UNK]", "<unk>")  # what tokenizers call what they do not know
 LEAST_TOKENS = 3  # the opening and the closing mark, and a word
 RECENT = 4_096  # readings kept: a query that asks twice of a text reads it once
@@ -44,6 +44,7 @@ class EncoderManifest:
     """What is frozen with an encoder; `parity` are the figures that it was accepted on.
 
     `trained_before`: it was taught on the shop's own texts of before this day; '' where on none.
+    `long_texts`: those of more than `max_tokens` are `cut`, or read in `windows`.
     """
 
     name: str
@@ -61,18 +62,22 @@ class EncoderManifest:
     scripts: tuple[str, ...]
     parity: dict[str, float]
     trained_before: str = ""
+    long_texts: str = CUT
 
     def to_json(self) -> str:
         """The manifest as the text of `manifest.json`."""
         said = asdict(self)
         if not self.trained_before:
             del said["trained_before"]
+        if self.long_texts == CUT:
+            del said["long_texts"]
         return json.dumps(said, indent=2, sort_keys=True) + "\n"
 
     @property
     def key(self) -> str:
         """16 hex digits that change with anything that changes a vector."""
         parts = (self.sha256, self.tokenizer_sha256, self.pooling, str(self.max_tokens))
+        parts += () if self.long_texts == CUT else (self.long_texts,)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -104,6 +109,7 @@ class Encoder:
         named = (self._tokenizer.token_to_id(name) for name in UNKNOWN)
         self._unknown = next((one for one in named if one is not None), -1)
         self._marks = self._tokenizer.num_special_tokens_to_add(False)
+        self._windows = most_windows(manifest.long_texts)
         self._recent: OrderedDict[bytes, Reading] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -129,12 +135,16 @@ class Encoder:
 
     def _read(self, text: str) -> Reading:
         ids, status = self._tokenize(text)
-        count = len(ids)
         if status == EMPTY:
             return NOTHING
-        longest = self.manifest.max_tokens
-        if count > longest:
-            ids = ids[: longest - 1] + ids[-1:]  # the closing mark stays
+        pieces = windows(ids, self._marks - 1, self.manifest.max_tokens, self._windows)
+        found = [self._run(piece) for piece in pieces]
+        lengths = [len(piece) - self._marks for piece in pieces]
+        embedding, sentiment = average([e for e, _ in found], [s for _, s in found], lengths)
+        known = None if status == UNKNOWN_SCRIPT else sentiment
+        return Reading(embedding, known, status, len(ids))
+
+    def _run(self, ids: list[int]) -> tuple[NDArray[np.float32], float]:
         tokens = np.array([ids], dtype=np.int64)
         embedding, sentiment = self._session.run(list(OUTPUTS), {"input_ids": tokens})
         if (embedding.shape, sentiment.shape) != ((1, DIMENSION), (1, 1)):
@@ -142,8 +152,7 @@ class Encoder:
                 f"the encoder gives shapes {embedding.shape} and {sentiment.shape} for a text, "
                 f"expected (1, {DIMENSION}) and (1, 1)"
             )
-        known = None if status == UNKNOWN_SCRIPT else float(sentiment[0, 0])
-        return Reading(embedding[0], known, status, count)
+        return embedding[0], float(sentiment[0, 0])
 
     def status(self, text: str | None) -> tuple[str, int]:
         """(status, token_count) without reading the text; NULL is empty."""
@@ -162,18 +171,10 @@ class Encoder:
         words = len(ids) - self._marks
         if words <= 0:
             return ids, EMPTY
-        if 2 * ids.count(self._unknown) > words or not self._knows_script(text):
+        if 2 * ids.count(self._unknown) > words or not knows_script(text, self.manifest.scripts):
             return ids, UNKNOWN_SCRIPT
-        return ids, TRUNCATED if len(ids) > self.manifest.max_tokens else FINE
-
-    def _knows_script(self, text: str) -> bool:
-        """Whether at least half of the letters are of a script that the encoder was trained on."""
-        if text.isascii():
-            return True
-        letters = [letter for letter in text[:JUDGED] if letter.isalpha()]
-        scripts = tuple(script.upper() for script in self.manifest.scripts)
-        known = sum(unicodedata.name(letter, "").startswith(scripts) for letter in letters)
-        return 2 * known >= len(letters)
+        read = self._windows * (self.manifest.max_tokens - self._marks)
+        return ids, TRUNCATED if words > read else FINE
 
 
 def _open_tokenizer(data: bytes) -> Any:
@@ -214,6 +215,10 @@ def read_encoder_manifest(folder: Path) -> EncoderManifest:
         manifest = EncoderManifest(**raw)
         if manifest.dimension != DIMENSION:
             raise ValueError(f"dimension {manifest.dimension}, expected {DIMENSION}")
+        if manifest.long_texts not in LONG_TEXTS:
+            raise ValueError(
+                f"long_texts {manifest.long_texts}, expected {' or '.join(LONG_TEXTS)}"
+            )
         if manifest.max_tokens < LEAST_TOKENS:
             raise ValueError(f"max_tokens {manifest.max_tokens}, expected {LEAST_TOKENS} or more")
         return manifest

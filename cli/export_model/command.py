@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cva_sql.cli.export_model.encoder import ENCODER, Tier, export_encoder
+from cva_sql.cli.export_model.encoder import ENCODER, LongTexts, Tier, export_encoder
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb
 from cva_sql.cli.shop.resolver import Need, open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
@@ -26,6 +26,13 @@ def export_model(
     tier: Annotated[
         Tier | None, typer.Option("--tier", help="Of the encoder: english, or many languages.")
     ] = None,
+    long_texts: Annotated[
+        LongTexts | None,
+        typer.Option(
+            "--long-texts",
+            help="Of the encoder: what is beyond 256 tokens is cut, or read as well.",
+        ),
+    ] = None,
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
@@ -38,15 +45,17 @@ def export_model(
     Another kind that is deployed: the same of it. encoder: the text encoder, made anew from the
     official weights and checked against torch; needs the extra `encoder`. With --tier multilingual
     the one that reads many languages, made from a package's weights; needs the extra `multilingual`
-    and no torch. In the shop's cva_models/encoder either takes the packaged one's place.
+    and no torch. --long-texts windows alone writes the packaged one, to read long texts whole; it
+    needs neither. In the shop's cva_models/encoder each takes the packaged one's place.
     """
     if which == ENCODER:
-        export_encoder(out, tier or Tier.english, as_json)
+        export_encoder(out, tier, long_texts, as_json)
         return
-    if tier is not None:
-        raise UsageError(
-            f"--tier {tier.value} is for the encoder; expected: cva export-model encoder"
-        )
+    for name, given in (("--tier", tier), ("--long-texts", long_texts)):
+        if given is not None:
+            raise UsageError(
+                f"{name} {given.value} is for the encoder; expected: cva export-model encoder"
+            )
     from cva_sql.cli.export_model.writing import write_export
     from cva_sql.cli.shop.model_store import exported_files
     from cva_sql.udfs.sessions import load_model

@@ -239,7 +239,7 @@ OTHERWISE = [
     (
         "export-model",
         Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
-        {"out", "tier", "as_json"},
+        {"out", "tier", "long_texts", "as_json"},
     ),
     (
         "publish",
@@ -254,6 +254,7 @@ OTHERWISE = [
 VALUES = {
     "tune": "1.5",
     "tier": "multilingual",
+    "long_texts": "windows",
     "steps": "7",
     "minutes": "2.5",
     "as_of": "2024-05-06",
@@ -308,6 +309,7 @@ NEGATIVE = {"is_to_keep", "is_without_consent"}
 SEEN = {
     "has_no_report",
     "tier",
+    "long_texts",
     "as_json",
     "is_to_withdraw",
     "is_if_needed",
