@@ -76,8 +76,8 @@ class EncoderManifest:
     @property
     def key(self) -> str:
         """16 hex digits that change with anything that changes a vector."""
-        parts = (self.sha256, self.tokenizer_sha256, self.pooling, str(self.max_tokens))
-        parts += () if self.long_texts == CUT else (self.long_texts,)
+        parts = [self.sha256, self.tokenizer_sha256, self.pooling, str(self.max_tokens)]
+        parts += [] if self.long_texts == CUT else [self.long_texts]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
