@@ -71,7 +71,7 @@ def main() -> None:
     first: dict[str, np.ndarray] = {}
     for draw in range(given.draws):
         folds = np.random.default_rng(draw).permutation(np.arange(len(ratings)) % FOLDS)
-        rated = Rated(pieces, vectors, sentiments, ratings, folds)
+        rated = Rated(pieces, vectors, sentiments, ratings, np.arange(len(ratings)), folds)
         learned = fit_rating_head(rated, encoder.manifest.key)
         if learned is None:
             raise SystemExit("too few ratings of 1 and 2, or of 4 and 5")

@@ -74,7 +74,11 @@ def project(projection: TextProjection | None, embeddings: Any, encoder: ShopEnc
     rows = _whole(embeddings)
     if projection is None or projection.is_empty:
         return pa.nulls(len(rows), type=pa.list_(pa.float32()))
-    _check_encoder(projection.encoder_key, encoder)
+    if projection.encoder_key != encoder.manifest.key:
+        raise ModelError(
+            f"the deployed model knows the texts by encoder {projection.encoder_key}, they are "
+            f"read by {encoder.manifest.key} now; retrain with: cva train"
+        )
     size, dimension = projection.components.shape
     known = rows.is_valid().to_numpy(zero_copy_only=False)
     vectors = rows.drop_null().flatten().to_numpy().reshape(-1, dimension)
@@ -92,15 +96,14 @@ def rate(
 ) -> Any:
     """Arrow strings, their vectors and sentiments -> what each fold would have rated them.
 
-    NULL for NULL, for a text without a vector, and where the model has no head for it. Raises
-    ModelError where that was learned from another encoder's pieces.
+    NULL for NULL, for a text without a vector, and where the model has no head for it, or one that
+    was learned from another encoder's pieces: no score hangs on it.
     """
     import pyarrow as pa
 
     head, bodies = manifest.rating_head, _texts(texts)
-    if head is None or not any(bodies):
+    if head is None or head.encoder_key != encoder.manifest.key or not any(bodies):
         return pa.nulls(len(bodies), type=pa.list_(pa.float64()))
-    _check_encoder(head.encoder_key, encoder)
     reader = encoder.load()
     vectors, tones = _whole(embeddings).to_pylist(), _whole(sentiments).to_pylist()
     rated = [
@@ -110,14 +113,6 @@ def rate(
         for body, vector, tone in zip(bodies, vectors, tones, strict=True)
     ]
     return pa.array(rated, type=pa.list_(pa.float64()))
-
-
-def _check_encoder(key: str, encoder: ShopEncoder) -> None:
-    if key != encoder.manifest.key:
-        raise ModelError(
-            f"the deployed model knows the texts by encoder {key}, they are "
-            f"read by {encoder.manifest.key} now; retrain with: cva train"
-        )
 
 
 @dataclass(frozen=True)

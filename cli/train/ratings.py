@@ -22,7 +22,8 @@ def fit_head(
     """What ratings before a date teach; None where no review lacks one, or where it tells nothing.
 
     It is kept where it misses by less than the mean rating does, on customers that it did not learn
-    from. Ratings on another scale than 1 to 5 teach nothing.
+    from. Ratings on another scale than 1 to 5 teach nothing, which is said; nor do customers who
+    object to being profiled.
     """
     import numpy as np
 
@@ -36,14 +37,21 @@ def fit_head(
         "select count(*) filter (where rating is null and text_hash is not null), min(rating), "
         f"max(rating) from {reviews}"
     ).fetchall()[0]
-    if not missing or lowest is None or lowest < 1 or highest > 5:
+    if not missing or lowest is None:
         return None
+    if lowest < 1 or highest > 5:
+        say(
+            f"  ratings are from {lowest:g} to {highest:g}; learned from are those from 1 to 5 only"
+        )
+        return None
+    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
     fold = macro_value("review_texts.sql", "rating_fold", "customer_id")
     found = con.sql(
-        f"select body, cast(rating as double) as rating, {fold} - 1 as fold, embedding, "
-        f"coalesce(sentiment, 0) as sentiment from {reviews} inner join "
+        f"select body, customer_id, cast(rating as double) as rating, {fold} - 1 as fold, "
+        f"embedding, coalesce(sentiment, 0) as sentiment from {reviews} inner join "
         f"{schema}.int_cva__text_vectors using (text_hash) where rating is not null "
-        f"and embedding is not null and review_date < ? "
+        "and embedding is not null and review_date < ? "
+        f"and customer_id not in ({opted_out}) "
         "order by sha256(concat(text_hash, customer_id, review_date)), rating limit ?",
         params=[before, MAX_RATED],
     ).to_arrow_table()
@@ -58,6 +66,7 @@ def fit_head(
             vectors.reshape(-1, DIMENSION).astype(np.float64),
             found.column("sentiment").to_numpy(),
             ratings,
+            found.column("customer_id").to_numpy(zero_copy_only=False),
             found.column("fold").to_numpy(),
         ),
         encoder.manifest.key,

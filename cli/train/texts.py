@@ -119,7 +119,7 @@ def read_texts(
         run_dbt(
             shop,
             "run",
-            select=["+int_cva__text_vectors"],
+            select=["+int_cva__text_vectors", *(["+stg_cva__customers"] if is_rated else [])],
             variables={"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True},
             schema=packaged_in,
             environment=told.environment,

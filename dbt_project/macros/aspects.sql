@@ -61,7 +61,8 @@
     },
 } %}
 {% for name, phrases in cva.setting('cva_aspects').items() %}
-    {% do found.update({name: {'phrases': phrases, 'words': none}}) %}
+    {% set own = name | lower if name | lower in found else name %}
+    {% do found.update({own: {'phrases': phrases, 'words': none}}) %}
 {% endfor %}
 {{ return(found) }}
 {% endmacro %}
@@ -85,11 +86,12 @@
 
 {#- How near a sentence is to an aspect, over the list of its similarities to the phrases, the largest first, and
     `sentence`: the mean of the three nearest, and a little more where one of the words stands in it. No aspect has
-    a lead, so that in doubt nothing is said. Both were set on sentences other than those of docs/text.md. -#}
-{% macro aspect_nearness() -%}
+    a lead, so that in doubt nothing is said. Both were set on sentences other than those of docs/text.md, by the
+    packaged encoder; `scale` says how much further apart another lays the phrases about no aspect. -#}
+{% macro aspect_nearness(scale) -%}
 (
             {{ cva.list_item('nearest', 1) }} + {{ cva.list_item('nearest', 2) }} + {{ cva.list_item('nearest', 3) }}
-        ) / 3 + case
+        ) / (3 * {{ scale }}) + case
             when aspect = '{{ cva.no_aspect() }}' then 0.05
             {%- for name, line in cva.aspects().items() if line.words %}
             when aspect = '{{ name }}' and {{ cva.matches('lower(sentence)', '(^|[^a-z])(' ~ line.words ~ ')([^a-z]|$)') }} then 0.15
@@ -97,6 +99,10 @@
             else 0
         end
 {%- endmacro %}
+
+
+{#- The deviation of cosines among the phrases about no aspect, by the packaged encoder. -#}
+{% macro aspect_spread() %}{{ return(0.1126) }}{% endmacro %}
 
 
 {#- Over how near, the share of the nearest is a probability: the width was set where that was right as often as it

@@ -10,7 +10,7 @@
 {% endmacro %}
 
 
-{#- Whether this is an aspect of the shop's own: a name, and three phrases or more with words in them. A backslash
+{#- Whether this is an aspect of the shop's own: a name, and three different phrases or more with words in them. A backslash
     means something else to each engine. -#}
 {% macro is_aspect(name, phrases) %}
 {% set text = '[^\\\\\\x00-\\x1f]' %}
@@ -24,7 +24,7 @@
         {{ return(false) }}
     {% endif %}
 {% endfor %}
-{{ return(true) }}
+{{ return(phrases | map('trim') | map('lower') | unique | list | length >= 3) }}
 {% endmacro %}
 
 

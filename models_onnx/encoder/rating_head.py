@@ -13,13 +13,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.udfs.rating import FOLDS, HIGHEST, LOWEST, RatingHead, rows_of, terms_of
 
-MAX_TERMS, MIN_TEXTS_OF_TERM = 2_000, 3
+MAX_TERMS, MIN_PEOPLE = 2_000, 3  # of customers who wrote a term: else it could name one
 MIN_EACH = 20  # ratings of 2 or less, and of 4 or more
 WORDS_PENALTY, VECTOR_PENALTY, LAST_PENALTY = 1.0, 300.0, 1.0
 SENTIMENT_SCALE = 3.0  # what the unlearned sentiment is multiplied by beside the two regressions
@@ -31,12 +33,14 @@ Numbers = NDArray[np.float64]
 @dataclass(frozen=True)
 class Rated:
     """Rated texts: `pieces` of each, `vectors` (n, 384), `sentiments` (n,) with 0 for NULL,
-    `ratings` (n,) from 1 to 5 and `folds` (n,) of the customers, 0 to FOLDS − 1."""
+    `ratings` (n,) from 1 to 5, and of the customers `people` (n,) and `folds` (n,), 0 to FOLDS − 1.
+    """
 
     pieces: Sequence[Sequence[int]]
     vectors: Numbers
     sentiments: Numbers
     ratings: Numbers
+    people: NDArray[Any]
     folds: NDArray[np.int64]
 
 
@@ -53,16 +57,9 @@ def fit_rating_head(rated: Rated, encoder_key: str) -> Learned | None:
     low, high = (rated.ratings <= 2).sum(), (rated.ratings >= 4).sum()
     if min(low, high) < MIN_EACH or len(np.unique(rated.folds)) < FOLDS:
         return None
-    terms, idf = _vocabulary(rated.pieces)
+    terms, idf = _vocabulary(rated)
     words = _sparse(rated, terms, idf)
-    bases = [_fit_base(rated, words, rated.folds != fold) for fold in range(FOLDS)]
-    parts = np.zeros((len(rated.ratings), PARTS))
-    parts[:, 2] = rated.sentiments * SENTIMENT_SCALE
-    for fold, base in enumerate(bases):
-        own = rated.folds == fold
-        parts[own, 0] = words[own] @ base.words + base.words_level
-        parts[own, 1] = rated.vectors[own] @ base.vector + base.vector_level
-    lines = [_combine(rated, parts, base, fold) for fold, base in enumerate(bases)]
+    lines = _lines(rated, words)
     head = RatingHead(
         encoder_key=encoder_key,
         terms=terms,
@@ -87,12 +84,43 @@ class _Line:
     sentiment: float = 0.0
 
 
-def _vocabulary(texts: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], Numbers]:
+def _lines(rated: Rated, words: NDArray[np.float64]) -> list[_Line]:
+    """Each fold's line, of which nothing saw a rating of that fold.
+
+    What a fold's parts are put together by was fitted on the other folds, each read by bases that
+    learned from neither: stacking within stacking.
+    """
+
+    def base(*left_out: int) -> _Line:
+        return _fit_base(rated, words, ~np.isin(rated.folds, left_out))
+
+    pairs = {frozenset(pair): base(*pair) for pair in combinations(range(FOLDS), 2)}
+    lines = []
+    for fold in range(FOLDS):
+        parts = np.zeros((len(rated.ratings), PARTS))
+        parts[:, 2] = rated.sentiments * SENTIMENT_SCALE
+        for other in range(FOLDS):
+            if other != fold:
+                own, by = rated.folds == other, pairs[frozenset((fold, other))]
+                parts[own, 0] = words[own] @ by.words + by.words_level
+                parts[own, 1] = rated.vectors[own] @ by.vector + by.vector_level
+        lines.append(_combine(rated, parts, base(fold), fold))
+    return lines
+
+
+def _vocabulary(rated: Rated) -> tuple[tuple[str, ...], Numbers]:
     """The terms that most texts have, in a fixed order, and ln((1 + n) / (1 + texts)) + 1."""
-    counts = Counter(term for pieces in texts for term in set(terms_of(pieces)))
-    known = [term for term, count in counts.items() if count >= MIN_TEXTS_OF_TERM]
+    counts: Counter[str] = Counter()
+    writers: dict[str, set[Any]] = {}
+    for pieces, person in zip(rated.pieces, rated.people, strict=True):
+        for term in set(terms_of(pieces)):
+            counts[term] += 1
+            found = writers.setdefault(term, set())
+            if len(found) < MIN_PEOPLE:
+                found.add(person)
+    known = [term for term, people in writers.items() if len(people) >= MIN_PEOPLE]
     terms = tuple(sorted(known, key=lambda term: (-counts[term], term))[:MAX_TERMS])
-    idf = [math.log((1 + len(texts)) / (1 + counts[term])) + 1 for term in terms]
+    idf = [math.log((1 + len(rated.pieces)) / (1 + counts[term])) + 1 for term in terms]
     return terms, np.array(idf, dtype=np.float64)
 
 

@@ -100,3 +100,14 @@ def test_where_every_review_has_a_rating_nothing_is_learned_from_them(tmp_path: 
     shop = make_shop(tmp_path, share_rated=1.0)
     train_shop(shop)
     assert read_manifest(deployed_folder(shop.models_dir)).rating_head is None
+
+
+def test_nothing_is_learned_from_who_objects(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path)
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute(
+            "create table raw.customers as select customer_id, bool_or(rating is not null) as"
+            " profiling_opt_out from raw.reviews group by 1"
+        )
+    train_shop(shop)
+    assert read_manifest(deployed_folder(shop.models_dir)).rating_head is None

@@ -25,7 +25,8 @@ def rated(count: int = 400, *, bad: float = 0.2, seed: int = 1) -> Rated:
     vectors = rng.normal(size=(count, DIMENSION)) * 0.05
     vectors[:, 0] -= 0.1 * is_bad
     sentiments = np.clip(rng.normal(0.3, 0.3, count) - 0.2 * is_bad, -1, 1)
-    return Rated(pieces, vectors, sentiments, ratings, rng.permutation(np.arange(count) % FOLDS))
+    folds = rng.permutation(np.arange(count) % FOLDS)
+    return Rated(pieces, vectors, sentiments, ratings, np.arange(count), folds)
 
 
 def test_ratings_are_told_on_customers_that_it_did_not_learn_from() -> None:
@@ -59,9 +60,18 @@ def test_a_fold_is_not_changed_by_its_own_ratings() -> None:
     )
     assert one is not None
     assert two is not None
-    own = one.head.words[2] / np.abs(one.head.words[2]).max()
-    turned = two.head.words[2] / np.abs(two.head.words[2]).max()
-    assert np.abs(own - turned).max() < 1e-6  # but for how words and vector are weighed
+    for name in ("words", "vector", "sentiment", "level"):
+        assert np.array_equal(getattr(one.head, name)[2], getattr(two.head, name)[2])
+        assert not np.array_equal(getattr(one.head, name)[1], getattr(two.head, name)[1])
+
+
+def test_a_term_is_kept_where_three_people_wrote_it() -> None:
+    given = rated()
+    pieces = [[*own, 99] if row < 3 else own for row, own in enumerate(given.pieces)]
+    for people, is_kept in ((given.people, True), (np.maximum(given.people, 1), False)):
+        learned = fit_rating_head(replace(given, pieces=pieces, people=people), "key")
+        assert learned is not None
+        assert ("99" in learned.head.terms) == is_kept
 
 
 @pytest.mark.parametrize(

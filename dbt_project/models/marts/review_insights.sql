@@ -28,10 +28,36 @@ phrases as (select * from {{ ref('cva', 'int_cva__aspect_phrases') }}),
 vectors as (select * from {{ cva.text_vectors() }}),
 
 meanings as (
-    select phrases.aspect, vectors.embedding
+    select phrases.aspect, phrases.phrase_hash, vectors.embedding
     from phrases
     inner join vectors on phrases.phrase_hash = vectors.text_hash
     where vectors.embedding is not null
+),
+
+pairs as (
+    select round(cast({{ cva.inner_product('one.embedding', 'other.embedding') }} as double), 6) as cosine
+    from meanings as one
+    inner join meanings as other on one.phrase_hash < other.phrase_hash
+    where one.aspect = '{{ cva.no_aspect() }}' and other.aspect = '{{ cva.no_aspect() }}'
+),
+
+moments as (
+    select
+        count(*) as pairs_count,
+        {{ cva.rounded_sum('cosine', 6) }} as cosine_sum,
+        {{ cva.rounded_sum('cosine * cosine', 9) }} as square_sum
+    from pairs
+),
+
+scale as (
+    select
+        greatest(
+            round(sqrt(greatest(
+                cast(square_sum as double) / pairs_count
+                - power(cast(cosine_sum as double) / pairs_count, 2), 0
+            )) / {{ cva.aspect_spread() }}, 2), 0.01
+        ) as spread_rate
+    from moments
 ),
 
 spoken as (
@@ -55,7 +81,12 @@ similarities as (
 ),
 
 scored as (
-    select sentence_hash, aspect, {{ cva.aspect_nearness() }} as nearness from similarities
+    select
+        similarities.sentence_hash,
+        similarities.aspect,
+        {{ cva.aspect_nearness('scale.spread_rate') }} as nearness
+    from similarities
+    cross join scale
 ),
 
 placed as (
