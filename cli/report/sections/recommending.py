@@ -80,11 +80,13 @@ def recommending(source: Source) -> Section:
 def _read(source: Source, table: str) -> Lists | None:
     from cva_sql.models_onnx.recommend.offers import OWN, TEMPLATES
 
-    rows = source.rows(
+    as_of, customers, places, products, longest, version = source.rows(
         "select max(as_of_date), count(distinct customer_id), count(*), "
         f"count(distinct product_id), max(rank), max(model_version) from {table}"
-    )
-    return Lists(table, *rows[0], TEMPLATES, OWN) if rows[0][2] else None
+    )[0]
+    if not places:
+        return None
+    return Lists(table, as_of, customers, places, products, longest, str(version), TEMPLATES, OWN)
 
 
 def _sentence(lists: Lists, reasons: dict[int, int]) -> str:
@@ -250,4 +252,4 @@ def _examples_table(source: Source, lists: Lists) -> Table:
 
 def _offered(row: Row, names: dict[str, str]) -> str:
     _, product, reason = row
-    return f"{plain(names.get(product, product))}: {plain(reason or '–', 100)}"
+    return f"{plain(names.get(product) or product)}: {plain(reason or '–', 100)}"
