@@ -163,7 +163,7 @@ def _tables(sold: Sold, ranker: Any, version: str, count: int, horizon: int) -> 
     from cva_sql.models_onnx.recommend.similar import category_affinity, similar_products
 
     wanted = [one for one in all_candidates() if one.name in ranker.candidates]
-    state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded)
+    state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded | sold.sold_out)
     near = neighbours(state.baskets)
     parts = [
         *personal(state, ranker, near, count, sold.names),

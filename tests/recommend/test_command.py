@@ -56,6 +56,8 @@ def write_raw(db: Path) -> None:
             " 'product_view' as event_type, 'p07' as product_id;"
             "create table raw.customers as select unnest(['looker', 'nobody']) as customer_id,"
             f" timestamp '1970-01-01' + to_days({START}) as signed_up_at;"
+            "create table raw.stock as select product_id, timestamp '2020-01-01' as as_of,"
+            " 9 as on_hand from raw.products;"
             "drop table lines"
         )
 
@@ -341,3 +343,25 @@ def test_what_is_given_away_is_not_offered_but_a_sample_of_it_does_no_harm(shop:
     ]
     assert listed(shop, "c007")[0] == "p07"
     assert listed(shop, "c011")[0] == "p11"
+
+
+def test_what_is_sold_out_is_not_offered_until_it_is_there_again(shop: Path) -> None:
+    change(
+        shop,
+        "insert into raw.stock values ('p07', timestamp '2020-01-20', 0),"
+        " ('p07', timestamp '2020-01-20', -1),"  # a second warehouse, which owes one
+        " ('q07', timestamp '2019-12-01', 0),"  # was gone, and is there again
+        " ('p11', timestamp '2020-01-20', 0), ('p11', timestamp '2020-01-20', 2),"
+        " ('p12', timestamp '2999-01-01', 0), ('p13', null, 0)",
+    )
+    fill_recommendations(open_shop(shop))
+    offered = {product for (product,) in rows(shop, "select product_id from recommendations")}
+    assert "p07" not in offered
+    assert {"q07", "p11", "p12", "p13"} <= offered
+    assert rows(shop, "select count(*) from similar_products where similar_product_id = 'p07'") == [
+        (0,)
+    ]
+    assert listed(shop, "looker")[0] != "p07"
+    change(shop, "insert into raw.stock values ('p07', timestamp '2020-02-01', 5)")
+    fill_recommendations(open_shop(shop))
+    assert listed(shop, "c007")[0] == "p07"
