@@ -13,6 +13,10 @@ from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, 
 from cva_sql.cli.shop.resolver import open_shop
 
 SHOWN = ("recall", "ndcg", "map", "recall_rebuys", "recall_new", "coverage")
+NOTHING = (
+    "; every product is left out: sold to nobody for 180 days, at no price, or by the var "
+    "cva_recommended_products"
+)
 
 
 def recommend(
@@ -42,7 +46,13 @@ def recommend(
             print(json.dumps({"dropped": dropped}) if as_json else _withdrawn(dropped))
             return
         found = recommend_shop(shop)
-    print(json.dumps(asdict(found), indent=2) if as_json else describe(found, shop.command("run")))
+    from cva_sql.udfs.manifest import plain
+
+    print(
+        json.dumps(plain(asdict(found)), indent=2)
+        if as_json
+        else describe(found, shop.command("run"))
+    )
 
 
 def _withdrawn(dropped: list[str]) -> str:
@@ -61,6 +71,6 @@ def describe(found: Recommended, next_command: str) -> str:
             lines.append(f"  {name:<18}{cells}")
     word = "deployed" if found.is_deployed else "not deployed"
     lines.append(f"{word} {found.version}: {found.reason}")
-    lines.append(f"recommendations: {found.rows:,} rows")
+    lines.append(f"recommendations: {found.rows:,} rows" + ("" if found.rows else NOTHING))
     lines.append(f"publish them with: {next_command}")
     return "\n".join(lines)

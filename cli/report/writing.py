@@ -94,6 +94,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
     from cva_sql.cli.report.sections.drivers import drivers
     from cva_sql.cli.report.sections.overview import overview_section
     from cva_sql.cli.report.sections.quality import quality
+    from cva_sql.cli.report.sections.recommending import recommending
     from cva_sql.cli.report.sections.rejects import rejects
     from cva_sql.cli.report.sections.reviews import reviews
     from cva_sql.cli.report.sections.segments import segments
@@ -108,6 +109,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         best_customers(source, overview),
         segments(source),
         alerts(source),
+        recommending(source),
         cohorts(source),
         drivers(source, overview, catalog),
         attributions(source, overview, catalog),

@@ -51,13 +51,25 @@ VIEWS = """
     )
     group by customer_id
 """
+SOLD_OUT = """
+    select product_id
+    from (
+        select product_id, as_of, sum(on_hand) as on_hand
+        from {schema}.stg_cva__stock
+        where reject_reason is null
+        group by all
+    )
+    group by product_id
+    having arg_max(on_hand, as_of) <= 0
+"""
 
 
 @dataclass(frozen=True)
 class Sold:
     """A shop's baskets before `day`, which counts from 1970-01-01.
 
-    `names` are the products' for people, `excluded` those that the shop recommends to nobody.
+    `names` are the products' for people, `excluded` those that the shop recommends to nobody,
+    `sold_out` those that nothing is on hand of: of lists to come, not of those that are judged.
     `cold` are customers without an order, and `viewed` what they looked at, the newest first;
     `barred` are customers who get no list: they opted out, or are none to be scored.
     """
@@ -67,6 +79,7 @@ class Sold:
     first_day: int
     names: Ids
     excluded: NDArray[Any]
+    sold_out: NDArray[Any]
     cold: Ids
     viewed: Mapping[str, Sequence[int]]
     barred: frozenset[str]
@@ -114,6 +127,7 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
             int(baskets.day.min()),
             _names(baskets.product_ids, products),
             _excluded(con, shop, schema, place),
+            _sold_out(con, schema, place),
             cold,
             _viewed(con, schema, day, place),
             barred,
@@ -161,11 +175,9 @@ def _excluded(
 ) -> NDArray[Any]:
     """The products that `cva_recommended_products` does not hold for."""
     import duckdb
-    import numpy as np
 
     chosen = str(shop.var(PRODUCTS_VAR))
     check_expression(chosen, PRODUCTS_VAR)
-    found = np.zeros(len(place), dtype=np.bool_)
     try:
         rows = con.execute(
             f"select product_id from {schema}.stg_cva__products as products"
@@ -173,6 +185,21 @@ def _excluded(
         ).fetchall()
     except duckdb.Error as error:
         raise UsageError(f"{PRODUCTS_VAR}: {reason_of(error)}") from None
+    return _marked(rows, place)
+
+
+def _sold_out(con: DuckDBPyConnection, schema: str, place: Mapping[str, int]) -> NDArray[Any]:
+    """The products of which the newest stock has nothing on hand; none of a shop without stock."""
+    is_there = find_relation(con, schema.strip('"'), "stg_cva__stock") is not None
+    return _marked(
+        con.execute(SOLD_OUT.format(schema=schema)).fetchall() if is_there else [], place
+    )
+
+
+def _marked(rows: Sequence[Sequence[Any]], place: Mapping[str, int]) -> NDArray[Any]:
+    import numpy as np
+
+    found = np.zeros(len(place), dtype=np.bool_)
     found[[place[product] for (product,) in rows if product in place]] = True
     return found
 

@@ -122,7 +122,7 @@ def fill_recommendations(shop: ResolvedShop) -> int | None:
         con.begin()
         for name, table in tables.items():
             _write(con, shop.schema, name, table)
-        _write_macro(con, shop.schema, has_rows=len(tables[SIMILAR]) > 0)
+        _write_macro(con, shop.schema)
         con.commit()
     return len(tables[LISTS])
 
@@ -135,7 +135,7 @@ def drop_recommendations(shop: ResolvedShop) -> list[str]:
         for name in names:
             con.execute(f"drop table {quoted(shop.schema)}.{quoted(name)}").fetchall()
         if names:
-            _write_macro(con, shop.schema, has_rows=False)
+            _drop_macro(con, shop.schema)
         con.commit()
     return names
 
@@ -163,7 +163,7 @@ def _tables(sold: Sold, ranker: Any, version: str, count: int, horizon: int) -> 
     from cva_sql.models_onnx.recommend.similar import category_affinity, similar_products
 
     wanted = [one for one in all_candidates() if one.name in ranker.candidates]
-    state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded)
+    state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded | sold.sold_out)
     near = neighbours(state.baskets)
     parts = [
         *personal(state, ranker, near, count, sold.names),
@@ -251,16 +251,18 @@ def _write(con: DuckDBPyConnection, schema: str, name: str, rows: Any) -> None:
     comment_on(con, table, columns)
 
 
-def _write_macro(con: DuckDBPyConnection, schema: str, *, has_rows: bool) -> None:
+def _drop_macro(con: DuckDBPyConnection, schema: str) -> None:
+    con.execute(f"drop macro table if exists {quoted(schema)}.{MACRO}").fetchall()
+
+
+def _write_macro(con: DuckDBPyConnection, schema: str) -> None:
     """cva_recommend(list of product ids): what goes with a basket, the surest first."""
-    name = f"{quoted(schema)}.{MACRO}"
-    con.execute(f"drop macro table if exists {name}").fetchall()
-    if has_rows:
-        con.execute(
-            f"create macro {name}(products) as table "
-            "select similar_product_id as product_id, round(sum(score), 6) as score "
-            f"from {quoted(schema)}.{SIMILAR} "
-            "where list_contains(products, product_id) "
-            "and not list_contains(products, similar_product_id) "
-            "group by similar_product_id order by score desc, similar_product_id"
-        ).fetchall()
+    _drop_macro(con, schema)
+    con.execute(
+        f"create macro {quoted(schema)}.{MACRO}(products) as table "
+        "select similar_product_id as product_id, round(sum(score), 6) as score "
+        f"from {quoted(schema)}.{SIMILAR} "
+        "where list_contains(products, product_id) "
+        "and not list_contains(products, similar_product_id) "
+        "group by similar_product_id order by score desc, similar_product_id"
+    ).fetchall()

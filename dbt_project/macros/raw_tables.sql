@@ -348,6 +348,25 @@
             "budget": "budget budgets presupuesto yusuan 预算",
         },
     },
+    "stock": {
+        "role": "facts",
+        "date": "as_of",
+        "key": [],
+        "replaces": ["product_id", "as_of"],
+        "columns": {
+            "product_id": ["id", true, "product id=1, product=.75"],
+            "as_of": ["time", true, "inventory time=1, time=.9"],
+            "on_hand": ["number", true, "hand=1, inventory hand=1, inventory quantity=.95, inventory=.8"],
+            "lead_days": ["number", false, "lead=.9, lead time=.95"],
+        },
+        "tells": ["on_hand"],
+        "name": "inventory",
+        "words": {
+            "inventory": "inventory stock stocks warehouse bestand lagerbestand lager inventaire inventario kucun 库存",
+            "hand": "hand onhand available",
+            "lead": "lead lieferzeit delai plazo",
+        },
+    },
     "acquisition_costs": {
         "role": "facts",
         "date": "day",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from cva_sql.models_onnx.recommend.judging import (
     estimate,
     judge_date,
 )
+from cva_sql.models_onnx.recommend.metrics import Estimate
 from cva_sql.models_onnx.recommend.ranker import Ranker, fit_ranker, judged_customers, known
 
 POPULARITY = "popularity"
@@ -42,11 +44,31 @@ class Choice:
     ranker: Ranker | None = None
     judged: Judged | None = None
 
-    def figures(self) -> dict[str, dict[str, float]]:
-        """Name -> metric -> value, the parts as in recall_new."""
+    @cached_property
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """Name -> metric -> mean and interval, the parts as in recall_new."""
         if self.judged is None:
             return {}
-        return {name: _figures(self.judged, name) for name in self.judged.rows}
+        return {name: _estimates(self.judged, name) for name in self.judged.rows}
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Name -> metric -> value, coverage and novelty too."""
+        return {
+            name: {
+                **{metric: one.value for metric, one in found.items()},
+                "coverage": self.judged.coverage[name],
+                "novelty": self.judged.novelty[name],
+            }
+            for name, found in self.estimates.items()
+            if self.judged is not None
+        }
+
+    def intervals(self) -> dict[str, dict[str, list[float]]]:
+        """Name -> metric -> the ends of its 95 % interval over customers."""
+        return {
+            name: {metric: [one.lower, one.upper] for metric, one in found.items()}
+            for name, found in self.estimates.items()
+        }
 
     @property
     def judged_on(self) -> str | None:
@@ -111,15 +133,12 @@ def _winner(judged: Judged) -> tuple[str, str]:
     )
 
 
-def _figures(judged: Judged, name: str) -> dict[str, float]:
-    found = {
-        metric if part == "all" else f"{metric}_{part}": estimate(
-            [judged], name, part, metric
-        ).value
+def _estimates(judged: Judged, name: str) -> dict[str, Estimate]:
+    return {
+        metric if part == "all" else f"{metric}_{part}": estimate([judged], name, part, metric)
         for part in PARTS
         for metric in METRICS
     }
-    return {**found, "coverage": judged.coverage[name], "novelty": judged.novelty[name]}
 
 
 def _said(day: int) -> str:

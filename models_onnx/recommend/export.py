@@ -90,7 +90,9 @@ def build_manifest(
         },
         evaluation={
             "validation_dates": [choice.judged_on] if choice.judged_on else [],
+            "customers": len(choice.judged.customer) if choice.judged else 0,
             "scores": choice.figures(),
+            "intervals": choice.intervals(),
             "verdict": choice.verdict,
         },
         outputs=(OUTPUT,),

@@ -54,9 +54,10 @@ def coverage(lists: Index, usable: NDArray[np.bool_], on_sale: int) -> float:
 
 
 def novelty(lists: Index, usable: NDArray[np.bool_], buyers: Floats, customers: int) -> float:
-    """Mean of -log2 of the share of customers who bought the listed product."""
+    """Mean of -log2 of the share of customers who bought the listed product; NaN without one."""
     share = np.clip(buyers / max(customers, 1), 1.0 / max(customers, 1), 1.0)
-    return float(-np.log2(share)[lists[:, :LENGTH]][usable[:, :LENGTH]].mean())
+    listed = lists[:, :LENGTH][usable[:, :LENGTH]]
+    return float(-np.log2(share)[listed].mean()) if len(listed) else float("nan")
 
 
 def interval(values: Floats, customer: Index) -> Estimate:

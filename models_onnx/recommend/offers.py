@@ -29,6 +29,19 @@ SHORTEST_RHYTHM = 2  # days: below, a rhythm is several orders in one go
 VIEW_DECAY = 0.8  # weight of a viewed product against the next later one
 
 
+OWN = (EVERY, AGAIN, BEFORE)  # of what the customer has
+# Every sentence that a reason can be, the more particular before what it is a part of.
+TEMPLATES = (
+    *OWN,
+    SEEN,
+    SEEN_WITH,
+    bought_together.CANDIDATE.reason,
+    item_knn.CANDIDATE.reason,
+    CONTENT.reason,
+    MANY,
+)
+
+
 @dataclass(frozen=True)
 class Offers:
     """Rows of lists, by customer and rank from 1; `score` compares within a list alone."""

@@ -209,6 +209,7 @@ def test_rows_of_nulls_are_counted_and_not_used(published: Query) -> None:
         ("returns", 3, 3),
         ("reviews", 3, 3),
         ("score_overrides", 3, 3),
+        ("stock", 3, 3),
         ("tickets", 3, 3),
     ]
 

@@ -56,6 +56,8 @@ def write_raw(db: Path) -> None:
             " 'product_view' as event_type, 'p07' as product_id;"
             "create table raw.customers as select unnest(['looker', 'nobody']) as customer_id,"
             f" timestamp '1970-01-01' + to_days({START}) as signed_up_at;"
+            "create table raw.stock as select product_id, timestamp '2020-01-01' as as_of,"
+            " 9 as on_hand from raw.products;"
             "drop table lines"
         )
 
@@ -258,3 +260,108 @@ def test_who_is_forgotten_is_in_no_list(shop: Path) -> None:
     app(["forget", "c007", "--yes", "--db", str(shop)], standalone_mode=False)
     for name in ("recommendations", "customer_category_affinity"):
         assert rows(shop, f"select count(*) from {name} where customer_id = 'c007'") == [(0,)]
+
+
+def change(db: Path, statements: str) -> None:
+    """Changes the raw tables; what recommends reads them through views, without another run."""
+    with duckdb.connect(str(db)) as con:
+        con.execute(statements)
+
+
+def listed(db: Path, customer: str) -> list[str]:
+    return [
+        product
+        for (product,) in rows(
+            db,
+            f"select product_id from recommendations where customer_id = '{customer}'"
+            " order by rank",
+        )
+    ]
+
+
+def test_a_customer_of_5000_products_has_a_list_and_leaves_the_others_theirs(shop: Path) -> None:
+    change(
+        shop,
+        "insert into raw.orders select 'giant' || i, 'giant',"
+        f" timestamp '1970-01-01' + to_days({START} + 290 + i::int), 9.0 from range(2) as t(i);"
+        "insert into raw.order_items select 'giant' || i // 2500, 'x' || i, 1, 2.0"
+        " from range(5000) as t(i);"
+        "insert into raw.order_items select 'giant1', 'p' || lpad(i::text, 2, '0'), 1, 2.0"
+        " from range(40) as t(i)",
+    )
+    assert fill_recommendations(open_shop(shop)) == 203 * 10
+    assert len(set(listed(shop, "giant"))) == 10
+    assert {"p07", "q07", "s00"} == set(listed(shop, "c007")[:3])
+    assert not {product for product in listed(shop, "nobody") if product.startswith("x")}
+    assert rows(shop, "select count(*) from similar_products where product_id = 'x17'") == [(10,)]
+
+
+def test_one_product_only_is_what_everybody_is_offered(shop: Path) -> None:
+    change(
+        shop,
+        "create or replace table raw.order_items as select distinct order_id,"
+        " 'p00' as product_id, 1 as quantity, 2.0 as unit_price from raw.order_items;"
+        "delete from raw.products where product_id <> 'p00'",
+    )
+    found = recommend_shop(open_shop(shop))
+    assert found.reason.startswith("popularity recommends")
+    assert rows(
+        shop, "select count(*), count(distinct customer_id), min(product_id) from recommendations"
+    ) == [(202, 202, "p00")]
+    assert rows(shop, "select count(*) from similar_products") == [(0,)]
+    assert rows(shop, "from cva_recommend(['p00'])") == []
+
+
+@pytest.mark.parametrize("way", ["sold to nobody for long", "by the var"])
+def test_where_all_products_are_withdrawn_nobody_has_a_list(
+    shop: Path, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = "{}"
+    if way == "by the var":
+        variables = "{cva_recommended_products: 'false'}"
+    else:
+        change(shop, "update raw.orders set ordered_at = ordered_at - interval 200 days")
+    app(["recommend", "--db", str(shop), "--vars", variables], standalone_mode=False)
+    assert "recommendations: 0 rows; every product is left out" in capsys.readouterr().out
+    for name in ("recommendations", "similar_products"):
+        assert rows(shop, f"from {name}") == []
+    assert rows(shop, "from cva_recommend(['p11'])") == []
+
+
+def test_what_is_given_away_is_not_offered_but_a_sample_of_it_does_no_harm(shop: Path) -> None:
+    change(
+        shop,
+        "update raw.order_items set unit_price = 0 where product_id = 'q07';"
+        "update raw.order_items set unit_price = 0 where product_id = 'p07' and order_id ="
+        " (select max(order_id) from raw.order_items where product_id = 'p07');"
+        "update raw.order_items set unit_price = null where product_id = 'p11'",
+    )
+    fill_recommendations(open_shop(shop))
+    assert rows(shop, "select count(*) from recommendations where product_id = 'q07'") == [(0,)]
+    assert rows(shop, "select count(*) from similar_products where similar_product_id = 'q07'") == [
+        (0,)
+    ]
+    assert listed(shop, "c007")[0] == "p07"
+    assert listed(shop, "c011")[0] == "p11"
+
+
+def test_what_is_sold_out_is_not_offered_until_it_is_there_again(shop: Path) -> None:
+    change(
+        shop,
+        "insert into raw.stock values ('p07', timestamp '2020-01-20', 0),"
+        " ('p07', timestamp '2020-01-20', -1),"  # a second warehouse, which owes one
+        " ('q07', timestamp '2019-12-01', 0),"  # was gone, and is there again
+        " ('p11', timestamp '2020-01-20', 0), ('p11', timestamp '2020-01-20', 2),"
+        " ('p12', timestamp '2999-01-01', 0), ('p13', null, 0)",
+    )
+    fill_recommendations(open_shop(shop))
+    offered = {product for (product,) in rows(shop, "select product_id from recommendations")}
+    assert "p07" not in offered
+    assert {"q07", "p11", "p12", "p13"} <= offered
+    assert rows(shop, "select count(*) from similar_products where similar_product_id = 'p07'") == [
+        (0,)
+    ]
+    assert listed(shop, "looker")[0] != "p07"
+    change(shop, "insert into raw.stock values ('p07', timestamp '2020-02-01', 5)")
+    fill_recommendations(open_shop(shop))
+    assert listed(shop, "c007")[0] == "p07"

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,7 @@ from cva_sql.cli.report.plots.svg import drawn
 from cva_sql.cli.report.sections.attributions import attributions, ranked
 from cva_sql.cli.report.sections.overview import Overview, read_overview
 from cva_sql.cli.report.sections.quality import quality
+from cva_sql.cli.report.sections.recommending import recommending
 from cva_sql.cli.report.sections.rejects import rejects
 from cva_sql.cli.report.sections.waterfalls import waterfalls
 from cva_sql.cli.report.source import Source, opened
@@ -139,13 +141,28 @@ select date '2025-01-01' + i::integer as as_of_date, date '2025-04-01' + i::inte
     1200.0 as predicted_value_p95, case when i < 4 then 900.0 + 200 * (i % 3) end as realised_value,
     case when i < 4 then i % 3 < 2 end as is_total_within, 0.85 as interval_coverage, 0.7 as ngini
 from range(6) as t(i);
+create or replace table recommendations as
+select customer_id, rank::integer as rank, 'P' || rank as product_id, as_of_date, 1 / rank as score,
+    case rank when 1 then 'you buy this every 12 days' when 2 then 'often bought with a 100% teapot'
+        else 'many customers buy this now' end as reason,
+    case when score > 50 then 'personal' else 'popular' end as recommend_status,
+    'lists-1' as model_version from customer_value, range(1, 5) as r(rank)
+where score > 20 and (rank < 4 or score > 90);
+create or replace table main_cva.stg_cva__products as
+select 'P1' as product_id, 'Teapot <b>' as name, null::varchar as reject_reason;
+create or replace table main_cva.int_cva__orders_valid as
+select 'O' || i as order_id, null::varchar as store, date '2025-12-31' - i::integer as order_date,
+    1 as orders_of_id, 1 as orders_of_store_id from range(200) as t(i);
+create or replace table main_cva.stg_cva__order_items as
+select 'O' || i as order_id, null::varchar as store, 'P' || (i % 4 + p) as product_id,
+    null::varchar as reject_reason from range(200) as t(i), range(3) as u(p);
 create or replace table main_cva.cva_rejects as
 select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
 ) as r(table_name, reason, row_count, raw_row_count);
 """
 SECTIONS = (
-    "overview", "distribution", "customers", "segments", "alerts", "cohorts", "drivers",
-    "attributions", "waterfalls", "quality", "watching", "reviews", "rejects", "reading",
+    "overview", "distribution", "customers", "segments", "alerts", "recommendations", "cohorts",
+    "drivers", "attributions", "waterfalls", "quality", "watching", "reviews", "rejects", "reading",
 )  # fmt: skip
 SCORES = {
     "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
@@ -191,6 +208,18 @@ class Reader(HTMLParser):
         is_sentence = self.open and self.open[-1][1].get("class") in ("sentence", "missing")
         if sections and is_sentence:
             self.sentences[sections[0]] = self.sentences.get(sections[0], "") + data
+
+
+def table_rows(page: str) -> list[list[str]]:
+    """The texts of the cells of each row of a page's tables."""
+    rows = re.findall(r"(?s)<tr>(.*?)</tr>", page)
+    return [
+        [
+            unescape(re.sub(r"<[^>]*>", "", cell)).strip()
+            for cell in re.findall(r"(?s)<td.*?</td>", row)
+        ]
+        for row in rows
+    ]
 
 
 @pytest.fixture
@@ -291,6 +320,10 @@ def test_hostile_texts_are_escaped_and_long_ones_cut(build: Build) -> None:
         f"feature = {text} || feature || {long}",
         f"update churn_alerts set customer_id = {text} || {long}, reason = {text} || {long}, "
         f"action = {text} || {long}, owner = {text} || {long}",
+        f"update recommendations set customer_id = {text} || customer_id || {long}, "
+        f"product_id = {text} || product_id || {long}, reason = {text} || {long}, "
+        f"recommend_status = {text} || {long}",
+        f"update main_cva.stg_cva__products set name = {text} || {long}",
         f"update cva_drift set input = {text} || {long}, metric = {text} || {long}",
         f"update main_cva.cva_rejects set reason = {text} || {long}, table_name = {text}",
         f"update main_cva.cva_text_statuses set status = {text} || {long}",
@@ -357,6 +390,88 @@ def test_alerts_and_cohorts_are_told_in_money(page: str) -> None:
     assert ">cost of winning one 15<" in page
     # 9 and 2 a month later each; 300 of 20 customers are paid back once margin is 15 each.
     assert all(f"<bdi>{text}</bdi>" in page for text in ("month 3", "not yet", "31.00", "61.73"))
+
+
+def test_offers_are_told_by_product_status_and_reason(page: str) -> None:
+    assert Reader(page).sentences["recommendations"] == (
+        "32 customers have a list of up to 4 products, as of 2026-01-01. 4 products are in one or "
+        "more, and 32\u00a0% of all places are for what the customer has bought before."
+    )
+    rows = table_rows(page)
+    # P1 is in every list, and in 46 of the 91 orders of the last 91 days, P4 in 45.
+    assert ["Teapot <b>P1", "100\u00a0%", "51\u00a0%"] in rows
+    assert ["P4", "12\u00a0%", "49\u00a0%"] in rows
+    assert ["personalby what they ordered", "20", "50\u00a0%"] in rows
+    assert ["no list", "8", "20\u00a0%"] in rows
+    assert ["often bought with …", "32", "32\u00a0%"] in rows
+    best = next(row for row in rows if row[:1] == ["C0040personal"])
+    assert best[1].startswith(
+        "Teapot <b>: you buy this every 12 daysP2: often bought with a 100% teapot"
+    )
+
+
+def deploy_lists(shop: ResolvedShop, version: str = "lists-1", **evaluation: Any) -> None:
+    """Lets a recommender without a file make lists, whose manifest has this evaluation."""
+    manifest = Manifest(
+        "recommendations", version, "0" * 64, (), 28, False, 17, {"kind": "ranker"}, evaluation
+    )
+    folder = shop.models_dir / "recommendations" / version
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(b"")
+    (shop.models_dir / "deployed.json").write_text(json.dumps({"recommendations": version}))
+
+
+JUDGED = {
+    "validation_dates": ["2025-12-04"],
+    "customers": 77,
+    "scores": {
+        "popularity": {"recall": 0.1, "ndcg": 0.2},
+        "ranker": {"recall": 0.31, "ndcg": 0.42},
+        "ease": {"recall": 0.2, "ndcg": float("nan")},
+    },
+    "intervals": {"ranker": {"recall": [0.3, 0.32], "ndcg": [0.4, 0.44]}},
+    "verdict": "ranker recommends: ndcg@10 0.420",
+}
+
+
+def test_lists_are_as_good_as_their_manifest_says(build: Build) -> None:
+    shop = build()
+    deploy_lists(shop, **JUDGED)
+    page = make_page(shop)[0]
+    assert "what 77 customers bought in 28 days from 2025-12-04" in page
+    assert "Why these lists: ranker recommends: ndcg@10 0.420." in page
+    rows = table_rows(page)
+    assert ["rankermakes the lists", "0.3100.300 to 0.320", "0.4200.400 to 0.440"] in rows
+    assert ["popularity", "0.100", "0.200"] in rows
+    assert not [row for row in rows if row[:1] == ["ease"]]
+
+
+def test_lists_that_nothing_judged_or_another_recommender_made_say_so(build: Build) -> None:
+    shop = build()
+    deploy_lists(shop, "lists-2", verdict="own_most_bought recommends, then popularity: too few")
+    with opened(shop) as source:
+        found = recommending(source)
+    assert "(lists-2); make its lists: cva run" in found.note
+    assert "Nothing could be judged yet. Why these lists: own_most_bought" in make_page(shop)[0]
+
+
+@pytest.mark.parametrize(
+    ("action", "said"), [("drop table", "cva recommend"), ("delete from", "Nobody has a list")]
+)
+def test_without_lists_the_section_is_a_sentence(build: Build, action: str, said: str) -> None:
+    with opened(build(f"{action} recommendations")) as source:
+        found = recommending(source)
+    assert said in found.sentence
+    assert not found.blocks
+    assert (found.left_out is None) is (action == "delete from")
+
+
+def test_a_published_file_offers_by_id_without_orders_beside(build: Build) -> None:
+    shop = build(
+        *(f"drop table main_cva.{name}" for name in ("stg_cva__products", "int_cva__orders_valid"))
+    )
+    assert ["P1", "100\u00a0%"] in table_rows(make_page(shop)[0])
 
 
 def test_deciles_alone_tell_how_good_it_is(build: Build) -> None:
