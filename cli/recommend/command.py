@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Annotated
 
@@ -59,6 +60,10 @@ def _withdrawn(dropped: list[str]) -> str:
     return f"dropped {', '.join(dropped)}" if dropped else "nothing recommended here"
 
 
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
 def describe(found: Recommended, next_command: str) -> str:
     """The result for a person."""
     lines = []
@@ -67,7 +72,7 @@ def describe(found: Recommended, next_command: str) -> str:
         lines.append(f"  {'':<18}" + "".join(f"{name:>15}" for name in SHOWN))
         best = sorted(found.figures, key=lambda name: -found.figures[name]["ndcg"])
         for name in best:
-            cells = "".join(f"{found.figures[name][shown]:>15.3f}" for shown in SHOWN)
+            cells = "".join(f"{_figure(found.figures[name][shown]):>15}" for shown in SHOWN)
             lines.append(f"  {name:<18}{cells}")
     word = "deployed" if found.is_deployed else "not deployed"
     lines.append(f"{word} {found.version}: {found.reason}")

@@ -11,7 +11,8 @@ import numpy as np
 
 from cva_sql.models_onnx.recommend.baskets import Floats, Scores
 from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice
-from cva_sql.models_onnx.recommend.ranker import Ranker, column_names
+from cva_sql.models_onnx.recommend.judging import RANKER
+from cva_sql.models_onnx.recommend.ranker import POOL, Ranker, column_names
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Feature, Manifest
 from cva_sql.udfs.sessions import load_model, open_session
@@ -99,14 +100,15 @@ def build_manifest(
     )
 
 
-def read_ranker(folder: Path) -> tuple[Ranker, Manifest]:
-    """The deployed file as a ranker; raises ModelError for one that cannot be run."""
+def read_ranker(folder: Path, length: int = POOL) -> tuple[Ranker, Manifest]:
+    """The deployed file as a ranker of lists of `length`; raises ModelError if it cannot be run."""
     model = load_model(folder)
-    names = tuple(model.manifest.training["candidates"])
+    names = tuple(model.manifest.training.get("candidates") or ())
     columns = [feature.name for feature in model.manifest.features]
+    pool = POOL if model.manifest.training.get("kind") == RANKER else max(POOL, length)
     if columns != column_names(names):
         raise ModelError(
             f"{model.manifest.version} reads other columns than this version of cva makes; "
             "fit it again with: cva recommend"
         )
-    return Ranker(_by_session(model.session, columns), names), model.manifest
+    return Ranker(_by_session(model.session, columns), names, pool=pool), model.manifest

@@ -54,12 +54,11 @@ def judge_date(
     With `most` by so many customers, drawn the same way every time.
     """
     customers = sampled(judged_customers(baskets, state.day, state.horizon), most)
-    bought = state.baskets.matrix()
     found: dict[str, list[dict[tuple[str, str], Floats]]] = {}
     lists: dict[str, list[tuple[Index, NDArray[np.bool_]]]] = {}
     for part in chunks(customers):
         wanted = bought_in(baskets, state.day, state.horizon, part)
-        owned = bought[part].toarray() > 0
+        owned = state.owned(part)
         scores: dict[str, Scores] = state.scores(part)
         if ranker is not None:
             scores[RANKER] = ranker.score(state, part, scores)
@@ -86,7 +85,7 @@ def _gathered(
     lists: Mapping[str, Sequence[tuple[Index, NDArray[np.bool_]]]],
     on_sale: int,
 ) -> Judged:
-    buyers = np.asarray((state.baskets.matrix() > 0).sum(axis=0)).ravel()
+    buyers = np.asarray((state.bought > 0).sum(axis=0)).ravel()
     active = len(state.baskets.active())
     rows = {
         name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -26,6 +26,8 @@ AGAIN, EVERY, BEFORE = (
 SEEN, SEEN_WITH = "you looked at this", "often bought with {product}, which you looked at"
 MANY = "many customers buy this now"
 SHORTEST_RHYTHM = 2  # days: below, a rhythm is several orders in one go
+OFTEN = 3  # orders: two on a day or the next may be one that was split
+LATELY_DAYS = 365  # without the product, and twice the rhythm: what was a habit is none any more
 VIEW_DECAY = 0.8  # weight of a viewed product against the next later one
 
 
@@ -113,12 +115,11 @@ def personal(
     state: Known, ranker: Ranker, near: Neighbours, count: int, names: Ids
 ) -> Iterator[Offers]:
     """Lists of all who ever ordered; `names` are the products' for people."""
-    bought, recent = state.baskets.matrix(), bought_together.recent(state.baskets)
+    recent = bought_together.recent(state.baskets)
     for part in chunks(state.baskets.active()):
         scores = state.scores(part)
         values = ranker.score(state, part, scores)
-        allowed = state.rules.allowed(bought[part].toarray() > 0)
-        place, usable = top(ordered(values, state.popularity), count, allowed)
+        place, usable = top(ordered(values, state.popularity), count, state.allowed(part))
         row, column = np.nonzero(usable)
         product = place[row, column]
         facts = state.facts.of(part[row], product)
@@ -140,12 +141,14 @@ def personal(
 
 
 def _reason(told: Mapping[str, float], partner: int, words: str, names: Ids) -> str:
-    """The customer's own rhythm first, then what the product goes with."""
-    if told["bought"] >= 2:
-        days = round(told["gap"])
-        return EVERY.format(days=days) if days >= SHORTEST_RHYTHM else AGAIN
-    if told["bought"] == 1:
-        return BEFORE
+    """The customer's own rhythm first, if it lasts, then what the product goes with."""
+    if told["bought"] >= 1:
+        days, orders = round(told["gap"]), told["bought"]
+        if told["days_since_bought"] > max(LATELY_DAYS, 2 * days) or orders < 2:
+            return BEFORE
+        if days >= SHORTEST_RHYTHM:
+            return EVERY.format(days=days)
+        return AGAIN if orders >= OFTEN else BEFORE
     return words.format(product=names[partner]) if partner >= 0 else MANY
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Floats, Index, Scores
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
@@ -57,6 +59,19 @@ class Known:
         """Each candidate's scores of every product."""
         return {name: scorer(customers) for name, scorer in self.scorers.items()}
 
+    @cached_property
+    def bought(self) -> sparse.csr_array:
+        """Customers by products: how many orders hold the product."""
+        return self.baskets.matrix()
+
+    def owned(self, customers: Index) -> NDArray[np.bool_]:
+        """(len(customers), products) that each of them has."""
+        return np.asarray(self.bought[customers].toarray() > 0)
+
+    def allowed(self, customers: Index) -> NDArray[np.bool_]:
+        """(len(customers), products) that may be in each one's list."""
+        return self.rules.allowed(self.owned(customers))
+
 
 def known(
     baskets: Baskets,
@@ -89,13 +104,17 @@ class Pool:
     matrix: Scores
 
 
-def pooled(state: Known, customers: Index, scores: Mapping[str, Scores]) -> Pool:
-    """The best of every candidate for each customer, with what the ranker reads of them."""
-    shape = (len(customers), state.baskets.products)
-    chosen = np.zeros(shape, dtype=np.bool_)
+def pooled(state: Known, customers: Index, scores: Mapping[str, Scores], size: int = POOL) -> Pool:
+    """The `size` best of every candidate for each customer, with what the ranker reads of them.
+
+    Only what may be in the customer's list: else what may not be would take the places of the rest.
+    """
+    allowed = state.allowed(customers)
+    chosen = np.zeros_like(allowed)
     for values in scores.values():
-        place, _ = top(ordered(values, state.popularity), POOL)
+        place, _ = top(ordered(values, state.popularity), size, allowed)
         np.put_along_axis(chosen, place, True, axis=1)
+    chosen &= allowed
     row, product = np.nonzero(chosen)
     columns = [scores[name][row, product] for name in sorted(scores)]
     columns += [_shares(scores[name], row, product) for name in sorted(scores)]
@@ -125,12 +144,14 @@ def chunks(customers: Index) -> Iterator[Index]:
 class Ranker:
     """What orders the pool of some candidates anew: `predict` maps its rows to 0 to 1.
 
-    `booster` is LightGBM's own; None where `predict` is a file's.
+    `booster` is LightGBM's own; None where `predict` is a file's. `pool` products of each
+    candidate are ordered: where one recommends alone, no fewer than a list is long.
     """
 
     predict: Callable[[Scores], Floats]
     candidates: tuple[str, ...]
     booster: Any = None
+    pool: int = POOL
 
     def score(self, state: Known, customers: Index, scores: Mapping[str, Scores]) -> Scores:
         """(customers, products): above 0 in the pool, 0 elsewhere.
@@ -139,9 +160,8 @@ class Ranker:
         """
         found = np.zeros((len(customers), state.baskets.products), dtype=np.float32)
         silent = np.zeros_like(found)
-        pool = pooled(
-            state, customers, {name: scores.get(name, silent) for name in self.candidates}
-        )
+        told = {name: scores.get(name, silent) for name in self.candidates}
+        pool = pooled(state, customers, told, self.pool)
         if len(pool.row):
             found[pool.row, pool.product] = self.predict(pool.matrix)
         return found

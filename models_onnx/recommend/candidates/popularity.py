@@ -1,4 +1,4 @@
-"""What many customers bought lately: each customer counts once, by the newest of their orders."""
+"""What sells now: each order with the product counts, half as much with every 14 days."""
 
 from __future__ import annotations
 
