@@ -17,7 +17,7 @@ from cva_sql.cli.run.recommendations import (
 )
 from cva_sql.cli.shop.history import Entry, recording
 from cva_sql.cli.shop.owner import Owned
-from cva_sql.udfs.errors import CvaError
+from cva_sql.udfs.errors import CvaError, UsageError
 
 if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
@@ -100,6 +100,13 @@ def _read(shop: ResolvedShop) -> Sold:
         sold = read_sold(con, shop)
     finally:
         con.close()
+    given = shop.var("cva_as_of")
+    built = date.fromordinal(EPOCH + sold.day).isoformat() if sold else None
+    if given is not None and built is not None and str(given) != built:
+        raise UsageError(
+            f"cva_as_of is {given}, but the tables are as of {built}, and are what is learned "
+            f"from; build them for that day with: {shop.command(f'run --as-of {given}')}"
+        )
     if sold is None:
         raise CvaError(
             f"{shop.db} has no order whose products are known; load them with: cva load "

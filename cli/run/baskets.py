@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.shop.connection import find_relation, reason_of
 from cva_sql.cli.shop.expressions import check_expression
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -38,15 +39,20 @@ LINES = """
     where items.reject_reason is null and items.product_id is not null
         and orders.order_date < $1
         and (orders.cancelled_at is null or orders.cancelled_at >= cast($1 as timestamp))
+        and orders.customer_id not in ({opted_out})
     order by all
 """
 VIEWS = """
     select customer_id, list(product_id order by seen desc, product_id)[:{most}]
     from (
-        select customer_id, product_id, max(occurred_at) as seen
-        from {schema}.stg_cva__events
-        where reject_reason is null and customer_id is not null and product_id is not null
-            and occurred_date < $1 and occurred_date >= $1 - {days}
+        select coalesce(persons.customer_id, events.customer_id) as customer_id,
+            events.product_id, max(events.occurred_at) as seen
+        from {schema}.stg_cva__events as events
+        left join {schema}.int_cva__customer_ids as persons
+            on persons.raw_id = events.customer_id
+        where events.reject_reason is null and events.customer_id is not null
+            and events.event_kind = 'view' and events.product_id is not null
+            and events.occurred_date < $1 and events.occurred_date >= $1 - {days}
         group by all
     )
     group by customer_id
@@ -64,14 +70,26 @@ SOLD_OUT = """
 """
 
 
+# Of a product that is sold and has no usable row of its own all columns but its id are null.
+PRODUCTS = """
+    select *
+    from (select unnest($1::varchar[]) as product_id) as sold
+    left join (select * from {schema}.stg_cva__products where reject_reason is null) as known
+        using (product_id)
+"""
+SOLD_ALONE = "select unnest($1::varchar[]) as product_id"
+
+
 @dataclass(frozen=True)
 class Sold:
     """A shop's baskets before `day`, which counts from 1970-01-01.
 
+    Customers who object to being profiled are in none: nothing is learned from them.
+
     `names` are the products' for people, `excluded` those that the shop recommends to nobody,
     `sold_out` those that nothing is on hand of: of lists to come, not of those that are judged.
-    `cold` are customers without an order, and `viewed` what they looked at, the newest first;
-    `barred` are customers who get no list: they opted out, or are none to be scored.
+    `cold` are customers of whom no order says its products, and `viewed` what they looked at, the
+    newest first; `barred` are customers who get no list: they opted out, or are none to be scored.
     """
 
     baskets: Baskets
@@ -102,7 +120,8 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
         )
     try:
         day = _as_of(con, schema)
-        lines = con.execute(LINES.format(schema=schema), [day]).fetchnumpy()
+        opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
+        lines = con.execute(LINES.format(schema=schema, opted_out=opted_out), [day]).fetchnumpy()
         if not len(lines["day"]):
             return None
         products = con.execute(
@@ -120,7 +139,7 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
             vectors=_vectors([row[3:] for row in products]),
         )
         place = {str(product): at for at, product in enumerate(baskets.product_ids)}
-        cold, barred = _people(con, shop, set(map(str, baskets.customer_ids)))
+        cold, barred = _people(con, shop, opted_out, set(map(str, baskets.customer_ids)))
         return Sold(
             baskets,
             day.toordinal() - EPOCH,
@@ -176,16 +195,33 @@ def _excluded(
     """The products that `cva_recommended_products` does not hold for."""
     import duckdb
 
-    chosen = str(shop.var(PRODUCTS_VAR))
-    check_expression(chosen, PRODUCTS_VAR)
+    chosen = checked_products(shop)
+    known = f"from {schema}.stg_cva__products where reject_reason is null limit 1"
+    has_products = bool(con.execute(known).fetchall())
+    products = PRODUCTS.format(schema=schema) if has_products else SOLD_ALONE
     try:
         rows = con.execute(
-            f"select product_id from {schema}.stg_cva__products as products"
-            f" where reject_reason is null and not coalesce((\n{chosen}\n), false)"
+            f"select product_id from ({products}) as products"
+            f" where not coalesce((\n{chosen}\n), false)",
+            [list(place)],
         ).fetchall()
     except duckdb.Error as error:
-        raise UsageError(f"{PRODUCTS_VAR}: {reason_of(error)}") from None
+        without = (
+            ""
+            if has_products
+            else (
+                f"; the shop has no products, load them with: {shop.command('load products FILE')}"
+            )
+        )
+        raise UsageError(f"{PRODUCTS_VAR}: {reason_of(error)}{without}") from None
     return _marked(rows, place)
+
+
+def checked_products(shop: ResolvedShop) -> str:
+    """The var `cva_recommended_products`; raises UsageError where it is not one expression."""
+    chosen = str(shop.var(PRODUCTS_VAR))
+    check_expression(chosen, PRODUCTS_VAR)
+    return chosen
 
 
 def _sold_out(con: DuckDBPyConnection, schema: str, place: Mapping[str, int]) -> NDArray[Any]:
@@ -205,14 +241,14 @@ def _marked(rows: Sequence[Sequence[Any]], place: Mapping[str, int]) -> NDArray[
 
 
 def _people(
-    con: DuckDBPyConnection, shop: ResolvedShop, buyers: set[str]
+    con: DuckDBPyConnection, shop: ResolvedShop, opted_out: str, buyers: set[str]
 ) -> tuple[Ids, frozenset[str]]:
-    """Customers without an order, and those who get no list."""
+    """Customers without a line, and those who get no list."""
     import numpy as np
 
     rows = con.execute(
-        "select customer_id, score_status = 'not_eligible' from "
-        f"{quoted(shop.schema)}.customer_value order by customer_id"
+        f"select customer_id, score_status = 'not_eligible' or customer_id in ({opted_out})"
+        f" from {quoted(shop.schema)}.customer_value order by customer_id"
     ).fetchall()
     barred = frozenset(customer for customer, is_barred in rows if is_barred)
     cold = [customer for customer, _ in rows if customer not in buyers and customer not in barred]
