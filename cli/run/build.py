@@ -82,7 +82,7 @@ def run_shop(
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     drift = check_drift(shop, is_accepted=accept_drift)
-    _recommend(shop)
+    notes += _recommend(shop)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, run_id)
@@ -92,17 +92,44 @@ def run_shop(
     return run
 
 
-def _recommend(shop: ResolvedShop) -> None:
-    """Makes the lists anew where a recommender is deployed; nothing else is even imported."""
+def _recommend(shop: ResolvedShop) -> tuple[str, ...]:
+    """Makes the lists anew where a recommender is deployed; nothing else is even imported.
+
+    One that fails leaves the lists as they were, and says so: the values are published without it.
+    """
     from cva_sql.cli.shop.model_store import deployed_version
     from cva_sql.cli.shop.progress import step
 
     if deployed_version(shop.models_dir, RECOMMENDER) is None:
-        return
+        return ()
     from cva_sql.cli.run.recommendations import fill_recommendations
 
-    with step("making recommendations"):
-        fill_recommendations(shop)
+    try:
+        with step("making recommendations"):
+            fill_recommendations(shop)
+    except CvaError as error:
+        remedy = shop.command("recommend")
+        return (f"recommendations are those of before: {error}; learn anew with: {remedy}",)
+    return ()
+
+
+def _check_recommending(shop: ResolvedShop) -> None:
+    """Raises CvaError or UsageError for a name or var that no lists can be made with."""
+    from cva_sql.cli.shop.connection import connect
+    from cva_sql.cli.shop.model_store import deployed_version
+
+    if deployed_version(shop.models_dir, RECOMMENDER) is None:
+        return
+    from cva_sql.cli.run.baskets import checked_products
+    from cva_sql.cli.run.recommendations import COUNT_VAR, check_names, whole_number
+
+    whole_number(shop, COUNT_VAR, 1000)
+    checked_products(shop)
+    con = connect(shop.db, read_only=True)
+    try:
+        check_names(con, shop.schema)
+    finally:
+        con.close()
 
 
 def _check_first(shop: ResolvedShop) -> Path:
@@ -113,6 +140,7 @@ def _check_first(shop: ResolvedShop) -> Path:
 
     check_place(shop)
     require_target(shop)
+    _check_recommending(shop)
     folder = deployed_folder(shop.models_dir)
     _check_database(shop, load_model(folder).manifest)  # an altered file is noticed by loading it
     return folder

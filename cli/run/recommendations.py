@@ -35,8 +35,8 @@ TABLES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "reason": ("varchar", "What speaks for it, in words for the customer."),
             "recommend_status": (
                 "varchar",
-                "personal: from own orders; browsed: no order yet, from views of the last 28 days;"
-                " popular: neither.",
+                "personal: from own orders; browsed: no order whose products are known, from views"
+                " of the last 28 days; popular: neither.",
             ),
             "model_version": ("varchar", "The recommender that made the list."),
         },
@@ -77,13 +77,20 @@ def whole_number(shop: ResolvedShop, name: str, most: int) -> int:
 
 
 def is_ours(con: DuckDBPyConnection, schema: str, name: str) -> bool:
-    """Whether a table was made here, as its comment says."""
-    rows = con.execute(
-        "select comment from duckdb_tables() where database_name = current_database()"
-        " and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
+    """Whether a table was made here: its comment says so, or it has the very columns."""
+    at = (
+        " where database_name = current_database()"
+        " and lower(schema_name) = lower(?) and lower(table_name) = lower(?)"
+    )
+    rows = con.execute(f"select comment from duckdb_tables(){at}", [schema, name]).fetchall()
+    if not rows or str(rows[0][0] or "").startswith(MADE_BY_US):
+        return bool(rows)
+    columns = con.execute(
+        "select lower(column_name), lower(data_type) from duckdb_columns()"
+        f"{at} order by column_index",
         [schema, name],
     ).fetchall()
-    return bool(rows) and str(rows[0][0] or "").startswith(MADE_BY_US)
+    return columns == [(column, kind) for column, (kind, _) in TABLES[name][1].items()]
 
 
 def made_tables(con: DuckDBPyConnection, schema: str) -> list[str]:
@@ -92,13 +99,18 @@ def made_tables(con: DuckDBPyConnection, schema: str) -> list[str]:
 
 
 def check_names(con: DuckDBPyConnection, schema: str) -> None:
-    """Raises CvaError where a table of the user's own has the name of one that is to be made."""
+    """Raises CvaError where one of the user's own has the name of what is to be made."""
     for name in TABLES:
         if find_relation(con, schema, name) is not None and not is_ours(con, schema, name):
             raise CvaError(
                 f"{schema}.{name} is not cva's, and recommendations would be written there; "
                 "rename it, or make none with: cva recommend --withdraw"
             )
+    if any(SIMILAR not in definition for definition in _macros(con, schema)):
+        raise CvaError(
+            f"{schema}.{MACRO} is a macro that is not cva's, and would be replaced; drop it, "
+            "or make no recommendations with: cva recommend --withdraw"
+        )
 
 
 def fill_recommendations(shop: ResolvedShop) -> int | None:
@@ -112,8 +124,8 @@ def fill_recommendations(shop: ResolvedShop) -> int | None:
 
     if deployed_version(shop.models_dir, KIND) is None:
         return None
-    ranker, manifest = read_ranker(deployed_folder(shop.models_dir, KIND))
     count = whole_number(shop, COUNT_VAR, 1000)
+    ranker, manifest = read_ranker(deployed_folder(shop.models_dir, KIND), count)
     with _connected(shop) as con:
         check_names(con, shop.schema)
         sold = read_sold(con, shop)
@@ -251,8 +263,21 @@ def _write(con: DuckDBPyConnection, schema: str, name: str, rows: Any) -> None:
     comment_on(con, table, columns)
 
 
+def _macros(con: DuckDBPyConnection, schema: str) -> list[str]:
+    """What each form of the table macro is made of; empty where there is none."""
+    rows = con.execute(
+        "select macro_definition from duckdb_functions()"
+        " where database_name = current_database() and lower(schema_name) = lower(?)"
+        " and lower(function_name) = ? and function_type = 'table_macro'",
+        [schema, MACRO],
+    ).fetchall()
+    return [str(definition) for (definition,) in rows]
+
+
 def _drop_macro(con: DuckDBPyConnection, schema: str) -> None:
-    con.execute(f"drop macro table if exists {quoted(schema)}.{MACRO}").fetchall()
+    """Drops ours; one of the user's own, which reads no similar products, stays."""
+    if all(SIMILAR in definition for definition in _macros(con, schema)):
+        con.execute(f"drop macro table if exists {quoted(schema)}.{MACRO}").fetchall()
 
 
 def _write_macro(con: DuckDBPyConnection, schema: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from cva_sql import Shop
 from cva_sql.cli.app import app
 from cva_sql.cli.recommend.learning import Recommended, recommend_shop, withdraw_shop
+from cva_sql.cli.run.baskets import read_sold
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.run.recommendations import TABLES, fill_recommendations
 from cva_sql.cli.shop.model_store import deployed_version
@@ -260,6 +261,40 @@ def test_who_is_forgotten_is_in_no_list(shop: Path) -> None:
     app(["forget", "c007", "--yes", "--db", str(shop)], standalone_mode=False)
     for name in ("recommendations", "customer_category_affinity"):
         assert rows(shop, f"select count(*) from {name} where customer_id = 'c007'") == [(0,)]
+
+
+def test_who_objects_is_learned_from_by_nobody_and_views_are_the_persons(shop: Path) -> None:
+    change(
+        shop,
+        "drop table raw.customers;"
+        "create table raw.customers as select customer_id, now() - interval 9 years as signed_up_at,"
+        " customer_id = 'c007' as profiling_opt_out"
+        " from (select unnest(['looker', 'nobody', 'c007']) as customer_id);"
+        "create table raw.customer_merges as select 'looker' as from_customer_id,"
+        " 'nobody' as to_customer_id",
+    )
+    run_shop(open_shop(shop))
+    with duckdb.connect(str(shop)) as con:
+        sold = read_sold(con, open_shop(shop))
+    assert sold is not None
+    assert len(sold.baskets.customer_ids) == 199
+    assert "c007" not in sold.baskets.customer_ids
+    assert listed(shop, "c007") == []
+    assert listed(shop, "nobody")[:2] == ["p07", "q07"]
+
+
+def test_a_broken_recommender_leaves_its_lists_and_the_run_publishes(shop: Path) -> None:
+    before = rows(shop, LISTS)
+    folder = shop.parent / "cva_models" / KIND
+    version = deployed_version(folder.parent, KIND)
+    assert version is not None
+    manifest = folder / version / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"popularity_share"', '"was_renamed"'))
+    run = run_shop(open_shop(shop))
+    (note,) = [note for note in run.notes if note.startswith("recommendations are those of before")]
+    assert f"cva recommend --db {shop}" in note
+    assert rows(Path(run.published), "select count(*) from customer_value") == [(202,)]
+    assert rows(Path(run.published), LISTS) == rows(shop, LISTS) == before
 
 
 def change(db: Path, statements: str) -> None:
