@@ -68,8 +68,8 @@ def test_views_are_the_persons_and_of_products_looked_at(tmp_path: Path) -> None
         LINES,
         "insert into customer_value values ('person', 'scored'), ('plain', 'scored');"
         "insert into main_cva.int_cva__customer_ids values ('old', 'person'), ('new', 'person');"
-        "insert into main_cva.stg_cva__events select who, product, seen, seen::date, kind, null from"
-        " (values ('old', 'a', timestamp '2020-02-20', 'view'),"
+        "insert into main_cva.stg_cva__events select who, product, seen, seen::date, kind, null"
+        " from (values ('old', 'a', timestamp '2020-02-20', 'view'),"
         " ('new', 'b', timestamp '2020-02-21', 'view'),"
         " ('plain', 'a', timestamp '2020-02-20', 'view'),"
         " ('plain', 'b', timestamp '2020-02-21', 'refund'),"

@@ -267,7 +267,7 @@ def test_who_objects_is_learned_from_by_nobody_and_views_are_the_persons(shop: P
     change(
         shop,
         "drop table raw.customers;"
-        "create table raw.customers as select customer_id, now() - interval 9 years as signed_up_at,"
+        "create table raw.customers as select customer_id, null::timestamp as signed_up_at,"
         " customer_id = 'c007' as profiling_opt_out"
         " from (select unnest(['looker', 'nobody', 'c007']) as customer_id);"
         "create table raw.customer_merges as select 'looker' as from_customer_id,"
