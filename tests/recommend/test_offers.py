@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cva_sql.cli.recommend.command import describe
 from cva_sql.cli.recommend.learning import Recommended
+from cva_sql.cli.shop.model_store import store_model
 from cva_sql.models_onnx.recommend.choice import Choice
-from cva_sql.models_onnx.recommend.export import _by_session, export, names_of
+from cva_sql.models_onnx.recommend.export import (
+    _by_session,
+    build_manifest,
+    export,
+    names_of,
+    read_ranker,
+)
 from cva_sql.models_onnx.recommend.judging import LENGTH
 from cva_sql.models_onnx.recommend.lists import ordered, top
 from cva_sql.models_onnx.recommend.offers import _reason, neighbours, personal
@@ -39,10 +48,10 @@ def state() -> Known:
     return known(shop, DAY, 28, all_candidates(), excluded)
 
 
-def deployed(choice: Choice, pool: int = POOL) -> Ranker:
+def deployed(choice: Choice) -> Ranker:
     names = names_of(choice)
     predict = _by_session(open_session(export(choice)), column_names(names))
-    return Ranker(predict, names, pool=pool)
+    return Ranker(predict, names)
 
 
 @pytest.mark.parametrize("name", ["popularity", "own_most_bought", "bought_together", "tifuknn"])
@@ -60,18 +69,23 @@ def test_the_lists_of_a_single_candidate_are_those_it_was_judged_by(
     assert np.concatenate([one.product for one in offers]).tolist() == place.ravel().tolist()
 
 
-def test_a_list_longer_than_the_pool_is_the_candidates_to_its_end(state: Known) -> None:
-    customers = state.baskets.active()[:20]
-    scores = state.scores(customers)
-    keys = ordered(scores["bought_together"], state.popularity)
-    place, usable = top(keys, POOL, state.allowed(customers))
-    ranker = deployed(Choice("bought_together", "as judged"), pool=POOL)
-    found = top(
-        ordered(ranker.score(state, customers, scores), state.popularity),
-        POOL,
-        state.allowed(customers),
+def test_a_list_longer_than_the_pool_is_the_candidates_to_its_end(tmp_path: Path) -> None:
+    shop = shop_of_habits(150, 300)
+    everything = known(shop, DAY, 28, all_candidates())
+    length, customers = 2 * POOL, shop.active()[:20]
+    choice = Choice("upcf", "as judged")
+    onnx = export(choice)
+    manifest = build_manifest(
+        choice, onnx, as_of="2020-01-01", horizon=28, database="shop", first_order="2019-01-01"
     )
-    assert found[0][usable].tolist() == place[usable].tolist()
+    ranker, _ = read_ranker(store_model(tmp_path, onnx, manifest), length)
+    scores, allowed = everything.scores(customers), everything.allowed(customers)
+    judged = ordered(scores["upcf"], everything.popularity)
+    lists = ordered(ranker.score(everything, customers, scores), everything.popularity)
+    for expected, found in zip(
+        top(judged, length, allowed), top(lists, length, allowed), strict=True
+    ):
+        assert found.tolist() == expected.tolist()
 
 
 def test_what_may_not_be_offered_takes_no_place_of_the_ranker(state: Known) -> None:
