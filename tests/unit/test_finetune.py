@@ -229,9 +229,10 @@ def test_nothing_of_after_the_first_cutoff_is_learned_from() -> None:
         days + 90,
     )
     first = date(2024, 6, 1)
-    corpus = _corpus(reviews, ["a product", "👍👍"], first, Reads())  # type: ignore[arg-type]
-    assert corpus.texts == ("early", "its window is open", "a product")
-    assert corpus.customers == ("a", "b", "")
+    others = {"a product": "", "👍👍": "", "a ticket": "d"}
+    corpus = _corpus(reviews, others, first, Reads())  # type: ignore[arg-type]
+    assert corpus.texts == ("early", "its window is open", "a product", "a ticket")
+    assert corpus.customers == ("a", "b", "", "d")
     assert corpus.spends[0] == 10.0
     assert np.isnan(corpus.spends[1:]).all()
     texts, bodies = _judged(reviews, first)
