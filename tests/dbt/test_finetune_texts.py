@@ -6,11 +6,12 @@ import duckdb
 import pytest
 
 from cva_sql.cli.demo.sample_shop import sample_reviews
-from cva_sql.cli.finetune.texts import ShopTexts
+from cva_sql.cli.finetune.texts import SCHEMA, ShopTexts
 from cva_sql.cli.finetune.tuning import _read
 from cva_sql.cli.shop.lock import exclusive
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train.examples import EVALUATE_SCHEMA, dropped_after
 from cva_sql.models_onnx.encoder.finetune.corpus import is_held_out
 from cva_sql.models_onnx.encoder.finetune.recipe import make_recipe
 from cva_sql.udfs.encoder import ShopEncoder
@@ -83,3 +84,21 @@ def test_a_ticket_is_its_customers_and_of_nobody_who_objects(shop: ResolvedShop)
         "All of us ask this": (HELD_OUT, True),
     }
     assert OBJECTS not in corpus.customers
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, EVALUATE_SCHEMA])
+def test_only_schemas_of_its_own_are_dropped(shop: ResolvedShop, schema: str) -> None:
+    former = [f"{schema}{end}" for end in ("_cva", "_packaged", "_packaged_cva", "_notes")]
+    with duckdb.connect(str(shop.db)) as con:
+        for name in former:
+            con.execute(f"create schema {name}")
+            con.execute(f"create table {name}.mine as select 1 as one")
+    with dropped_after(shop, schema), duckdb.connect(str(shop.db)) as con:
+        con.execute(f"create schema {schema}")
+        con.execute(f"create schema {schema}_of_a_model")
+    with duckdb.connect(str(shop.db)) as con:
+        left = con.execute(
+            "select schema_name from duckdb_schemas() where starts_with(schema_name, ?)", [schema]
+        ).fetchall()
+        assert left == [(f"{schema}_notes",)]
+        assert con.execute(f"from {schema}_notes.mine").fetchall() == [(1,)]
