@@ -10,7 +10,6 @@ from typing import Any
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.udfs.errors import UsageError
 
-PACKAGED = "packaged"  # in place of a key: the encoder that cva comes with
 SHOW = "show"  # in place of settings: the defaults are printed
 
 

@@ -100,7 +100,6 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     Raises UsageError for what cannot be asked, CvaError where the shop has too little or what it
     needs is not installed.
     """
-    from cva_sql.cli.finetune.store import mend
     from cva_sql.cli.finetune.texts import require_reviews
     from cva_sql.cli.train.tensorboard import check_tensorboard
     from cva_sql.models_onnx.encoder.finetune.methods import require_extra
@@ -117,7 +116,6 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     recipe = recipe or _recipe_of(saved)
     check_tensorboard(request.tensorboard)
     source = load_source()
-    mend(shop.models_dir)
     encoder = ShopEncoder(shop.models_dir).load()
     plan, texts = _read(shop, recipe, encoder)
     learned = _teach(shop, source, texts, recipe, minutes, saved)
