@@ -120,7 +120,7 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     plan, texts = _read(shop, recipe, encoder)
     learned = _teach(shop, source, texts, recipe, minutes, saved)
     with step("exporting the encoder"):
-        exported = _export(source, learned, recipe, texts)
+        exported = _export(source, learned, recipe, texts).reading(encoder.manifest.long_texts)
     with step("judging it on later texts"):
         verdict = _judge(texts, encoder, exported, recipe)
     return _settle(shop, request, Taught(plan, recipe, texts, learned, exported, verdict))

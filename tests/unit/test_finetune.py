@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cva_sql.cli.app import app
 from cva_sql.cli.finetune import store
 from cva_sql.cli.finetune.settings import Request, read_params
 from cva_sql.cli.finetune.store import candidates, put_in_place, store_candidate
@@ -69,6 +70,10 @@ def test_what_is_asked_is_read_and_refused_in_one_line(tmp_path: Path) -> None:
     assert all(f"--method {method}\n" in show_settings() for method in METHODS)
     with pytest.raises(UsageError, match="leave out --no-deploy"):
         Request(deploy=False).refuse_beside_deploy()
+    for given in (["--as-of", "2024-05-06"], ["--horizon-days", "20"]):
+        call = ["finetune", "--db", str(tmp_path / "no.duckdb"), "--deploy", "packaged", *given]
+        with pytest.raises(UsageError, match=f"leave out {given[0]}"):
+            app(call, standalone_mode=False)
 
 
 def test_a_missing_extra_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
