@@ -36,16 +36,11 @@ def export_encoder(
     out: Path, tier: Tier | None, long_texts: LongTexts | None, as_json: bool
 ) -> None:
     """Writes the encoder of a tier, or where none is asked for the packaged file read otherwise."""
-    from dataclasses import replace
-
     from cva_sql.cli.export_model.writing import write_export
-    from cva_sql.models_onnx.encoder.export import ExportedEncoder
 
     exported = _packaged() if tier is None and long_texts else _made(tier or Tier.english)
     if long_texts:
-        manifest = replace(exported.manifest, long_texts=long_texts.value)
-        model, tokenizer = (exported.files[name] for name in (MODEL_FILE, TOKENIZER_FILE))
-        exported = ExportedEncoder.of(model, tokenizer, manifest)
+        exported = exported.reading(long_texts.value)
     write_export(out, exported.files)
     manifest = exported.manifest
     if as_json:

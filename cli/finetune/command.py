@@ -102,7 +102,7 @@ def finetune(
         method, objective, steps, minutes, params, tensorboard, resume, not is_to_keep
     )
     if deploy is not None:
-        request.refuse_beside_deploy()
+        request.refuse_beside_deploy(as_of=as_of, horizon_days=horizon_days)
     shop = open_shop(
         db,
         as_of=as_of,

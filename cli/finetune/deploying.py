@@ -25,9 +25,8 @@ class Deployed:
 def deploy_encoder(shop: ResolvedShop, key: str) -> Deployed:
     """Lets an encoder read that is kept, or the packaged one."""
     from cva_sql.cli.embed.texts import count_texts, shop_encoder
-    from cva_sql.cli.finetune.store import mend, put_in_place
+    from cva_sql.cli.finetune.store import put_in_place
 
-    mend(shop.models_dir)
     former = shop_encoder(shop).key
     count = count_texts(shop)
     manifest = put_in_place(shop.models_dir, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.finetune.settings import PACKAGED
+from cva_sql.cli.shop.encoder_place import PACKAGED
 
 if TYPE_CHECKING:
     from cva_sql.cli.finetune.deploying import Deployed

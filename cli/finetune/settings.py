@@ -10,7 +10,6 @@ from typing import Any
 from cva_sql.cli.shop.expressions import shortened
 from cva_sql.udfs.errors import UsageError
 
-PACKAGED = "packaged"  # in place of a key: the encoder that cva comes with
 SHOW = "show"  # in place of settings: the defaults are printed
 
 
@@ -33,11 +32,15 @@ class Request:
             if getattr(self, name) is not None:
                 raise UsageError(f"--resume goes on as it began; leave out --{name}")
 
-    def refuse_beside_deploy(self) -> None:
-        """Raises UsageError for what has no meaning where nothing is taught."""
+    def refuse_beside_deploy(self, **dates: object) -> None:
+        """Raises UsageError for what has no meaning where nothing is taught.
+
+        `dates` are the options of the dates to learn from by their names, None where not given.
+        """
         given = [n for n in Request.__dataclass_fields__ if getattr(self, n) != getattr(ASKED, n)]
+        given += [name for name, value in dates.items() if value is not None]
         if given:
-            option = "no-deploy" if given[0] == "deploy" else given[0]
+            option = "no-deploy" if given[0] == "deploy" else given[0].replace("_", "-")
             raise UsageError(f"--deploy KEY takes one that is there; leave out --{option}")
 
 

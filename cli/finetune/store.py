@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from cva_sql.cli.finetune.settings import PACKAGED
+from cva_sql.cli.shop.encoder_place import ENCODER, PACKAGED, PARKED, WANTED, mend
 from cva_sql.cli.shop.files import unfinished, write_atomic, written_to
 from cva_sql.udfs.encoder import (
     MANIFEST_FILE,
@@ -24,8 +24,7 @@ from cva_sql.udfs.encoder import (
 from cva_sql.udfs.errors import CvaError, ModelError, UsageError
 from cva_sql.udfs.model_files import is_plain_name
 
-CANDIDATES, ENCODER = "encoder_candidates", "encoder"
-PARKED = ".encoder.before"  # where the former one is for as long as it takes to rename a folder
+CANDIDATES = "encoder_candidates"
 
 
 def candidate_folder(models_dir: Path, key: str) -> Path:
@@ -87,25 +86,31 @@ def put_in_place(models_dir: Path, key: str) -> EncoderManifest:
         try:
             if key != PACKAGED:
                 shutil.copytree(source, work)
-            parked = models_dir / PARKED
-            if former is not None:
-                own.rename(parked)
-            if key != PACKAGED:
-                work.rename(own)
-            shutil.rmtree(parked, ignore_errors=True)
+            if key != PACKAGED or former is not None:
+                _swap(models_dir, work, key, is_former=former is not None)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return read_encoder_manifest(encoder_folder(models_dir))
 
 
-def mend(models_dir: Path) -> None:
-    """Puts back what a kill left between two names."""
-    parked, own = models_dir / PARKED, models_dir / ENCODER
-    if parked.is_dir() and not parked.is_symlink():
-        if own.exists():
-            shutil.rmtree(parked, ignore_errors=True)
-        else:
-            parked.rename(own)
+def _swap(models_dir: Path, work: Path, key: str, *, is_former: bool) -> None:
+    """Renames `work` to the encoder that reads; for the packaged one nothing takes its place.
+
+    The key is written first, so that a kill between two names leaves no doubt of it.
+    """
+    own, parked, wanted = (models_dir / name for name in (ENCODER, PARKED, WANTED))
+    write_atomic(wanted, f"{key}\n".encode())
+    try:
+        if is_former:
+            own.rename(parked)
+        if key != PACKAGED:
+            work.rename(own)
+    except OSError:
+        mend(models_dir)
+        raise
+    shutil.rmtree(parked, ignore_errors=True)
+    if not parked.exists():
+        wanted.unlink(missing_ok=True)
 
 
 def _keep_former(models_dir: Path) -> str | None:

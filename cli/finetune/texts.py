@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -82,7 +82,7 @@ def read_shop_texts(shop: ResolvedShop, plan: Plan, recipe: Recipe, encoder: Enc
     )
     first = plan.cutoffs[-1]
     reviews = _read_reviews(shop, plan)
-    others = list[str]()
+    others = dict[str, str]()
     if {CONTRASTIVE, MASKED} & set(recipe.objectives):
         others = _read_others(shop, first)
     corpus = _corpus(reviews, others, first, encoder).useful_for(recipe)
@@ -140,24 +140,46 @@ def _read_reviews(shop: ResolvedShop, plan: Plan) -> Reviews:
     )
 
 
-def _read_others(shop: ResolvedShop, first: date) -> list[str]:
-    """Texts of products, searches and tickets that were known before the first cutoff."""
+def _read_others(shop: ResolvedShop, first: date) -> dict[str, str]:
+    """Texts of products, searches and tickets that were known before the first cutoff, and whose.
+
+    A ticket is its customer's; who objects to being profiled is left out. All others are nobody's,
+    which is ''. What several asked in the same words is theirs who is never trained on.
+    """
+    from cva_sql.models_onnx.encoder.finetune.corpus import is_held_out
+
     inner = f"{SCHEMA}_cva"
+    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{inner}.stg_cva__customers")
+    ticket_hash = macro_value("engine.sql", "text_hash", macro_value("words.sql", "ticket_text"))
     con = connect(shop.db)
     try:
         rows = con.execute(
-            f"select body from {inner}.int_cva__review_texts where words_date < ? and text_hash "
-            f"not in (select text_hash from {inner}.int_cva__reviews_valid where text_hash is not "
-            "null) order by text_hash",
+            f"with asked as (select {ticket_hash} as text_hash, coalesce(customer_id, '') as "
+            f"customer_id, opened_date from {inner}.stg_cva__tickets where reject_reason is null), "
+            f"texts as (select text_hash, body from {inner}.int_cva__review_texts where words_date "
+            f"< $1 and text_hash not in (select text_hash from {inner}.int_cva__reviews_valid "
+            "where text_hash is not null)) "
+            "select text_hash, body, '' as customer_id from texts where text_hash not in (select "
+            "text_hash from asked where text_hash is not null) union all "
+            "select distinct text_hash, body, customer_id from texts inner join asked using "
+            f"(text_hash) where opened_date < $1 and customer_id not in ({opted_out}) "
+            "order by text_hash, customer_id",
             [first],
         ).fetchall()
     finally:
         con.close()
-    return [body for (body,) in rows]
+    found = dict[str, str]()
+    for _, body, customer in rows:
+        if not found.get(body) or is_held_out(customer):
+            found[body] = customer
+    return found
 
 
-def _corpus(reviews: Reviews, others: Sequence[str], first: date, encoder: Encoder) -> Corpus:
-    """What may be learned: texts of before the cutoff in a script that is known."""
+def _corpus(reviews: Reviews, others: Mapping[str, str], first: date, encoder: Encoder) -> Corpus:
+    """What may be learned: texts of before the cutoff in a script that is known.
+
+    `others` is text -> the customer whose it is, '' for nobody's.
+    """
     from cva_sql.models_onnx.encoder.finetune.corpus import Corpus
 
     start = np.datetime64(first)
@@ -167,7 +189,7 @@ def _corpus(reviews: Reviews, others: Sequence[str], first: date, encoder: Encod
     unknown = np.full(len(others), np.nan)
     whole = Corpus(
         tuple(bodies),
-        (*(reviews.customers[row] for row in early), *([""] * len(others))),
+        (*(reviews.customers[row] for row in early), *others.values()),
         np.concatenate([reviews.ratings[early], unknown]),
         np.concatenate([spends, unknown]),
     )

@@ -100,7 +100,6 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     Raises UsageError for what cannot be asked, CvaError where the shop has too little or what it
     needs is not installed.
     """
-    from cva_sql.cli.finetune.store import mend
     from cva_sql.cli.finetune.texts import require_reviews
     from cva_sql.cli.train.tensorboard import check_tensorboard
     from cva_sql.models_onnx.encoder.finetune.methods import require_extra
@@ -117,12 +116,11 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     recipe = recipe or _recipe_of(saved)
     check_tensorboard(request.tensorboard)
     source = load_source()
-    mend(shop.models_dir)
     encoder = ShopEncoder(shop.models_dir).load()
     plan, texts = _read(shop, recipe, encoder)
     learned = _teach(shop, source, texts, recipe, minutes, saved)
     with step("exporting the encoder"):
-        exported = _export(source, learned, recipe, texts)
+        exported = _export(source, learned, recipe, texts).reading(encoder.manifest.long_texts)
     with step("judging it on later texts"):
         verdict = _judge(texts, encoder, exported, recipe)
     return _settle(shop, request, Taught(plan, recipe, texts, learned, exported, verdict))

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cva_sql.cli.shop.connection import check_not_open_here
+from cva_sql.cli.shop.encoder_place import is_unfinished, mend
 from cva_sql.cli.shop.files import usable_folder
 from cva_sql.cli.shop.holder import held
-from cva_sql.cli.shop.owner import Owned, claim
+from cva_sql.cli.shop.owner import Owned, claim, is_owner
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.places import WORK_FOLDER
 
@@ -18,11 +19,14 @@ from cva_sql.udfs.places import WORK_FOLDER
 def exclusive(shop: ResolvedShop) -> Iterator[None]:
     """Keeps other `cva` commands off the shop, also between dbt's turns.
 
+    What a killed one left of its encoder is mended first, so that all of them read by the same.
     Raises CvaError where another process has it, where this one has a connection of its own open,
     or where the folder for dbt's files cannot be used.
     """
     with locked(shop.db):
         claim(shop, Owned.WORK)
+        if is_unfinished(shop.models_dir) and is_owner(shop, Owned.MODELS):
+            mend(shop.models_dir)
         yield
 
 

@@ -69,6 +69,12 @@ def check_owner(shop: ResolvedShop, which: Owned) -> None:
     )
 
 
+def is_owner(shop: ResolvedShop, which: Owned) -> bool:
+    """Whether the folder is this database's, or nobody's."""
+    folder = which.folder(shop)
+    return owner_of(folder) in (None, _identity(shop.db, folder))
+
+
 def adopt(shop: ResolvedShop) -> None:
     """Makes the folders of a database that was renamed or moved its own again.
 

@@ -215,19 +215,35 @@ def _calendar(shop: ResolvedShop) -> list[str]:
 
 @contextmanager
 def dropped_after(shop: ResolvedShop, schema: str) -> Iterator[None]:
-    """Drops the schema and those that begin with it and `_` once the block is left."""
+    """Drops the schema, and those that were built beside it, once the block is left.
+
+    Which are `_cva`, `_packaged` and `_packaged_cva`, and what else begins with it and was not
+    there before: models of the user's own project may have a schema of their own.
+    """
+    ours = {f"{schema}{end}" for end in ("", "_cva", "_packaged", "_packaged_cva")}
+    before = _beginning_with(shop, schema)
     try:
         yield
     finally:
+        found = _beginning_with(shop, schema)
         con = connect(shop.db)
         try:
-            names = con.execute(
-                "select schema_name from duckdb_schemas() where database_name = "
-                "current_database() and (schema_name = ? or starts_with(schema_name, ?))",
-                [schema, f"{schema}_"],
-            ).fetchall()
-            for (name,) in names:
+            for name in found & ours | found - before:
                 quoted = name.replace('"', '""')
                 con.execute(f'drop schema "{quoted}" cascade').fetchall()
         finally:
             con.close()
+
+
+def _beginning_with(shop: ResolvedShop, schema: str) -> set[str]:
+    """The schemas of the database that are called so, or so and `_` and more."""
+    con = connect(shop.db)
+    try:
+        names = con.execute(
+            "select schema_name from duckdb_schemas() where database_name = "
+            "current_database() and (schema_name = ? or starts_with(schema_name, ?))",
+            [schema, f"{schema}_"],
+        ).fetchall()
+    finally:
+        con.close()
+    return {name for (name,) in names}

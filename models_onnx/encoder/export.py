@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ class ExportedEncoder:
         """The folder of a model, its tokenizer and the manifest of both."""
         text = manifest.to_json().encode()
         return cls({MODEL_FILE: model, TOKENIZER_FILE: tokenizer, MANIFEST_FILE: text}, manifest)
+
+    def reading(self, long_texts: str) -> ExportedEncoder:
+        """The same, with long texts `cut` or read in `windows`."""
+        manifest = replace(self.manifest, long_texts=long_texts)
+        return self.of(self.files[MODEL_FILE], self.files[TOKENIZER_FILE], manifest)
 
 
 def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> ExportedEncoder:

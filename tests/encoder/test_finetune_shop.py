@@ -23,7 +23,12 @@ from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.models_onnx.encoder import weights
 from cva_sql.models_onnx.encoder.finetune import gate
-from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+from cva_sql.udfs.encoder import (
+    encoder_folder,
+    packaged_folder,
+    packaged_manifest,
+    read_encoder_manifest,
+)
 from cva_sql.udfs.errors import CvaError, UsageError
 from tests.encoder.test_finetune import POISON
 from tests.encoder.tiny import write_tiny
@@ -140,6 +145,21 @@ def test_a_killed_fine_tuning_is_resumed_and_a_poisoned_text_changes_nothing(
     assert (own / "note.txt").read_text() == "mine"
     assert deploy_encoder(shop, "packaged").key == mine
     assert not own.exists()
+
+
+def test_long_texts_are_read_as_by_the_encoder_that_it_replaces(
+    shop: ResolvedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windowed = replace(packaged_manifest(), long_texts="windows")
+    own = shop.models_dir / "encoder"
+    shutil.copytree(packaged_folder(), own)
+    (own / "manifest.json").write_text(windowed.to_json())
+    monkeypatch.setattr(gate, "judge", better)
+    taught = finetune_shop(shop, replace(ASKED, steps=2))
+    assert taught.former == windowed.key
+    manifest = read_encoder_manifest(own)
+    assert (manifest.key, manifest.long_texts) == (taught.key, "windows")
+    assert deploy_encoder(shop, "packaged").key == packaged_manifest().key
 
 
 def test_too_few_texts_are_said_in_one_line(

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cva_sql.cli.app import app
+from cva_sql.cli.finetune import store
 from cva_sql.cli.finetune.settings import Request, read_params
-from cva_sql.cli.finetune.store import PARKED, candidates, mend, put_in_place, store_candidate
+from cva_sql.cli.finetune.store import candidates, put_in_place, store_candidate
 from cva_sql.cli.finetune.texts import Reviews, _corpus, _judged
 from cva_sql.cli.models.inventory import other_models
+from cva_sql.cli.shop.encoder_place import PARKED, WANTED, mend
+from cva_sql.cli.shop.lock import exclusive
+from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.models_onnx.encoder.finetune.corpus import Corpus, is_held_out
 from cva_sql.models_onnx.encoder.finetune.gate import Judged, judge
 from cva_sql.models_onnx.encoder.finetune.methods import require_extra
@@ -62,6 +70,10 @@ def test_what_is_asked_is_read_and_refused_in_one_line(tmp_path: Path) -> None:
     assert all(f"--method {method}\n" in show_settings() for method in METHODS)
     with pytest.raises(UsageError, match="leave out --no-deploy"):
         Request(deploy=False).refuse_beside_deploy()
+    for given in (["--as-of", "2024-05-06"], ["--horizon-days", "20"]):
+        call = ["finetune", "--db", str(tmp_path / "no.duckdb"), "--deploy", "packaged", *given]
+        with pytest.raises(UsageError, match=f"leave out {given[0]}"):
+            app(call, standalone_mode=False)
 
 
 def test_a_missing_extra_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +173,81 @@ def test_killed_while_it_is_put_in_place_one_encoder_or_the_other_reads(
     assert my_key in candidates(models)
 
 
+def dying(monkeypatch: pytest.MonkeyPatch, at: int) -> pytest.MonkeyPatch:
+    """Dies before the change of this number that `_swap` makes to the folder."""
+    calls = 0
+
+    def counted(change: Callable[..., Any]) -> Callable[..., Any]:
+        def one(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                raise KeyboardInterrupt
+            return change(*args, **kwargs)
+
+        return one
+
+    swap = store._swap
+
+    def patched(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(store, "write_atomic", counted(store.write_atomic))
+        monkeypatch.setattr(Path, "rename", counted(Path.rename))
+        monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
+        monkeypatch.setattr(shutil, "rmtree", counted(shutil.rmtree))
+        swap(*args, **kwargs)
+
+    monkeypatch.setattr(store, "_swap", patched)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("is_packaged", [False, True])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_the_next_command_ends_what_a_kill_left_and_says_which_encoder_reads(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    at: int,
+    is_packaged: bool,
+) -> None:
+    mine, taught = files_of("mine"), files_of("taught")
+    my_key, key = key_of(mine, tmp_path / "a"), key_of(taught, tmp_path / "b")
+    shop = ResolvedShop(tmp_path / "shop.duckdb", tmp_path / "models", {})
+    store_candidate(shop.models_dir, my_key, mine)
+    store_candidate(shop.models_dir, key, taught)
+    put_in_place(shop.models_dir, my_key)
+    wanted = "packaged" if is_packaged else key
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        dying(patch, at)
+        put_in_place(shop.models_dir, wanted)
+    was_read = read_encoder_manifest(encoder_folder(shop.models_dir)).key
+    is_to_say = (shop.models_dir / WANTED).exists()
+    with exclusive(shop):
+        reads = read_encoder_manifest(encoder_folder(shop.models_dir)).key
+    packaged = read_encoder_manifest(PACKAGED).key
+    if was_read == packaged and not is_packaged:
+        assert reads == my_key  # nobody asked for the packaged one
+    else:
+        assert reads == was_read
+    said = capsys.readouterr().err
+    name = "packaged" if reads == packaged else reads
+    assert (f"encoder {name} reads" in said) == is_to_say
+    assert (f"cva finetune --deploy {wanted}" in said) == (is_to_say and reads == my_key)
+    assert not (shop.models_dir / PARKED).exists()
+    assert not (shop.models_dir / WANTED).exists()
+    with exclusive(shop):
+        assert read_encoder_manifest(encoder_folder(shop.models_dir)).key == reads
+    assert capsys.readouterr().err == ""
+    assert candidates(shop.models_dir) == sorted([my_key, key])
+
+
+def test_another_databases_encoder_is_not_mended(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    (models / PARKED).mkdir(parents=True)
+    (models / ".cva_database").write_text("other.duckdb\n")
+    with exclusive(ResolvedShop(tmp_path / "shop.duckdb", models, {})):
+        assert (models / PARKED).is_dir()
+
+
 def judged(rows: int = 400) -> tuple[Judged, NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of which the first knows nothing and the second the ratings."""
     draw = np.random.default_rng(1)
@@ -229,9 +316,10 @@ def test_nothing_of_after_the_first_cutoff_is_learned_from() -> None:
         days + 90,
     )
     first = date(2024, 6, 1)
-    corpus = _corpus(reviews, ["a product", "👍👍"], first, Reads())  # type: ignore[arg-type]
-    assert corpus.texts == ("early", "its window is open", "a product")
-    assert corpus.customers == ("a", "b", "")
+    others = {"a product": "", "👍👍": "", "a ticket": "d"}
+    corpus = _corpus(reviews, others, first, Reads())  # type: ignore[arg-type]
+    assert corpus.texts == ("early", "its window is open", "a product", "a ticket")
+    assert corpus.customers == ("a", "b", "", "d")
     assert corpus.spends[0] == 10.0
     assert np.isnan(corpus.spends[1:]).all()
     texts, bodies = _judged(reviews, first)
