@@ -12,8 +12,6 @@ from cva_sql.udfs.windows import CUT, WINDOWS
 if TYPE_CHECKING:
     from cva_sql.models_onnx.encoder.export import ExportedEncoder
 
-MODEL_FILE, TOKENIZER_FILE = "model.onnx", "tokenizer.json"
-
 PARITY_TEXTS, ENGINE_TEXTS = 300, 30  # the multilingual package reads few texts a second
 ENCODER = "encoder"  # what it is called beside the kinds
 
@@ -55,7 +53,12 @@ def export_encoder(
 def _packaged() -> ExportedEncoder:
     """The files that cva comes with, as an export would be."""
     from cva_sql.models_onnx.encoder.export import ExportedEncoder
-    from cva_sql.udfs.encoder import packaged_folder, packaged_manifest
+    from cva_sql.udfs.encoder import (
+        MODEL_FILE,
+        TOKENIZER_FILE,
+        packaged_folder,
+        packaged_manifest,
+    )
 
     model, tokenizer = (packaged_folder() / name for name in (MODEL_FILE, TOKENIZER_FILE))
     return ExportedEncoder.of(model.read_bytes(), tokenizer.read_bytes(), packaged_manifest())

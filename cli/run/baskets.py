@@ -31,11 +31,7 @@ LINES = """
         date_diff('day', date '1970-01-01', orders.order_date) as day,
         cast(items.unit_price as double) as price
     from {schema}.int_cva__orders_valid as orders
-    join {schema}.stg_cva__order_items as items
-        on items.order_id = orders.order_id and (
-            ((items.store is null or orders.store is null) and orders.orders_of_id = 1)
-            or (items.store = orders.store and orders.orders_of_store_id = 1)
-        )
+    join {schema}.stg_cva__order_items as items on {is_of_order}
     where items.reject_reason is null and items.product_id is not null
         and orders.order_date < $1
         and (orders.cancelled_at is null or orders.cancelled_at >= cast($1 as timestamp))
@@ -121,7 +117,9 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
     try:
         day = _as_of(con, schema)
         opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
-        lines = con.execute(LINES.format(schema=schema, opted_out=opted_out), [day]).fetchnumpy()
+        is_of_order = macro_value("staged.sql", "is_of_order", "items")
+        query = LINES.format(schema=schema, opted_out=opted_out, is_of_order=is_of_order)
+        lines = con.execute(query, [day]).fetchnumpy()
         if not len(lines["day"]):
             return None
         products = con.execute(

@@ -165,11 +165,17 @@ def torch_vectors(folder: Path, ids: Sequence[NDArray[np.int64]]) -> Vectors:
     """What transformers makes of the official weights."""
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     try:
-        import torch
+        import torch  # noqa: F401 - transformers alone would not say in one line what is missing
         from transformers import AutoModel
     except ImportError as error:
         raise CvaError(f"`{error.name}` is missing; install with: {INSTALL}") from None
-    model = AutoModel.from_pretrained(str(folder)).eval()
+    return vectors_of(AutoModel.from_pretrained(str(folder)).eval(), ids)
+
+
+def vectors_of(model: Any, ids: Sequence[NDArray[np.int64]]) -> Vectors:
+    """What a model of torch makes of texts, one a call; it has to be in eval mode."""
+    import torch
+
     found = []
     with torch.no_grad():
         for one in ids:

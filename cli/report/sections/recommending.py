@@ -11,6 +11,7 @@ from cva_sql.cli.report.page import Card, Cell, Grid, Plot, Section, Table, miss
 from cva_sql.cli.report.sections.judged_lists import how_good, judged_lists
 from cva_sql.cli.report.source import VALUE, Row, Source
 from cva_sql.cli.report.wording import counted, percent, plain
+from cva_sql.cli.shop.package import macro_value
 
 NAME, TITLE = "recommendations", "What to offer next"
 COLUMNS = (
@@ -165,9 +166,8 @@ def _sold(source: Source, lists: Lists, ids: Sequence[str]) -> dict[str, float] 
     rows = source.rows(
         "with lines as (select distinct items.product_id, "
         "concat(orders.order_id, '#', coalesce(orders.store, '')) as placed "
-        f"from {orders} as orders join {items} as items on items.order_id = orders.order_id and ("
-        "((items.store is null or orders.store is null) and orders.orders_of_id = 1) "
-        "or (items.store = orders.store and orders.orders_of_store_id = 1)) "
+        f"from {orders} as orders join {items} as items "
+        f"on {macro_value('staged.sql', 'is_of_order', 'items')} "
         "where items.reject_reason is null and items.product_id is not null "
         f"and orders.order_date < ?::date and orders.order_date >= ?::date - {SOLD_DAYS}) "
         "select product_id, count(*) / (select count(distinct placed) from lines) from lines "

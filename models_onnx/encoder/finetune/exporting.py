@@ -29,11 +29,11 @@ from cva_sql.models_onnx.encoder.export import (
     check_parity,
     cosines,
     optimum_vectors,
-    pooled,
     rounded,
     tokenize,
     tokenizer_json,
     vectors,
+    vectors_of,
 )
 from cva_sql.models_onnx.encoder.finetune.methods import merged, weights_of
 from cva_sql.models_onnx.encoder.finetune.recipe import ADAPTER, Recipe
@@ -64,7 +64,7 @@ def export_tuned(
     plain = merged(model, recipe).cpu()
     weights = weights_of(plain)
     report(f"reading {len(ids)} texts with torch")
-    expected = _torch_vectors(plain, ids)
+    expected = vectors_of(plain, ids)
     heads = json.loads((source.folder / CONFIG_FILE).read_text(encoding="utf-8"))[
         "num_attention_heads"
     ]
@@ -81,17 +81,6 @@ def export_tuned(
     _check(parity)
     manifest = _manifest(source, recipe, trained_before, graph, tokenizer, parity)
     return ExportedEncoder.of(graph, tokenizer, manifest)
-
-
-def _torch_vectors(model: Any, ids: Sequence[NDArray[np.int64]]) -> Vectors:
-    import torch
-
-    found = []
-    with torch.no_grad():
-        for one in ids:
-            hidden = model(input_ids=torch.from_numpy(one)).last_hidden_state
-            found.append(pooled(hidden.numpy()))
-    return np.concatenate(found)
 
 
 def _by_optimum(
