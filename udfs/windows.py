@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CUT, WINDOWS = "cut", "windows"  # what becomes of it
 LONG_TEXTS = (CUT, WINDOWS)
@@ -34,6 +36,8 @@ def average(
     """The mean over windows, weighted by their tokens: a vector of length 1, and the sentiment."""
     if len(embeddings) == 1:
         return embeddings[0], sentiments[0]
+    import numpy as np  # `cva --help` reads this file's words, without arrays
+
     weights = np.array(lengths, dtype=np.float64)
     mean = weights @ np.array(embeddings, dtype=np.float64)
     unit = (mean / np.linalg.norm(mean)).astype(np.float32)

@@ -48,7 +48,7 @@ import cva_sql.cli.run.publish as publish
 from cva_sql.cli.shop.resolver import open_shop
 from cva_sql.cli.run.build import run_shop
 db, place, when = sys.argv[1:]
-dbt.run_dbt = lambda *_, **__: None
+dbt.run_dbt = lambda *_, **__: ()
 owner, name = (Path, place[5:]) if place.startswith("Path.") else (publish, place)
 real = getattr(owner, name)
 def killed(*arguments, **options):

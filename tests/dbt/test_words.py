@@ -312,8 +312,8 @@ def test_texts_are_read_once_and_by_cva_embed_too(tmp_path: Path) -> None:
     assert 0 < found.encoded < found.texts == count
     assert ask(embedded, f"select text_hash, embedding from {stored} order by 1") == before
     run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
-    ask(embedded, "alter table main_cva.int_cva__text_components drop column word_1")
-    with pytest.raises(Exception, match=r"has no column word_1.*run: cva embed"):
+    ask(embedded, "alter table main_cva.int_cva__text_components drop column rating_1")
+    with pytest.raises(Exception, match=r"has no column rating_1.*run: cva embed"):
         run_dbt(embedded, "run", select=select, variables={"cva_udfs": False})
 
 

@@ -145,7 +145,8 @@ create table main_cva.int_cva__text_vectors (text_hash varchar, encoder_key varc
     embedding float[384], sentiment double, status varchar, token_count integer);
 create table main_cva.int_cva__text_components (text_hash varchar,
     {", ".join(f"text_{k} double" for k in range(1, 17))},
-    {", ".join(f"word_{k} double" for k in range(1, 9))})
+    {", ".join(f"word_{k} double" for k in range(1, 9))},
+    {", ".join(f"rating_{k} double" for k in range(1, 6))})
 """
 
 
