@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect, find_relation, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
+from cva_sql.cli.shop.package import macro_value
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
@@ -100,7 +101,7 @@ def read_texts(
 
     They are read in the shop's own schema, so that scoring finds them there; by the packaged
     encoder in schema `packaged_in` where that is given. `is_rated`: ratings before that date teach
-    the head too.
+    the head too. Nothing is fitted on what customers wrote who object to being profiled.
     """
     from cva_sql.cli.embed.texts import shop_encoder
     from cva_sql.cli.shop.progress import step
@@ -113,13 +114,11 @@ def read_texts(
         return NO_TEXTS
     told = Texts(is_packaged=packaged_in is not None)
     inner = f"{packaged_in or shop.schema}_cva"
-    reviews = f"select text_hash from {inner}.int_cva__reviews_valid where review_date < ?"
-    words = f"select text_hash from {inner}.int_cva__review_texts where words_date < ?"
     with step(f"reading {'review texts' if has_reviews else 'texts'}"):
         run_dbt(
             shop,
             "run",
-            select=["+int_cva__text_vectors", *(["+stg_cva__customers"] if is_rated else [])],
+            select=["+int_cva__text_vectors", "+stg_cva__customers"],
             variables={"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True},
             schema=packaged_in,
             environment=told.environment,
@@ -127,6 +126,7 @@ def read_texts(
         key = (packaged_manifest() if told.is_packaged else shop_encoder(shop)).key
         con = connect(shop.db)
         try:
+            reviews, words = _reviews_known(inner), _words_known(con, shop, inner)
             return replace(
                 told,
                 vectors=f"{inner}.int_cva__text_vectors",
@@ -138,6 +138,31 @@ def read_texts(
             )
         finally:
             con.close()
+
+
+def _reviews_known(schema: str) -> str:
+    """SQL: hashes of reviews before a date, of customers who let themselves be profiled."""
+    return (
+        f"select text_hash from {schema}.int_cva__reviews_valid where review_date < ? "
+        f"and customer_id not in ({_objecting(schema)})"
+    )
+
+
+def _words_known(con: DuckDBPyConnection, shop: ResolvedShop, schema: str) -> str:
+    """SQL: hashes of what `words` reads, known before a date; no ticket of who objects."""
+    known = f"select text_hash from {schema}.int_cva__review_texts where words_date < ?"
+    ((tickets, columns),) = WORDS[2].items()
+    if not _has_any(con, shop, tickets, columns):
+        return known
+    ticket = macro_value("engine.sql", "text_hash", macro_value("words.sql", "ticket_text"))
+    return (
+        f"{known} and text_hash not in (select {ticket} as hash from {schema}.stg_cva__tickets "
+        f"where customer_id in ({_objecting(schema)}) and hash is not null)"
+    )
+
+
+def _objecting(schema: str) -> str:
+    return macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
 
 
 def _fit(

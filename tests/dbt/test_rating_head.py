@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -12,10 +13,12 @@ from cva_sql.cli.embed.reading import embed_shop
 from cva_sql.cli.run.build import run_shop
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.cli.train.texts import read_texts
 from cva_sql.cli.train.training import train_shop
 from cva_sql.udfs.manifest import read_manifest
 from cva_sql.udfs.sessions import deployed_folder
 
+FIRST_DATE = date(2024, 6, 1)
 GOOD = ("lovely", "works well", "very happy with", "would buy again")
 BAD = ("broke at once", "sent back", "disappointed by", "refund for")
 THINGS = ("lamp", "blanket", "mug", "chair", "clock", "vase", "towel", "basket", "tray", "stool")
@@ -98,8 +101,9 @@ def test_cva_embed_fills_the_same_ratings_and_a_second_run_changes_nothing(
 
 def test_where_every_review_has_a_rating_nothing_is_learned_from_them(tmp_path: Path) -> None:
     shop = make_shop(tmp_path, share_rated=1.0)
-    train_shop(shop)
-    assert read_manifest(deployed_folder(shop.models_dir)).rating_head is None
+    texts = read_texts(shop, FIRST_DATE, is_rated=True)
+    assert texts.head is None
+    assert texts.projection is not None
 
 
 def test_nothing_is_learned_from_who_objects(tmp_path: Path) -> None:
@@ -109,5 +113,5 @@ def test_nothing_is_learned_from_who_objects(tmp_path: Path) -> None:
             "create table raw.customers as select customer_id, bool_or(rating is not null) as"
             " profiling_opt_out from raw.reviews group by 1"
         )
-    train_shop(shop)
-    assert read_manifest(deployed_folder(shop.models_dir)).rating_head is None
+    texts = read_texts(shop, FIRST_DATE, is_rated=True)
+    assert (texts.head, texts.projection) == (None, None)  # too few texts are left

@@ -234,6 +234,16 @@ def shop(tmp_path: Path) -> ResolvedShop:
             "+ cast(text_hash as integer) // 2 as review_date from main_cva.int_cva__text_vectors "
             "union all select '0000', date '2024-01-03'"  # a text that two reviews share
         )
+        con.execute("alter table main_cva.int_cva__reviews_valid add column customer_id varchar")
+        con.execute("update main_cva.int_cva__reviews_valid set customer_id = text_hash")
+        con.execute(
+            "create table main_cva.stg_cva__customers (customer_id varchar, profiling_opt_out "
+            "boolean, valid_from timestamp, reject_reason varchar)"
+        )
+        con.execute(
+            "create table main_cva.stg_cva__tickets (customer_id varchar, subject varchar, "
+            "body varchar)"
+        )
     return ResolvedShop(db, tmp_path / "cva_models")
 
 
@@ -260,7 +270,7 @@ def test_projection_is_fitted_on_texts_before_the_first_date_alone(
     expected = replace(fitted(texts(600)[: 2 * days]), encoder_key=found.projection.encoder_key)
     assert found.projection.to_json() == expected.to_json()
     ((select, options),) = dbt_calls
-    assert select == ["+int_cva__text_vectors"]
+    assert select == ["+int_cva__text_vectors", "+stg_cva__customers"]
     assert options.get("schema") is None  # the shop's own
     wanted = {"cva_spine": "scoring", "cva_udfs": True, "cva_every_family": True}
     assert options["variables"] == wanted
@@ -283,7 +293,7 @@ def test_what_an_encoder_has_learned_is_not_read_by_it(
         refuse_taught_later(shop, date(2024, 4, 30))
     with duckdb.connect(str(shop.db)) as con:
         con.execute("create schema s_packaged_cva")
-        for table in ("int_cva__text_vectors", "int_cva__reviews_valid"):
+        for table in ("int_cva__text_vectors", "int_cva__reviews_valid", "stg_cva__customers"):
             con.execute(f"create table s_packaged_cva.{table} as from main_cva.{table}")
     found = read_texts(shop, date(2024, 4, 30), aside)
     assert found.vectors == "s_packaged_cva.int_cva__text_vectors"
@@ -363,6 +373,41 @@ def test_words_are_read_where_a_table_has_some(
     assert found.words is not None
     assert np.array_equal(found.words.components, expected.components)
     assert len(found.words.components) == WORD_COMPONENTS
+
+
+def test_nothing_is_fitted_on_what_they_wrote_who_object(
+    shop: ResolvedShop, dbt_calls: DbtCalls
+) -> None:
+    objecting = [f"{i:04}" for i in range(1, 600, 2)]
+    with duckdb.connect(str(shop.db)) as con:
+        con.execute("create table raw.tickets as select 'x' as subject")
+        con.executemany(
+            "insert into main_cva.stg_cva__customers values (?, true, null, null)",
+            [[one] for one in objecting],
+        )
+        con.execute(
+            "create table main_cva.int_cva__review_texts as select if(text_hash = '9999', "
+            "text_hash, sha256('Ticket ' || text_hash)) as text_hash, date '2024-01-01' as "
+            "words_date from main_cva.int_cva__text_vectors"
+        )
+        con.execute(
+            "insert into main_cva.stg_cva__tickets select text_hash, 'Ticket ' || text_hash, null "
+            "from main_cva.int_cva__text_vectors"
+        )
+        con.execute(
+            "insert into main_cva.int_cva__text_vectors select sha256('Ticket ' || text_hash), "
+            "embedding from main_cva.int_cva__text_vectors"
+        )
+    found = read_texts(shop, before=date(2025, 1, 1))
+    kept = texts(600)[::2]
+    expected = fit_text_projection(kept, KEY, WORD_COMPONENTS)
+    assert expected is not None
+    assert found.words is not None
+    assert found.projection is not None
+    assert found.words.components == pytest.approx(expected.components, abs=1e-5)
+    assert found.projection.components[:WORD_COMPONENTS] == pytest.approx(
+        expected.components, abs=1e-5
+    )
 
 
 def test_fewer_components_are_the_first_ones() -> None:
