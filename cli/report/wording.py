@@ -83,6 +83,13 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 and text != "0" else text
 
 
+def tone(value: float | None) -> str:
+    """A sentiment with its sign and two digits; 0.00 has none, and – is unknown."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:+.2f}".replace("-", MINUS) if abs(value) >= 0.005 else "0.00"
+
+
 def percent(share: float | None) -> str:
     """A share as `51 %`; one digit after the point where it is below 1 % or above 99 %.
 

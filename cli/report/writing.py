@@ -92,6 +92,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
     from cva_sql.cli.report.sections.customers import best_customers
     from cva_sql.cli.report.sections.distribution import distribution
     from cva_sql.cli.report.sections.drivers import drivers
+    from cva_sql.cli.report.sections.insights import insights
     from cva_sql.cli.report.sections.overview import overview_section
     from cva_sql.cli.report.sections.quality import quality
     from cva_sql.cli.report.sections.recommending import recommending
@@ -117,6 +118,7 @@ def _sections(source: Source, overview: Overview) -> list[Section]:
         quality(source),
         watching(source),
         reviews(source),
+        *insights(source),
         rejects(source),
         Section("reading", "How to read this", reading),
     ]

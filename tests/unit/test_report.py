@@ -130,6 +130,22 @@ select 'R' || i as review_id, (i % 5) + 1.0 as rating, (i % 21 - 10) / 10.0 as s
     '' as text_status from range(60) as t(i);
 create or replace table main_cva.cva_text_statuses as
 select * from (values ('', 60), ('empty', 3)) as s(status, review_count);
+create or replace table aspect_trends as
+select 'shop' as level, aspect, date '2025-01-01' + to_months(i::integer) as month_date,
+    10 as reviews_count, mentions as mentions_count, tone - i / 100.0 as mean_sentiment,
+    tone - 0.2 as mean_sentiment_p10, tone + 0.2 as mean_sentiment_p90
+from range(12) as t(i),
+    (values ('quality', 6, 0.5), ('delivery <b>', 3, -0.25), ('price', 0, null))
+    as a(aspect, mentions, tone);
+create or replace table product_issues as
+select 1 as issue_rank, 'product' as level, 'shoes' as category, 'P9' as product_id,
+    'delivery' as aspect, 0.5 as complaint_share, 0.1 as before_complaint_share,
+    0.2 as change_p10, 0.6 as change_p90, i as sentence_rank, 'Weeks late <b>, no ' || i as sentence
+from range(1, 3) as t(i);
+create or replace table customer_value_text_reasons as
+select customer_id, 'sentence' as level, 1 as reason_rank, as_of_date - 9 as review_date,
+    'It broke at once.' as sentence, predicted_value, -score / 10 as value_change
+from customer_value where score > 70;
 create or replace table cva_drift as
 select * from (values ('spend_90d', 'psi', 0.5, 0.1, 0.2, true, 0.25),
     ('spend_90d', 'jensen_shannon', 0.1, 0.05, 0.3, false, 0.25),
@@ -162,8 +178,11 @@ select * from (values ('orders', 'cancelled', 3, 400), ('returns', null, 0, 20)
 """
 SECTIONS = (
     "overview", "distribution", "customers", "segments", "alerts", "recommendations", "cohorts",
-    "drivers", "attributions", "waterfalls", "quality", "watching", "reviews", "rejects", "reading",
+    "drivers", "attributions", "waterfalls", "quality", "watching", "reviews", "insights",
+    "rejects", "reading",
 )  # fmt: skip
+UNASKED = {"insights"}  # where a shop has no such tables the page does not speak of them
+USUAL = tuple(name for name in SECTIONS if name not in UNASKED)
 SCORES = {
     "ensemble": {"ngini": 0.74, "d2_shape": 0.34, "mae": 36.4, "bias": 0.064},
     "baseline": {"ngini": 0.68, "d2_shape": 0.2, "mae": None, "bias": -0.12},
@@ -346,7 +365,7 @@ def test_missing_or_empty_table_says_what_to_run(build: Build, action: str) -> N
             for table in (
                 "customer_value_explain", "cva_feature_importance", "cva_model_deciles",
                 "customer_segments", "main_cva.cva_rejects", "main_cva.int_cva__review_scores",
-                "main_cva.cva_text_statuses", "cva_drift", "cva_live_performance",
+                "main_cva.cva_text_statuses", "cva_drift", "cva_live_performance", "aspect_trends",
             )
         )
     )  # fmt: skip
@@ -408,6 +427,29 @@ def test_offers_are_told_by_product_status_and_reason(page: str) -> None:
     assert best[1].startswith(
         "Teapot <b>: you buy this every 12 daysP2: often bought with a 100% teapot"
     )
+
+
+def test_what_reviews_speak_of_is_told_by_aspect_issue_and_sentence(page: str) -> None:
+    assert Reader(page).sentences["insights"] == (
+        "Of 30 reviews of the last 3 months, 60\u00a0% speak of quality. Their tone is lowest "
+        "where they speak of delivery <b>: −0.35."
+    )
+    rows = table_rows(page)
+    assert ["quality", "60\u00a0%", "60\u00a0%", "+0.40", "+0.46"] in rows
+    assert ["price", "0\u00a0%", "0\u00a0%", "–", "–"] in rows
+    issue = next(row for row in rows if row[:1] == ["P9delivery"])
+    assert re.fullmatch(r"Weeks late <b>, no 1\s*Weeks late <b>, no 2", issue[1])
+    assert issue[2:] == ["50\u00a0%", "10\u00a0%", "+20 to +60"]
+    moved = [row for row in rows if row[1:2] == ["It broke at once."]]
+    assert len(moved) == 10
+    assert moved[0][0] == "C0040review of 2025-12-23"
+    assert moved[0][3] == "−10.00"
+
+
+def test_what_nobody_asked_to_read_has_no_section(build: Build) -> None:
+    emptied = ("aspect_trends", "product_issues", "customer_value_text_reasons")
+    shop = build(f"drop table {emptied[0]}", *(f"delete from {one}" for one in emptied[1:]))
+    assert 'id="insights"' not in make_page(shop)[0]
 
 
 def deploy_lists(shop: ResolvedShop, version: str = "lists-1", **evaluation: Any) -> None:
@@ -602,7 +644,7 @@ def test_odd_shops_have_a_sound_page(
     shop = build(f"{statement.split(';')[0]}; {EXPLAIN}", statement, tables=VALUE)
     page = make_page(shop)[0]
     read = Reader(page)
-    assert tuple(read.sentences) == SECTIONS
+    assert tuple(read.sentences) == USUAL
     assert sentence in read.sentences[name]
     assert not read.open
     assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"(?s)<style>.*?</style>", "", page))
@@ -661,7 +703,7 @@ def test_file_is_written_whole_and_described(
     assert out.read_text(encoding="utf-8").endswith("</html>\n")
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]
     assert (found["path"], found["bytes"]) == (str(out), out.stat().st_size)
-    assert [s["name"] for s in found["sections"]] == list(SECTIONS)
+    assert [s["name"] for s in found["sections"]] == list(USUAL)
     assert "cva evaluate" in next(
         s["left_out"] for s in found["sections"] if s["name"] == "quality"
     )

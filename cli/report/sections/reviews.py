@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cva_sql.cli.report.page import Card, Grid, Plot, Section, Table, missing, plot
 from cva_sql.cli.report.plots.histogram import paint_sentiment
 from cva_sql.cli.report.source import Row, Source
-from cva_sql.cli.report.wording import counted, percent, plain
+from cva_sql.cli.report.wording import counted, percent, plain, tone
 
 NAME, TITLE = "reviews", "What the reviews say"
 BINS = 20  # of sentiment, from -1 to 1
@@ -59,7 +59,7 @@ def _sentence(rows: Sequence[Row], statuses: Sequence[tuple[str, int]]) -> str:
     praise = sum(row[1] for row in rows if row[0] >= BINS / 2) / count
     return (
         f"{counted(count, 'review')} could be read; {percent(praise)} of them are nearer to "
-        f"praise than to complaint, and their mean sentiment is {_sentiment(mean)}."
+        f"praise than to complaint, and their mean sentiment is {tone(mean)}."
     )
 
 
@@ -89,16 +89,12 @@ def _ratings_card(source: Source) -> list[Card]:
         return []
     best, worst = rows[0], rows[-1]
     sentence = (
-        f"A rating of {best[0]} goes with a mean sentiment of {_sentiment(best[2])}, one of "
-        f"{worst[0]} with {_sentiment(worst[2])}. No rating was used to read the texts."
+        f"A rating of {best[0]} goes with a mean sentiment of {tone(best[2])}, one of "
+        f"{worst[0]} with {tone(worst[2])}. No rating was used to read the texts."
     )
-    cells = [[str(stars), f"{count:,}", _sentiment(mean)] for stars, count, mean in rows]
+    cells = [[str(stars), f"{count:,}", tone(mean)] for stars, count, mean in rows]
     header = ("Rating", "Reviews read", "Mean sentiment")
     return [Card("Do they agree with the ratings?", sentence, Table("Ratings", header, cells))]
-
-
-def _sentiment(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
 
 
 def _statuses_card(statuses: Sequence[tuple[str, int]]) -> Card:
