@@ -31,7 +31,7 @@ from cva_sql.models_onnx.recommend.judging import (
     judge_date,
 )
 from cva_sql.models_onnx.recommend.ranker import known
-from cva_sql.models_onnx.recommend.registry import all_candidates
+from cva_sql.models_onnx.recommend.registry import all_candidates, not_installed
 
 LINES = """
     select customer_id, order_id, product_id, unit_price::double as price,
@@ -115,6 +115,8 @@ def main() -> None:
     given = parser.parse_args()
     baskets = read(given.db)
     print(f"{baskets.customers} customers, {baskets.products} products, {len(baskets.day)} lines")
+    for name in not_installed():
+        print(f"{name} is not compared: it needs the extra recommend")
     epoch = date(1970, 1, 1).toordinal()
     show([judged_on(baskets, on.toordinal() - epoch, given.horizon) for on in given.on])
 

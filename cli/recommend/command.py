@@ -14,6 +14,7 @@ from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, 
 from cva_sql.cli.shop.resolver import open_shop
 
 SHOWN = ("recall", "ndcg", "map", "recall_rebuys", "recall_new", "coverage")
+NEEDS_EXTRA = "not compared, needs: pip install 'cva-sql[recommend]'"
 NOTHING = (
     "; every product is left out: sold to nobody for 180 days, at no price, or by the var "
     "cva_recommended_products"
@@ -74,6 +75,7 @@ def describe(found: Recommended, next_command: str) -> str:
         for name in best:
             cells = "".join(f"{_figure(found.figures[name][shown]):>15}" for shown in SHOWN)
             lines.append(f"  {name:<18}{cells}")
+        lines += [f"  {name:<18}{NEEDS_EXTRA:>15}" for name in found.not_compared]
     word = "deployed" if found.is_deployed else "not deployed"
     lines.append(f"{word} {found.version}: {found.reason}")
     lines.append(f"recommendations: {found.rows:,} rows" + ("" if found.rows else NOTHING))

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Recommended:
     """What won, why, and how everything did in the days that judged; `rows` of lists were made.
 
-    `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one.
+    `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one;
+    `not_compared` could have recommended too, if the extra `recommend` were installed.
     """
 
     version: str
@@ -39,6 +40,7 @@ class Recommended:
     rows: int
     judged_on: str | None
     figures: dict[str, dict[str, float]]
+    not_compared: tuple[str, ...] = ()
 
 
 def _entry(found: Recommended) -> Entry:
@@ -54,6 +56,7 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
     from cva_sql.cli.shop.model_store import note_deployed, store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.deployment import settle
+    from cva_sql.models_onnx.recommend.registry import not_installed
     from cva_sql.udfs.manifest import read_manifest
 
     horizon = whole_number(shop, DAYS_VAR, 365)
@@ -77,6 +80,7 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
         rows or 0,
         choice.judged_on,
         choice.figures(),
+        tuple(not_installed()),
     )
 
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from cva_sql.models_onnx.recommend.baskets import Floats, Scores
 from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice
+from cva_sql.models_onnx.recommend.contract import EXTRA
 from cva_sql.models_onnx.recommend.judging import RANKER
 from cva_sql.models_onnx.recommend.ranker import POOL, Ranker, column_names
+from cva_sql.models_onnx.recommend.registry import not_installed
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Feature, Manifest
 from cva_sql.udfs.sessions import load_model, open_session
@@ -110,5 +112,11 @@ def read_ranker(folder: Path, length: int = POOL) -> tuple[Ranker, Manifest]:
         raise ModelError(
             f"{model.manifest.version} reads other columns than this version of cva makes; "
             "fit it again with: cva recommend"
+        )
+    missing = not_installed(names)
+    if missing:  # silent ones would give lists that nobody judged
+        raise ModelError(
+            f"{model.manifest.version} reads {' and '.join(missing)}, which needs the extra: "
+            f"pip install 'cva-sql[{EXTRA}]'"
         )
     return Ranker(_by_session(model.session, columns), names, pool=pool), model.manifest

@@ -123,7 +123,9 @@ def test_a_reason_says_a_habit_only_of_one_that_lasts(
 def test_a_figure_that_there_is_none_of_is_a_dash() -> None:
     figures = dict.fromkeys(("recall", "ndcg", "map", "recall_new", "coverage"), 0.5)
     figures["recall_rebuys"] = float("nan")
-    found = Recommended("v", True, "because", "v", 3, "2020-01-01", {"ease": figures})
+    found = Recommended("v", True, "because", "v", 3, "2020-01-01", {"ease": figures}, ("als",))
     text = describe(found, "cva run")
     assert "nan" not in text
     assert text.splitlines()[2].split() == ["ease", "0.500", "0.500", "0.500", "-", *["0.500"] * 2]
+    assert "  als  " in text
+    assert "not compared, needs: pip install 'cva-sql[recommend]'" in text
