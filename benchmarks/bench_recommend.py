@@ -1,11 +1,14 @@
 """What learning and making lists costs: CPU seconds and memory by step, on a made shop.
 
     python benchmarks/bench_recommend.py 20000 4000
+    python benchmarks/bench_recommend.py 100000 20000 --sample 5000
 
 Makes a shop of so many customers and products, as `cva run` leaves it, of 30 lines a customer in
 two years: customers have tastes, buy again, and few products sell most. Then learns what
 recommends, as `cva recommend` does, makes the lists anew, as each run does, and copies the tables
-into another file, as publishing does. CPU seconds are user and system time of all threads.
+into another file, as publishing does. With `--sample` it fits the ranker without judging, makes the
+lists of so many customers, and says what all would take. CPU seconds are user and system time of
+all threads.
 """
 
 from __future__ import annotations
@@ -17,14 +20,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
 from cva_sql.cli.recommend.learning import recommend_shop
+from cva_sql.cli.run.baskets import read_sold
 from cva_sql.cli.run.recommendations import TABLES, fill_recommendations
 from cva_sql.cli.shop.resolver import Need, open_shop
+from cva_sql.models_onnx.recommend.choice import LEARNED_DATES
+from cva_sql.models_onnx.recommend.offers import neighbours, personal
+from cva_sql.models_onnx.recommend.ranker import CHUNK, fit_ranker, known
+from cva_sql.models_onnx.recommend.reasons import words_of
+from cva_sql.models_onnx.recommend.registry import all_candidates
+from cva_sql.models_onnx.recommend.worth import Worth
 
 LINES, ORDERS = 30, 6  # of a customer, on average
 TASTES, SAME_TASTE, AGAIN = 40, 0.6, 0.3  # groups of products; shares of lines from it, of re-buys
@@ -109,11 +120,39 @@ def measured(step: str) -> Iterator[None]:
     )
 
 
+def sample(db: Path, customers: int) -> None:
+    """What fitting takes without judging, and the lists of some customers."""
+    shop = open_shop(db, need=Need.DATABASE)
+    with measured("reading"), duckdb.connect(str(db), read_only=True) as con:
+        sold = read_sold(con, shop)
+    assert sold is not None
+    past, days = sold.baskets, [sold.day - 28 * back for back in range(1, LEARNED_DATES + 1)]
+    with measured("fitting the candidates on two earlier dates"):
+        states = [known(past, day, 28, all_candidates()) for day in days]
+    with measured("fitting the ranker"):
+        ranker = fit_ranker(past, states)
+    del states
+    assert ranker is not None
+    with measured("fitting the candidates as of today"):
+        state = known(past, sold.day, 28, all_candidates())
+    with measured("what goes with what"):
+        near = neighbours(state.baskets)
+    worth, words = Worth(None, sold.margin), words_of("en")
+    parts = -(-customers // CHUNK)
+    cpu = time.process_time()
+    with measured(f"lists of {parts * CHUNK:,} customers"):
+        lists = personal(state, ranker, near, 10, sold.names, worth, words)
+        made = sum(len(offers.rank) for offers in islice(lists, parts))
+    each = (time.process_time() - cpu) / (parts * CHUNK)
+    print(f"{made:,} rows; all {past.customers:,} customers: {each * past.customers:,.0f} s CPU")
+
+
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("customers", type=int)
     parser.add_argument("products", type=int)
+    parser.add_argument("--sample", type=int, help="make lists of so many customers alone")
     parser.add_argument("--lists-only", action="store_true", help="use the model that is there")
     parser.add_argument("--folder", type=Path, help="keep the shop here")
     given = parser.parse_args()
@@ -123,6 +162,9 @@ def main() -> None:
         if not db.exists():
             make_shop(db, given.customers, given.products)
         shop = open_shop(db, need=Need.DATABASE)
+        if given.sample:
+            sample(db, given.sample)
+            return
         if not given.lists_only:
             with measured("cva recommend: learn, judge, first lists"):
                 found = recommend_shop(shop)

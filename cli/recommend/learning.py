@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.run.baskets import EPOCH, Sold, read_sold
+from cva_sql.cli.run.margins import check_margins, without_margin
 from cva_sql.cli.run.recommendations import (
     COUNT_VAR,
     DAYS_VAR,
@@ -31,6 +32,8 @@ class Recommended:
 
     `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one;
     `not_compared` could have recommended too, if the extra `recommend` were installed.
+    `without_margin` is how many products that may be offered have no known margin, None where
+    nothing asks for margins.
     """
 
     version: str
@@ -41,6 +44,7 @@ class Recommended:
     judged_on: str | None
     figures: dict[str, dict[str, float]]
     not_compared: tuple[str, ...] = ()
+    without_margin: int | None = None
 
 
 def _entry(found: Recommended) -> Entry:
@@ -61,6 +65,7 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
 
     horizon = whole_number(shop, DAYS_VAR, 365)
     whole_number(shop, COUNT_VAR, 1000)
+    check_margins(shop)
     with step("reading orders and their products"):
         sold = _read(shop)
     with step("judging what recommends"):
@@ -81,6 +86,7 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
         choice.judged_on,
         choice.figures(),
         tuple(not_installed()),
+        without_margin(shop, sold.margin[~(sold.excluded | sold.sold_out)]),
     )
 
 

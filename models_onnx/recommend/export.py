@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cva_sql.models_onnx.recommend.baskets import Floats, Scores
+from cva_sql.models_onnx.recommend.calibration import Calibration
 from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice
 from cva_sql.models_onnx.recommend.contract import EXTRA
 from cva_sql.models_onnx.recommend.judging import RANKER
@@ -90,6 +92,7 @@ def build_manifest(
             "first_order": first_order,
             "kind": choice.name,
             "candidates": list(names),
+            "calibration": asdict(choice.calibration) if choice.calibration else None,
         },
         evaluation={
             "validation_dates": [choice.judged_on] if choice.judged_on else [],
@@ -100,6 +103,12 @@ def build_manifest(
         },
         outputs=(OUTPUT,),
     )
+
+
+def read_calibration(manifest: Manifest) -> Calibration | None:
+    """How likely what it lists is bought; None where too little was, or in older manifests."""
+    raw = manifest.training.get("calibration")
+    return Calibration.from_dict(raw) if raw else None
 
 
 def read_ranker(folder: Path, length: int = POOL) -> tuple[Ranker, Manifest]:

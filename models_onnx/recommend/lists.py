@@ -41,3 +41,13 @@ def top(
     order = np.argsort(-found, axis=1, kind="stable")
     place = np.take_along_axis(place, order, axis=1)
     return place, np.take_along_axis(found, order, axis=1) >= 0.0
+
+
+def largest(scores: Scores, popularity: Floats, count: int, allowed: NDArray[np.bool_]) -> Index:
+    """The products that `top` finds of `ordered`, in no order, (rows, count): in half the time."""
+    best = scores.max(axis=1, keepdims=True, initial=0.0).astype(np.float64)
+    keys = scores / np.where(best > 0, -best, -1.0)
+    keys -= TIE * ranks(popularity)
+    np.putmask(keys, ~allowed, 1.0)
+    count = min(count, keys.shape[1])
+    return np.argpartition(keys, count - 1, axis=1)[:, :count]

@@ -38,7 +38,7 @@ def fit(baskets: Baskets, day: int, horizon: int) -> Scorer:
     own, products = np.asarray(model.user_factors), np.asarray(model.item_factors)
 
     def score(customers: Index) -> Scores:
-        return np.maximum(own[customers] @ products.T, 0.0).astype(np.float32)
+        return np.asarray(np.maximum(own[customers] @ products.T, 0.0), dtype=np.float32)
 
     return score
 
