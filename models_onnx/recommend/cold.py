@@ -56,16 +56,16 @@ def cold(
             rows.append((customer, rank, product, 1.0 / rank, reason, status))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 6
     objects = [np.array(columns[place], dtype=object) for place in (0, 4, 5)]
-    product = np.array(columns[2], dtype=np.int64)
+    listed = np.array(columns[2], dtype=np.int64)
     return Offers(
         objects[0],
         np.array(columns[1], dtype=np.int64),
-        product,
+        listed,
         np.array(columns[3], dtype=np.float64),
         objects[1],
         objects[2],
         np.full(len(rows), np.nan),
-        margin[product],
+        margin[listed],
     )
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Floats, Index, Scores
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
-from cva_sql.models_onnx.recommend.lists import largest
+from cva_sql.models_onnx.recommend.lists import largest, tie_breaks
 from cva_sql.models_onnx.recommend.pairs import NAMES, Facts, facts, shop_popularity
 from cva_sql.models_onnx.recommend.rules import Rules, rules
 
@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 POOL = 40  # products of each candidate that the ranker orders anew
 CHUNK = 128  # customers at a time: their scores fit into the processor's cache
-MOST_CUSTOMERS = 3000  # of a date that the ranker learns from
+MOST_CUSTOMERS = 2000  # of a date that the ranker learns from: half a million pairs and more
 SETTINGS: Mapping[str, Any] = {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 10,  # what is below place 10 is in nobody's list
@@ -63,6 +63,11 @@ class Known:
     def bought(self) -> sparse.csr_array:
         """Customers by products: how many orders hold the product."""
         return self.baskets.matrix()
+
+    @cached_property
+    def ties(self) -> Floats:
+        """What puts equal scores in the order of popularity."""
+        return tie_breaks(self.popularity)
 
     def owned(self, customers: Index) -> NDArray[np.bool_]:
         """(len(customers), products) that each of them has."""
@@ -112,7 +117,7 @@ def pooled(state: Known, customers: Index, scores: Mapping[str, Scores], size: i
     allowed = state.allowed(customers)
     chosen = np.zeros_like(allowed)
     for values in scores.values():
-        place = largest(values, state.popularity, size, allowed)
+        place = largest(values, state.ties, size, allowed)
         np.put_along_axis(chosen, place, True, axis=1)
     chosen &= allowed
     row, product = np.nonzero(chosen)

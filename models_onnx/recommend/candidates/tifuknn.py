@@ -18,7 +18,7 @@ WITHIN, BETWEEN = 0.9, 0.7  # decay of an order within its group, and of a group
 GROUP = 7  # orders
 NEIGHBOURS = 300
 OWN = 0.7  # weight of the customer's own vector
-POOL = 20_000  # customers that neighbours are looked for among
+POOL = 10_000  # customers that neighbours are looked for among: most of a list's time goes there
 
 
 def vectors(baskets: Baskets) -> sparse.csr_array:
