@@ -80,6 +80,8 @@ def describe(found: Recommended, next_command: str) -> str:
         lines += [f"  {name:<18}{NEEDS_EXTRA:>15}" for name in found.not_compared]
     word = "deployed" if found.is_deployed else "not deployed"
     lines.append(f"{word} {found.version}: {found.reason}")
+    if found.new_customers:
+        lines.append(f"without an order: {found.new_customers}")
     lines.append(f"recommendations: {found.rows:,} rows" + ("" if found.rows else NOTHING))
     if found.without_margin:
         lines.append(f"{count_of(found.without_margin, 'product')} without a known margin{MEDIAN}")

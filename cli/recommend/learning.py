@@ -33,7 +33,7 @@ class Recommended:
     `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one;
     `not_compared` could have recommended too, if the extra `recommend` were installed.
     `without_margin` is how many products that may be offered have no known margin, None where
-    nothing asks for margins.
+    nothing asks for margins. `new_customers` is what who has no order gets, and why.
     """
 
     version: str
@@ -45,6 +45,7 @@ class Recommended:
     figures: dict[str, dict[str, float]]
     not_compared: tuple[str, ...] = ()
     without_margin: int | None = None
+    new_customers: str = ""
 
 
 def _entry(found: Recommended) -> Entry:
@@ -87,6 +88,7 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
         choice.figures(),
         tuple(not_installed()),
         without_margin(shop, sold.margin[~(sold.excluded | sold.sold_out)]),
+        str(manifest.evaluation["new_customers"]),
     )
 
 
@@ -128,6 +130,7 @@ def _read(shop: ResolvedShop) -> Sold:
 def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes, Manifest]:
     from cva_sql.cli.shop.progress import say
     from cva_sql.models_onnx.recommend.choice import choose
+    from cva_sql.models_onnx.recommend.cold_choice import choose_cold
     from cva_sql.models_onnx.recommend.export import build_manifest, export
     from cva_sql.models_onnx.recommend.registry import all_candidates
 
@@ -139,6 +142,7 @@ def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes,
         lambda text: say(f"  {text}"),
         excluded=sold.excluded,
     )
+    new = choose_cold(sold.baskets, sold.groups, sold.day, horizon, sold.excluded)
     onnx = export(choice)
     manifest = build_manifest(
         choice,
@@ -147,5 +151,6 @@ def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes,
         horizon=horizon,
         database=shop.db.name,
         first_order=date.fromordinal(EPOCH + sold.first_day).isoformat(),
+        new=new,
     )
     return choice, onnx, manifest

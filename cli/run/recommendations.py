@@ -162,6 +162,7 @@ def _tables(
 ) -> dict[str, Any]:
     """Name -> an Arrow table."""
     from cva_sql.models_onnx.recommend.cold import Cold, cold
+    from cva_sql.models_onnx.recommend.export import offers_what_similar_buy
     from cva_sql.models_onnx.recommend.offers import neighbours, personal
     from cva_sql.models_onnx.recommend.ranker import known
     from cva_sql.models_onnx.recommend.reasons import words_of
@@ -173,7 +174,8 @@ def _tables(
     wanted = [one for one in all_candidates() if one.name in ranker.candidates]
     state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded | sold.sold_out)
     near = neighbours(state.baskets)
-    people = Cold(sold.cold, sold.viewed, sold.groups)
+    groups = sold.groups if offers_what_similar_buy(manifest) else {}
+    people = Cold(sold.cold, sold.viewed, groups)
     parts = [
         *personal(state, ranker, near, count, sold.names, worth, words),
         cold(state, near, people, count, sold.names, sold.margin, words),

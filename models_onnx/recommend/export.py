@@ -13,8 +13,10 @@ import numpy as np
 from cva_sql.models_onnx.recommend.baskets import Floats, Scores
 from cva_sql.models_onnx.recommend.calibration import Calibration
 from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice
+from cva_sql.models_onnx.recommend.cold_choice import ColdChoice
 from cva_sql.models_onnx.recommend.contract import EXTRA
 from cva_sql.models_onnx.recommend.judging import RANKER
+from cva_sql.models_onnx.recommend.offers import POPULAR, SIMILAR
 from cva_sql.models_onnx.recommend.ranker import POOL, Ranker, column_names
 from cva_sql.models_onnx.recommend.registry import not_installed
 from cva_sql.udfs.errors import ModelError
@@ -71,9 +73,10 @@ def _by_session(session: Any, columns: Sequence[str]) -> Any:
 
 
 def build_manifest(
-    choice: Choice, onnx: bytes, *, as_of: str, horizon: int, database: str, first_order: str
-) -> Manifest:
-    """What is frozen with the file: what won, on which day, by how much."""
+    choice: Choice, onnx: bytes, *, as_of: str, horizon: int, database: str, first_order: str,
+    new: ColdChoice | None = None,
+) -> Manifest:  # fmt: skip
+    """What is frozen with the file: what won, on which day, by how much; what `new` ones get."""
     from cva_sql.models_onnx.value.graph.builder import OPSET
 
     digest = hashlib.sha256(onnx).hexdigest()
@@ -92,6 +95,7 @@ def build_manifest(
             "first_order": first_order,
             "kind": choice.name,
             "candidates": list(names),
+            "new_customers": new.name if new else POPULAR,
             "calibration": asdict(choice.calibration) if choice.calibration else None,
         },
         evaluation={
@@ -100,9 +104,15 @@ def build_manifest(
             "scores": choice.figures(),
             "intervals": choice.intervals(),
             "verdict": choice.verdict,
+            "new_customers": new.verdict if new else "",
         },
         outputs=(OUTPUT,),
     )
+
+
+def offers_what_similar_buy(manifest: Manifest) -> bool:
+    """Whether customers without an order get what those like them buy."""
+    return manifest.training.get("new_customers") == SIMILAR
 
 
 def read_calibration(manifest: Manifest) -> Calibration | None:

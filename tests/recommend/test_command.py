@@ -475,6 +475,10 @@ def test_reasons_and_the_status_follow_the_language_and_the_country(shop: Path) 
         "update customer_features set country = 'Y' where customer_id = 'nobody' or"
         " customer_id < 'c040'",
     )
+    (file,) = (shop.parent / "cva_models" / KIND).glob("*/manifest.json")
+    text = file.read_text()
+    assert '"new_customers": "popular"' in text  # nobody was new in the days that judged
+    file.write_text(text.replace('"new_customers": "popular"', '"new_customers": "similar"'))
     fill_recommendations(open_shop(shop, variables="{cva_language: zh}"))
     said = {text for (text,) in rows(shop, "select reason from recommendations")}
     assert all(re.search(r"[\u4e00-\u9fff]", text) for text in said)

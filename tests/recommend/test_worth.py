@@ -10,6 +10,7 @@ import pytest
 from cva_sql.models_onnx.recommend.calibration import Calibration, _rising, calibrate
 from cva_sql.models_onnx.recommend.choice import POPULARITY
 from cva_sql.models_onnx.recommend.cold import Cold, cold
+from cva_sql.models_onnx.recommend.cold_choice import choose_cold
 from cva_sql.models_onnx.recommend.offers import POPULAR, SIMILAR, neighbours
 from cva_sql.models_onnx.recommend.ranker import alone, known
 from cva_sql.models_onnx.recommend.reasons import TEMPLATES, WORDS, words_of
@@ -83,6 +84,25 @@ def test_customers_like_them_come_before_what_is_popular() -> None:
         ("who", "wine", POPULAR),
     ]
     assert found.reason[0] == "customers like you buy this now"
+
+
+@pytest.mark.parametrize(
+    ("tastes", "chosen"), [(("beer", "wine"), SIMILAR), (("tea", "tea"), POPULAR)]
+)
+def test_what_similar_customers_buy_is_offered_where_it_beat_popularity(
+    tastes: tuple[str, str], chosen: str
+) -> None:
+    rows, groups = [], {}
+    for n in range(400):
+        who, country = f"c{n}", n % 2
+        groups[who] = (f"country={country}",)
+        drinks = [tastes[country], "cake"] if n % 3 else ["cake"]
+        rows += [(who, who, drink, n // 4, 1.0) for drink in drinks]
+    found = choose_cold(of_rows(rows), groups, 100, 28)
+    assert found.name == chosen
+    assert "ndcg@10" in found.verdict
+    assert choose_cold(of_rows(rows), {}, 100, 28).name == POPULAR
+    assert "too few" in choose_cold(of_rows(rows[:30]), groups, 100, 28).verdict
 
 
 def test_each_reason_is_told_from_the_others_in_every_language() -> None:
