@@ -4,7 +4,8 @@
 
 Reads raw.orders and raw.order_items. On each date everything is fitted on what was before it, the
 deployed one is chosen on the 28 days before it, and customers with an earlier order are judged by
-what they bought in the 28 days after it. Prints a table by part (all, re-buys, new products), and
+what they bought in the 28 days after it. Says how often what was listed was bought, beside its
+probability. Prints a table by part (all, re-buys, new products), and
 how far the deployed one leads each of the others, with paired 95 % intervals over customers.
 """
 
@@ -20,7 +21,8 @@ import duckdb
 import numpy as np
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, make_baskets
-from cva_sql.models_onnx.recommend.choice import choose
+from cva_sql.models_onnx.recommend.calibration import MOST_CUSTOMERS
+from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice, choose
 from cva_sql.models_onnx.recommend.judging import (
     METRICS,
     PARTS,
@@ -30,8 +32,17 @@ from cva_sql.models_onnx.recommend.judging import (
     estimate,
     judge_date,
 )
-from cva_sql.models_onnx.recommend.ranker import known
-from cva_sql.models_onnx.recommend.registry import all_candidates
+from cva_sql.models_onnx.recommend.lists import ordered, top
+from cva_sql.models_onnx.recommend.metrics import LENGTH
+from cva_sql.models_onnx.recommend.ranker import (
+    Known,
+    alone,
+    bought_in,
+    chunks,
+    known,
+    sampled,
+)
+from cva_sql.models_onnx.recommend.registry import all_candidates, not_installed
 
 LINES = """
     select customer_id, order_id, product_id, unit_price::double as price,
@@ -58,7 +69,9 @@ def judged_on(baskets: Baskets, day: int, horizon: int) -> Judged:
     choice = choose(baskets, day, horizon, all_candidates())
     chosen = time.monotonic()
     print(f"{_date(day)}: {choice.verdict} ({chosen - started:.0f} s)", flush=True)
-    judged = judge_date(baskets, known(baskets, day, horizon, all_candidates()), choice.ranker)
+    state = known(baskets, day, horizon, all_candidates())
+    judged = judge_date(baskets, state, choice.ranker)
+    show_calibration(baskets, state, choice)
     print(f"  {len(judged.customer)} customers judged ({time.monotonic() - chosen:.0f} s)")
     return replace(
         judged,
@@ -66,6 +79,25 @@ def judged_on(baskets: Baskets, day: int, horizon: int) -> Judged:
         coverage={**judged.coverage, DEPLOYED: judged.coverage[choice.name]},
         novelty={**judged.novelty, DEPLOYED: judged.novelty[choice.name]},
     )
+
+
+def show_calibration(baskets: Baskets, state: Known, choice: Choice) -> None:
+    """Probabilities of what is listed, by fifths of them, against how often it was bought."""
+    if choice.calibration is None:
+        return
+    ranker = choice.ranker or alone({choice.name, POPULARITY}, choice.name)
+    told, came = [], []
+    for part in chunks(sampled(state.baskets.active(), MOST_CUSTOMERS)):
+        values = ranker.score(state, part, state.scores(part))
+        place, usable = top(ordered(values, state.popularity), LENGTH, state.allowed(part))
+        row, column = np.nonzero(usable)
+        product = place[row, column]
+        told.append(choice.calibration.of(values[row, product]))
+        came.append(bought_in(baskets, state.day, state.horizon, part)[row, product])
+    probability, bought = np.nan_to_num(np.concatenate(told)), np.concatenate(came)
+    fifths = np.array_split(np.argsort(probability, kind="stable"), 5)
+    cells = [f"{probability[one].mean():.3f}/{bought[one].mean():.3f}" for one in fifths]
+    print(f"  probability/bought {probability.mean():.3f}/{bought.mean():.3f}: {', '.join(cells)}")
 
 
 def _date(day: int) -> str:
@@ -115,6 +147,8 @@ def main() -> None:
     given = parser.parse_args()
     baskets = read(given.db)
     print(f"{baskets.customers} customers, {baskets.products} products, {len(baskets.day)} lines")
+    for name in not_installed():
+        print(f"{name} is not compared: it needs the extra recommend")
     epoch = date(1970, 1, 1).toordinal()
     show([judged_on(baskets, on.toordinal() - epoch, given.horizon) for on in given.on])
 

@@ -19,6 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from pages import MODELS, ROOT, catalogue, described_models, table
 
 from cva_sql.cli.presets.preset import presets
+from cva_sql.cli.run.list_tables import QUESTIONS
 
 MARK = "      # The catalogue's, by `make generate`:\n"
 FEATURE_TABLES = ("features/customer_features.yml", "training/cva_training_examples.yml")
@@ -70,8 +71,9 @@ def exposures(text: str) -> str:
 def readme(text: str) -> str:
     """README.md with its table of marts written anew."""
     published = [m for m in described_models() if m["is_published"]]
-    rows = ((f"`{m['name']}`", m["question"]) for m in published)
-    return between(text, "marts", table(("table", "question"), rows))
+    rows = [(f"`{m['name']}`", m["question"]) for m in published]
+    made = [(f"`{name}`", question) for name, question in QUESTIONS.items()]
+    return between(text, "marts", table(("table", "question"), rows + made))
 
 
 def presets_page(text: str) -> str:

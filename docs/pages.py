@@ -13,6 +13,7 @@ import yaml
 from cva_sql.cli.app import GROUPS, app
 from cva_sql.cli.evaluate.evaluation import DECILE_COLUMNS, METRIC_COLUMNS
 from cva_sql.cli.evaluate.groups import GROUP_COLUMNS
+from cva_sql.cli.run import list_tables
 from cva_sql.cli.shop import audit, history, package
 from cva_sql.cli.shop.defaults import internal_vars
 from cva_sql.cli.watch import arriving
@@ -53,6 +54,11 @@ WRITTEN_BY_COMMANDS = (
         "which files `cva watch` loaded, and when",
         arriving.COLUMNS,
     ),
+)
+
+MADE_BY_RECOMMEND = (
+    "Made by [`cva recommend`](../recommendations.md) and each `cva run` after it, which publishes"
+    " it; `dbt run` alone leaves it as it is."
 )
 
 
@@ -155,7 +161,11 @@ def marts_page() -> str:
     """The tables that people read, with their columns."""
     models, features = described_models(), {feature["name"] for feature in catalogue()}
     published = sum(model["is_published"] for model in models)
-    parts = [f"`cva run` publishes the first {published}; the others stay in the database.\n"]
+    *made, last = (f"`{name}`" for name in list_tables.TABLES)
+    parts = [
+        f"`cva run` publishes the first {published}, and {', '.join(made)} and {last}; the others"
+        " stay in the database.\n"
+    ]
     for model in models:
         schema = "" if model["is_published"] else SCHEMAS.get(model["folder"], "")
         parts += [f"## {schema}{model['name']}\n", f"*{model['question']}*\n"]
@@ -164,6 +174,11 @@ def marts_page() -> str:
         columns = [(f"`{name}`", text) for name, text in own.items()]
         if len(own) < len(model["columns"]):
             columns.append(("…", "every [feature](features.md)"))
+        parts.append(table(("column", "what it is"), columns))
+    for name, (said, made) in list_tables.TABLES.items():
+        columns = [(f"`{column}`", text) for column, (_, text) in made.items()]
+        grain = f"{said[0].upper()}{said[1:]} {MADE_BY_RECOMMEND}\n"
+        parts += [f"## {name}\n", f"*{list_tables.QUESTIONS[name]}*\n", grain]
         parts.append(table(("column", "what it is"), columns))
     for name, question, written in WRITTEN_BY_COMMANDS:
         columns = [(f"`{column}`", text) for column, (_, text) in written.items()]

@@ -385,3 +385,31 @@ from customer_value_text_reasons
 where level = 'sentence' and reason_rank = 1
 order by value_change, customer_id
 limit 20;
+
+
+-- # recommendations: what to offer next (with cva recommend)
+
+-- Which product to show each customer first, and what to say?
+select customer_id, product_id, reason, probability
+from recommendations
+where rank = 1
+order by probability desc nulls last, customer_id;
+
+
+-- # similar_products: what goes with a product (with cva recommend)
+
+-- What to show beside each product?
+select product_id, list(similar_product_id order by rank) as shown_beside
+from similar_products
+where rank <= 3
+group by product_id
+order by product_id;
+
+
+-- # customer_category_affinity: which categories a customer buys (with cva recommend)
+
+-- Whom to write to about a category?
+select category, customer_id, affinity, last_bought_date
+from customer_category_affinity
+where rank = 1 and affinity > 0.3
+order by category, affinity desc, customer_id;

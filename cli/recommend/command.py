@@ -11,9 +11,12 @@ import typer
 
 from cva_sql.cli.recommend.learning import Recommended, recommend_shop, withdraw_shop
 from cva_sql.cli.shop.options import Json, ModelsDir, ProjectDir, ShopDb, Vars, WorkDir
+from cva_sql.cli.shop.progress import count_of
 from cva_sql.cli.shop.resolver import open_shop
 
 SHOWN = ("recall", "ndcg", "map", "recall_rebuys", "recall_new", "coverage")
+NEEDS_EXTRA = "not compared, needs: pip install 'cva-sql[recommend]'"
+MEDIAN = ": ordered as if it were the median of the others, and left out for none"
 NOTHING = (
     "; every product is left out: sold to nobody for 180 days, at no price, or by the var "
     "cva_recommended_products"
@@ -74,8 +77,13 @@ def describe(found: Recommended, next_command: str) -> str:
         for name in best:
             cells = "".join(f"{_figure(found.figures[name][shown]):>15}" for shown in SHOWN)
             lines.append(f"  {name:<18}{cells}")
+        lines += [f"  {name:<18}{NEEDS_EXTRA:>15}" for name in found.not_compared]
     word = "deployed" if found.is_deployed else "not deployed"
     lines.append(f"{word} {found.version}: {found.reason}")
+    if found.new_customers:
+        lines.append(f"without an order: {found.new_customers}")
     lines.append(f"recommendations: {found.rows:,} rows" + ("" if found.rows else NOTHING))
+    if found.without_margin:
+        lines.append(f"{count_of(found.without_margin, 'product')} without a known margin{MEDIAN}")
     lines.append(f"publish them with: {next_command}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cva_sql.cli.run.baskets import EPOCH, Sold, read_sold
+from cva_sql.cli.run.margins import check_margins, without_margin
 from cva_sql.cli.run.recommendations import (
     COUNT_VAR,
     DAYS_VAR,
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 class Recommended:
     """What won, why, and how everything did in the days that judged; `rows` of lists were made.
 
-    `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one.
+    `scoring` is the version that makes lists from now on, `is_deployed` whether it is this one;
+    `not_compared` could have recommended too, if the extra `recommend` were installed.
+    `without_margin` is how many products that may be offered have no known margin, None where
+    nothing asks for margins. `new_customers` is what who has no order gets, and why.
     """
 
     version: str
@@ -39,6 +43,9 @@ class Recommended:
     rows: int
     judged_on: str | None
     figures: dict[str, dict[str, float]]
+    not_compared: tuple[str, ...] = ()
+    without_margin: int | None = None
+    new_customers: str = ""
 
 
 def _entry(found: Recommended) -> Entry:
@@ -54,10 +61,12 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
     from cva_sql.cli.shop.model_store import note_deployed, store_model
     from cva_sql.cli.shop.progress import step
     from cva_sql.cli.train.deployment import settle
+    from cva_sql.models_onnx.recommend.registry import not_installed
     from cva_sql.udfs.manifest import read_manifest
 
     horizon = whole_number(shop, DAYS_VAR, 365)
     whole_number(shop, COUNT_VAR, 1000)
+    check_margins(shop)
     with step("reading orders and their products"):
         sold = _read(shop)
     with step("judging what recommends"):
@@ -77,6 +86,9 @@ def recommend_shop(shop: ResolvedShop) -> Recommended:
         rows or 0,
         choice.judged_on,
         choice.figures(),
+        tuple(not_installed()),
+        without_margin(shop, sold.margin[~(sold.excluded | sold.sold_out)]),
+        str(manifest.evaluation["new_customers"]),
     )
 
 
@@ -118,6 +130,7 @@ def _read(shop: ResolvedShop) -> Sold:
 def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes, Manifest]:
     from cva_sql.cli.shop.progress import say
     from cva_sql.models_onnx.recommend.choice import choose
+    from cva_sql.models_onnx.recommend.cold_choice import choose_cold
     from cva_sql.models_onnx.recommend.export import build_manifest, export
     from cva_sql.models_onnx.recommend.registry import all_candidates
 
@@ -129,6 +142,7 @@ def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes,
         lambda text: say(f"  {text}"),
         excluded=sold.excluded,
     )
+    new = choose_cold(sold.baskets, sold.groups, sold.day, horizon, sold.excluded)
     onnx = export(choice)
     manifest = build_manifest(
         choice,
@@ -137,5 +151,6 @@ def _learn(shop: ResolvedShop, sold: Sold, horizon: int) -> tuple[Choice, bytes,
         horizon=horizon,
         database=shop.db.name,
         first_order=date.fromordinal(EPOCH + sold.first_day).isoformat(),
+        new=new,
     )
     return choice, onnx, manifest

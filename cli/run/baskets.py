@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from cva_sql.cli.run.margins import below_least, read_margins
+from cva_sql.cli.run.people import read_groups, read_people, read_views
 from cva_sql.cli.shop.connection import find_relation, reason_of
 from cva_sql.cli.shop.expressions import check_expression
 from cva_sql.cli.shop.package import macro_value
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from cva_sql.cli.shop.shop import ResolvedShop
     from cva_sql.models_onnx.recommend.baskets import Baskets, Ids
 
-VIEWED_DAYS = 28  # how long a look at a product says what somebody without an order wants
-VIEWED_PRODUCTS = 20  # of a customer, the newest
 EPOCH = date(1970, 1, 1).toordinal()
 PRODUCTS_VAR = "cva_recommended_products"
 
@@ -37,21 +37,6 @@ LINES = """
         and (orders.cancelled_at is null or orders.cancelled_at >= cast($1 as timestamp))
         and orders.customer_id not in ({opted_out})
     order by all
-"""
-VIEWS = """
-    select customer_id, list(product_id order by seen desc, product_id)[:{most}]
-    from (
-        select coalesce(persons.customer_id, events.customer_id) as customer_id,
-            events.product_id, max(events.occurred_at) as seen
-        from {schema}.stg_cva__events as events
-        left join {schema}.int_cva__customer_ids as persons
-            on persons.raw_id = events.customer_id
-        where events.reject_reason is null and events.customer_id is not null
-            and events.event_kind = 'view' and events.product_id is not null
-            and events.occurred_date < $1 and events.occurred_date >= $1 - {days}
-        group by all
-    )
-    group by customer_id
 """
 SOLD_OUT = """
     select product_id
@@ -86,6 +71,8 @@ class Sold:
     `sold_out` those that nothing is on hand of: of lists to come, not of those that are judged.
     `cold` are customers of whom no order says its products, and `viewed` what they looked at, the
     newest first; `barred` are customers who get no list: they opted out, or are none to be scored.
+    `margin` is what a unit of each product leaves, NaN where unknown; `groups` the country of each
+    customer, and the channel in it.
     """
 
     baskets: Baskets
@@ -97,6 +84,8 @@ class Sold:
     cold: Ids
     viewed: Mapping[str, Sequence[int]]
     barred: frozenset[str]
+    margin: NDArray[Any]
+    groups: Mapping[str, tuple[str, ...]]
 
 
 def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
@@ -137,17 +126,20 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
             vectors=_vectors([row[3:] for row in products]),
         )
         place = {str(product): at for at, product in enumerate(baskets.product_ids)}
-        cold, barred = _people(con, shop, opted_out, set(map(str, baskets.customer_ids)))
+        cold, barred = read_people(con, shop, opted_out, set(map(str, baskets.customer_ids)))
+        margin = read_margins(con, schema, place)
         return Sold(
             baskets,
             day.toordinal() - EPOCH,
             int(baskets.day.min()),
             _names(baskets.product_ids, products),
-            _excluded(con, shop, schema, place),
+            _excluded(con, shop, schema, place) | below_least(shop, margin),
             _sold_out(con, schema, place),
             cold,
-            _viewed(con, schema, day, place),
+            read_views(con, schema, day, place),
             barred,
+            margin,
+            read_groups(con, shop.schema),
         )
     except duckdb.Error as error:
         raise CvaError(reason_of(error)) from None
@@ -236,31 +228,3 @@ def _marked(rows: Sequence[Sequence[Any]], place: Mapping[str, int]) -> NDArray[
     found = np.zeros(len(place), dtype=np.bool_)
     found[[place[product] for (product,) in rows if product in place]] = True
     return found
-
-
-def _people(
-    con: DuckDBPyConnection, shop: ResolvedShop, opted_out: str, buyers: set[str]
-) -> tuple[Ids, frozenset[str]]:
-    """Customers without a line, and those who get no list."""
-    import numpy as np
-
-    rows = con.execute(
-        f"select customer_id, score_status = 'not_eligible' or customer_id in ({opted_out})"
-        f" from {quoted(shop.schema)}.customer_value order by customer_id"
-    ).fetchall()
-    barred = frozenset(customer for customer, is_barred in rows if is_barred)
-    cold = [customer for customer, _ in rows if customer not in buyers and customer not in barred]
-    return np.array(cold, dtype=object), barred
-
-
-def _viewed(
-    con: DuckDBPyConnection, schema: str, day: date, place: Mapping[str, int]
-) -> dict[str, list[int]]:
-    if find_relation(con, schema.strip('"'), "stg_cva__events") is None:
-        return {}
-    query = VIEWS.format(schema=schema, most=VIEWED_PRODUCTS, days=VIEWED_DAYS)
-    rows = con.execute(query, [day]).fetchall()
-    return {
-        customer: [place[product] for product in products if product in place]
-        for customer, products in rows
-    }

@@ -52,12 +52,14 @@ def run_shop(
     allow_empty: bool = False,
     accept_drift: bool = False,
     metrics: Path | None = None,
+    with_lists: bool = True,
 ) -> Run:
     """Builds, checks and publishes; raises CvaError with nothing published.
 
     `allow_empty`: also without customers, or with less than half of those published before.
     `accept_drift`: also where customers are not those that the model learned from. `metrics` is a
-    file for Prometheus.
+    file for Prometheus. Without `with_lists` recommendations stay those of before, but for who may
+    have none any more.
     """
     from cva_sql.cli.embed.texts import count_texts
     from cva_sql.cli.run.drift import check_drift
@@ -82,7 +84,7 @@ def run_shop(
     with step("checking the scores against the model file"):
         gate = check_scores(shop, folder)
     drift = check_drift(shop, is_accepted=accept_drift)
-    notes += _recommend(shop)
+    notes += _recommend(shop, with_lists=with_lists)
     clear_journals(shop.work_dir, shop.db.stem)  # what a killed run left is in the table by now
     with step("publishing"):
         publish(shop, run_id)
@@ -92,7 +94,7 @@ def run_shop(
     return run
 
 
-def _recommend(shop: ResolvedShop) -> tuple[str, ...]:
+def _recommend(shop: ResolvedShop, *, with_lists: bool = True) -> tuple[str, ...]:
     """Makes the lists anew where a recommender is deployed; nothing else is even imported.
 
     One that fails leaves the lists as they were, and says so: the values are published without it.
@@ -102,9 +104,12 @@ def _recommend(shop: ResolvedShop) -> tuple[str, ...]:
 
     if deployed_version(shop.models_dir, RECOMMENDER) is None:
         return ()
-    from cva_sql.cli.run.recommendations import fill_recommendations
+    from cva_sql.cli.run.recommendations import fill_recommendations, prune_recommendations
 
     try:
+        if not with_lists:
+            prune_recommendations(shop)
+            return ()
         with step("making recommendations"):
             fill_recommendations(shop)
     except CvaError as error:
@@ -121,10 +126,12 @@ def _check_recommending(shop: ResolvedShop) -> None:
     if deployed_version(shop.models_dir, RECOMMENDER) is None:
         return
     from cva_sql.cli.run.baskets import checked_products
+    from cva_sql.cli.run.margins import check_margins
     from cva_sql.cli.run.recommendations import COUNT_VAR, check_names, whole_number
 
     whole_number(shop, COUNT_VAR, 1000)
     checked_products(shop)
+    check_margins(shop)
     con = connect(shop.db, read_only=True)
     try:
         check_names(con, shop.schema)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.cli.run.baskets import Sold, read_sold
-from cva_sql.cli.shop.connection import connect, find_relation
+from cva_sql.cli.run.list_tables import (
+    AFFINITY,
+    LISTS,
+    MADE_BY_US,
+    SIMILAR,
+    TABLES,
+    affinity_table,
+    lists_table,
+    similar_table,
+)
+from cva_sql.cli.run.margins import BY_MARGIN, ORDER_VAR, list_order
+from cva_sql.cli.shop.connection import connect, find_relation, reason_of
 from cva_sql.cli.shop.sql_text import literal, quoted
 from cva_sql.cli.shop.tables import comment_on
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -16,56 +27,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from cva_sql.cli.shop.shop import ResolvedShop
+    from cva_sql.models_onnx.recommend.worth import Worth
+    from cva_sql.udfs.manifest import Manifest
 
-LISTS, SIMILAR, AFFINITY = "recommendations", "similar_products", "customer_category_affinity"
 MACRO = "cva_recommend"
-MADE_BY_US = "Made by cva: "  # the comment of a table of ours begins so; others are left alone
-SIMILAR_COUNT, CATEGORIES = 10, 5  # rows of a product, of a customer
+SIMILAR_COUNT = 10  # rows of a product
 COUNT_VAR, DAYS_VAR = "cva_recommendations_per_customer", "cva_recommendation_days"
-
-TABLES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
-    LISTS: (
-        "one row per customer and rank: what to offer next, and why.",
-        {
-            "customer_id": ("varchar", "Customer, as in customer_value."),
-            "rank": ("integer", "Place in the customer's list, from 1."),
-            "product_id": ("varchar", "Product to offer."),
-            "as_of_date": ("date", "Date looked from; orders of this day and later are not used."),
-            "score": ("double", "From 0 to 1, compares products of one customer and nothing else."),
-            "reason": ("varchar", "What speaks for it, in words for the customer."),
-            "recommend_status": (
-                "varchar",
-                "personal: from own orders; browsed: no order whose products are known, from views"
-                " of the last 28 days; popular: neither.",
-            ),
-            "model_version": ("varchar", "The recommender that made the list."),
-        },
-    ),
-    SIMILAR: (
-        "one row per product and rank: the products that go with it.",
-        {
-            "product_id": ("varchar", "Product."),
-            "rank": ("integer", "Place, from 1."),
-            "similar_product_id": ("varchar", "Product that goes with it, and is offered."),
-            "score": ("double", "From 0 to 1, how surely."),
-            "similar_by": (
-                "varchar",
-                "bought_together in orders, same_customers, or content: text and picture.",
-            ),
-        },
-    ),
-    AFFINITY: (
-        "one row per customer and category, the five most bought.",
-        {
-            "customer_id": ("varchar", "Customer, as in customer_value."),
-            "rank": ("integer", "Place, from 1."),
-            "category": ("varchar", "Category, as in products."),
-            "affinity": ("double", "Share of the customer's lines, newer ones weigh more."),
-            "orders_count": ("bigint", "Orders with a product of the category."),
-            "last_bought_date": ("date", "Day of the newest of them."),
-        },
-    ),
-}  # fmt: skip
 
 
 def whole_number(shop: ResolvedShop, name: str, most: int) -> int:
@@ -116,8 +83,11 @@ def check_names(con: DuckDBPyConnection, schema: str) -> None:
 def fill_recommendations(shop: ResolvedShop) -> int | None:
     """Makes the tables by the deployed recommender; the rows of lists, None where none is deployed.
 
-    All of them change together, or none does. The same orders and model give the same rows.
+    All of them change together, or none does: raises CvaError with all as they were. The same
+    orders and model give the same rows.
     """
+    import duckdb
+
     from cva_sql.cli.shop.model_store import deployed_version
     from cva_sql.models_onnx.recommend.export import KIND, read_ranker
     from cva_sql.udfs.sessions import deployed_folder
@@ -129,14 +99,34 @@ def fill_recommendations(shop: ResolvedShop) -> int | None:
     with _connected(shop) as con:
         check_names(con, shop.schema)
         sold = read_sold(con, shop)
-        horizon = int(manifest.horizon_days or shop.var(DAYS_VAR))
-        tables = _tables(sold, ranker, manifest.version, count, horizon) if sold else _empty()
-        con.begin()
-        for name, table in tables.items():
-            _write(con, shop.schema, name, table)
-        _write_macro(con, shop.schema)
-        con.commit()
+        tables = _tables(shop, sold, ranker, manifest, count) if sold else _empty()
+        try:
+            con.begin()
+            for name, table in tables.items():
+                _write(con, shop.schema, name, table)
+            _write_macro(con, shop.schema)
+            con.commit()
+        except duckdb.Error as error:  # closing the connection takes back what was written
+            raise CvaError(f"{LISTS} could not be written: {reason_of(error)}") from None
     return len(tables[LISTS])
+
+
+def prune_recommendations(shop: ResolvedShop) -> None:
+    """Takes out who may have no list any more: gone, not to be scored, or against a profile."""
+    import duckdb
+
+    with _connected(shop) as con:
+        try:
+            con.begin()
+            for name in {LISTS, AFFINITY} & set(made_tables(con, shop.schema)):
+                con.execute(
+                    f"delete from {quoted(shop.schema)}.{quoted(name)} where customer_id not in"
+                    f" (select customer_id from {quoted(shop.schema)}.customer_value"
+                    " where score_status <> 'not_eligible')"
+                ).fetchall()
+            con.commit()
+        except duckdb.Error as error:
+            raise CvaError(f"{LISTS} could not be written: {reason_of(error)}") from None
 
 
 def drop_recommendations(shop: ResolvedShop) -> list[str]:
@@ -167,86 +157,58 @@ def _empty() -> dict[str, Any]:
     return {name: pa.table({c: pa.nulls(0) for c in told}) for name, (_, told) in TABLES.items()}
 
 
-def _tables(sold: Sold, ranker: Any, version: str, count: int, horizon: int) -> dict[str, Any]:
+def _tables(
+    shop: ResolvedShop, sold: Sold, ranker: Any, manifest: Manifest, count: int
+) -> dict[str, Any]:
     """Name -> an Arrow table."""
-    from cva_sql.models_onnx.recommend.offers import cold, neighbours, personal
+    from cva_sql.models_onnx.recommend.cold import Cold, cold
+    from cva_sql.models_onnx.recommend.export import offers_what_similar_buy
+    from cva_sql.models_onnx.recommend.offers import neighbours, personal
     from cva_sql.models_onnx.recommend.ranker import known
+    from cva_sql.models_onnx.recommend.reasons import words_of
     from cva_sql.models_onnx.recommend.registry import all_candidates
     from cva_sql.models_onnx.recommend.similar import category_affinity, similar_products
 
+    horizon = int(manifest.horizon_days or shop.var(DAYS_VAR))
+    worth, words = _worth(shop, sold, manifest), words_of(str(shop.var("cva_language")))
     wanted = [one for one in all_candidates() if one.name in ranker.candidates]
     state = known(sold.baskets, sold.day, horizon, wanted, sold.excluded | sold.sold_out)
     near = neighbours(state.baskets)
+    groups = sold.groups if offers_what_similar_buy(manifest) else {}
+    people = Cold(sold.cold, sold.viewed, groups)
     parts = [
-        *personal(state, ranker, near, count, sold.names),
-        cold(state, near, sold.cold, sold.viewed, count, sold.names),
+        *personal(state, ranker, near, count, sold.names, worth, words),
+        cold(state, near, people, count, sold.names, sold.margin, words),
     ]
     similar = similar_products(near, state.rules.offered, SIMILAR_COUNT)
     affinity = category_affinity(state.baskets, sold.day)
     return {
-        LISTS: _lists(sold, parts, version),
-        SIMILAR: _similar(sold, similar),
-        AFFINITY: _affinity(sold, affinity),
+        LISTS: lists_table(sold, parts, manifest.version),
+        SIMILAR: similar_table(sold, similar),
+        AFFINITY: affinity_table(sold, affinity),
     }
 
 
-def _lists(sold: Sold, parts: list[Any], version: str) -> Any:
+def _worth(shop: ResolvedShop, sold: Sold, manifest: Manifest) -> Worth:
+    """What lists are ordered by; raises CvaError for margins of which nothing is known."""
     import numpy as np
-    import pyarrow as pa
 
-    names = ("customer", "rank", "product", "score", "reason", "status")
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    kept = np.array([who not in sold.barred for who in columns["customer"]], dtype=np.bool_)
-    columns = {name: values[kept] for name, values in columns.items()}
-    rows = len(columns["rank"])
-    product = sold.baskets.product_ids[columns["product"]]
-    return pa.table(
-        {
-            "customer_id": pa.array(columns["customer"], pa.string()),
-            "rank": columns["rank"],
-            "product_id": pa.array(product, pa.string()),
-            "as_of_date": pa.array(np.full(rows, sold.day, dtype=np.int32), pa.date32()),
-            "score": np.round(columns["score"], 6),
-            "reason": pa.array(columns["reason"], pa.string()),
-            "recommend_status": pa.array(columns["status"], pa.string()),
-            "model_version": pa.array([version] * rows, pa.string()),
-        }
-    )
+    from cva_sql.models_onnx.recommend.export import read_calibration
+    from cva_sql.models_onnx.recommend.worth import Worth
 
-
-def _similar(sold: Sold, similar: Any) -> Any:
-    import pyarrow as pa
-
-    ids = sold.baskets.product_ids
-    return pa.table(
-        {
-            "product_id": pa.array(ids[similar.product], pa.string()),
-            "rank": similar.rank,
-            "similar_product_id": pa.array(ids[similar.similar], pa.string()),
-            "score": similar.score,
-            "similar_by": pa.array(similar.by, pa.string()),
-        }
-    )
-
-
-def _affinity(sold: Sold, affinity: Any) -> Any:
-    import numpy as np
-    import pyarrow as pa
-
-    categories = np.array([*sold.baskets.categories, None], dtype=object)
-    customers = sold.baskets.customer_ids[affinity.customer]
-    shown = np.array([who not in sold.barred for who in customers], dtype=np.bool_)
-    kept = (affinity.rank <= CATEGORIES) & shown
-    return pa.table(
-        {
-            "customer_id": pa.array(customers[kept], pa.string()),
-            "rank": affinity.rank[kept],
-            "category": pa.array(categories[affinity.category[kept]], pa.string()),
-            "affinity": affinity.share[kept],
-            "orders_count": affinity.orders[kept],
-            "last_bought_date": pa.array(affinity.last_day[kept].astype(np.int32), pa.date32()),
-        }
-    )
+    found = Worth(read_calibration(manifest), sold.margin, list_order(shop) == BY_MARGIN)
+    if found.by_margin and found.calibration is None:
+        raise CvaError(
+            f"{ORDER_VAR} is {BY_MARGIN}, and {manifest.version} knows no probabilities: too little"
+            " was bought to learn them, or an earlier version of cva learned it; set it to likely,"
+            f" or learn anew with: {shop.command('recommend')}"
+        )
+    if found.by_margin and not np.isfinite(sold.margin).any():
+        raise CvaError(
+            f"{ORDER_VAR} is {BY_MARGIN}, and of no product both price and cost are known; load "
+            f"unit_cost with: {shop.command('load products FILE')}"
+        )
+    return found
 
 
 def _write(con: DuckDBPyConnection, schema: str, name: str, rows: Any) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import is_in_use
 from cva_sql.cli.shop.progress import count_of, say
+from cva_sql.cli.watch.pacing import ListsPace
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -86,14 +87,16 @@ def watch_shop(
     arrives. With `is_once` whatever fails is raised.
     """
     done, failed, said = Watched(), None, ""
+    lists = ListsPace(0.0) if pace.is_once else ListsPace()
     with _stopping() as stop:
         while not stop.asked.is_set():
             try:
                 done = done.with_taken(source.take())
-                state = source.state(shop)
+                state = source.state(shop) or lists.late()
                 if state is not None and state != failed and not stop.asked.is_set():
                     failed = state  # unless it succeeds
-                    done = replace(done, runs=done.runs + 1, last=_run(shop, source, state, wish))
+                    last = _run(shop, source, state, wish, lists)
+                    done = replace(done, runs=done.runs + 1, last=last)
                     failed = None
                     tell(done)
                 said = ""
@@ -111,16 +114,19 @@ def watch_shop(
     return done
 
 
-def _run(shop: ResolvedShop, source: Source, state: Data, wish: Wish) -> Run:
+def _run(shop: ResolvedShop, source: Source, state: Data, wish: Wish, lists: ListsPace) -> Run:
     """Builds, checks and publishes, and writes the page; says how long that took."""
     from cva_sql.cli.report.writing import write_report
     from cva_sql.cli.run.build import run_shop
     from cva_sql.cli.shop.lock import exclusive
 
-    started = time.monotonic()
+    started, has_lists = time.monotonic(), lists.are_due()
     with exclusive(shop):
-        found = run_shop(shop, accept_drift=wish.accept_drift, metrics=wish.metrics)
+        found = run_shop(
+            shop, accept_drift=wish.accept_drift, metrics=wish.metrics, with_lists=has_lists
+        )
         source.remember(shop, state)
+    lists.note(shop, state, time.monotonic() - started, has_lists=has_lists)
     said = f"published {count_of(found.customers, 'customer')} as of {found.as_of}"
     say(f"{said}: {time.monotonic() - started:.1f} s")
     if wish.report is not None:

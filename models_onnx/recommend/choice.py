@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.recommend.baskets import Baskets
+from cva_sql.models_onnx.recommend.calibration import Calibration, calibrate
 from cva_sql.models_onnx.recommend.contract import Candidate
 from cva_sql.models_onnx.recommend.judging import (
     METRICS,
@@ -22,7 +23,13 @@ from cva_sql.models_onnx.recommend.judging import (
     judge_date,
 )
 from cva_sql.models_onnx.recommend.metrics import Estimate
-from cva_sql.models_onnx.recommend.ranker import Ranker, fit_ranker, judged_customers, known
+from cva_sql.models_onnx.recommend.ranker import (
+    Ranker,
+    alone,
+    fit_ranker,
+    judged_customers,
+    known,
+)
 
 POPULARITY = "popularity"
 UNJUDGED = "own_most_bought"  # its lists are filled up by popularity, which is all that the new get
@@ -36,13 +43,15 @@ class Choice:
     """What recommends, why, and how everything did on the day that judged.
 
     `ranker` is the very one that was judged, and None where a candidate recommends; `judged` is
-    None where the past is too short to judge.
+    None where the past is too short to judge. `calibration` is of the winner on the days that
+    judged, which the ranker was not fitted on.
     """
 
     name: str
     verdict: str
     ranker: Ranker | None = None
     judged: Judged | None = None
+    calibration: Calibration | None = None
 
     @cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:
@@ -108,7 +117,10 @@ def choose(
     state = known(past, judged_on, horizon, candidates, excluded)
     judged = judge_date(past, state, ranker, MOST_CUSTOMERS)
     name, verdict = _winner(judged)
-    return Choice(name, verdict, ranker if name == RANKER else None, judged)
+    winner = ranker if name == RANKER else None
+    report("how likely what is listed is bought")
+    likely = calibrate(past, state, winner or alone({name, POPULARITY}, name))
+    return Choice(name, verdict, winner, judged, likely)
 
 
 def _winner(judged: Judged) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Index, Scores
 
+EXTRA = "recommend"  # of this package: what brings implicit
+
 
 class Scorer(Protocol):
     """A fitted candidate."""
@@ -23,10 +25,12 @@ class Candidate:
     `fit` gets the baskets before `day` and the horizon in days, and gives None where it cannot
     work: no vectors, too many products. `reason` is the sentence for a product it put forward;
     {product} is the customer's own product that speaks for it most, {days} the customer's rhythm.
-    `is_rule` marks what people use today without a model: a ranker has to beat those.
+    `is_rule` marks what people use today without a model: a ranker has to beat those. `extra` is
+    what has to be installed for it.
     """
 
     name: str
     fit: Callable[[Baskets, int, int], Scorer | None]
     reason: str
     is_rule: bool = False
+    extra: str | None = None

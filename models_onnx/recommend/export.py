@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cva_sql.models_onnx.recommend.baskets import Floats, Scores
+from cva_sql.models_onnx.recommend.calibration import Calibration
 from cva_sql.models_onnx.recommend.choice import POPULARITY, Choice
+from cva_sql.models_onnx.recommend.cold_choice import ColdChoice
+from cva_sql.models_onnx.recommend.contract import EXTRA
 from cva_sql.models_onnx.recommend.judging import RANKER
+from cva_sql.models_onnx.recommend.offers import POPULAR, SIMILAR
 from cva_sql.models_onnx.recommend.ranker import POOL, Ranker, column_names
+from cva_sql.models_onnx.recommend.registry import not_installed
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.manifest import Feature, Manifest
 from cva_sql.udfs.sessions import load_model, open_session
@@ -67,9 +73,10 @@ def _by_session(session: Any, columns: Sequence[str]) -> Any:
 
 
 def build_manifest(
-    choice: Choice, onnx: bytes, *, as_of: str, horizon: int, database: str, first_order: str
-) -> Manifest:
-    """What is frozen with the file: what won, on which day, by how much."""
+    choice: Choice, onnx: bytes, *, as_of: str, horizon: int, database: str, first_order: str,
+    new: ColdChoice | None = None,
+) -> Manifest:  # fmt: skip
+    """What is frozen with the file: what won, on which day, by how much; what `new` ones get."""
     from cva_sql.models_onnx.value.graph.builder import OPSET
 
     digest = hashlib.sha256(onnx).hexdigest()
@@ -88,6 +95,8 @@ def build_manifest(
             "first_order": first_order,
             "kind": choice.name,
             "candidates": list(names),
+            "new_customers": new.name if new else POPULAR,
+            "calibration": asdict(choice.calibration) if choice.calibration else None,
         },
         evaluation={
             "validation_dates": [choice.judged_on] if choice.judged_on else [],
@@ -95,9 +104,21 @@ def build_manifest(
             "scores": choice.figures(),
             "intervals": choice.intervals(),
             "verdict": choice.verdict,
+            "new_customers": new.verdict if new else "",
         },
         outputs=(OUTPUT,),
     )
+
+
+def offers_what_similar_buy(manifest: Manifest) -> bool:
+    """Whether customers without an order get what those like them buy."""
+    return manifest.training.get("new_customers") == SIMILAR
+
+
+def read_calibration(manifest: Manifest) -> Calibration | None:
+    """How likely what it lists is bought; None where too little was, or in older manifests."""
+    raw = manifest.training.get("calibration")
+    return Calibration.from_dict(raw) if raw else None
 
 
 def read_ranker(folder: Path, length: int = POOL) -> tuple[Ranker, Manifest]:
@@ -110,5 +131,11 @@ def read_ranker(folder: Path, length: int = POOL) -> tuple[Ranker, Manifest]:
         raise ModelError(
             f"{model.manifest.version} reads other columns than this version of cva makes; "
             "fit it again with: cva recommend"
+        )
+    missing = not_installed(names)
+    if missing:  # silent ones would give lists that nobody judged
+        raise ModelError(
+            f"{model.manifest.version} reads {' and '.join(missing)}, which needs the extra: "
+            f"pip install 'cva-sql[{EXTRA}]'"
         )
     return Ranker(_by_session(model.session, columns), names, pool=pool), model.manifest

@@ -24,7 +24,7 @@ def ordered(scores: Scores, popularity: Floats) -> Floats:
     Equal ones, those without a score too, are in the order of `popularity`, (products,).
     """
     best = scores.max(axis=1, keepdims=True, initial=0.0).astype(np.float64)
-    return np.asarray(scores / np.where(best > 0, best, 1.0) + TIE * ranks(popularity))
+    return np.asarray(scores / np.where(best > 0, best, 1.0) + tie_breaks(popularity))
 
 
 def top(
@@ -41,3 +41,21 @@ def top(
     order = np.argsort(-found, axis=1, kind="stable")
     place = np.take_along_axis(place, order, axis=1)
     return place, np.take_along_axis(found, order, axis=1) >= 0.0
+
+
+def tie_breaks(popularity: Floats) -> Floats:
+    """What `ordered` adds to scores, so that equal ones are in the order of `popularity`."""
+    return TIE * ranks(popularity)
+
+
+def largest(scores: Scores, ties: Floats, count: int, allowed: NDArray[np.bool_]) -> Index:
+    """The products that `top` finds of `ordered`, in no order, (rows, count): in half the time.
+
+    `ties` are the popularity's `tie_breaks`.
+    """
+    best = scores.max(axis=1, keepdims=True, initial=0.0).astype(np.float64)
+    keys = scores / np.where(best > 0, -best, -1.0)
+    keys -= ties
+    np.putmask(keys, ~allowed, 1.0)
+    count = min(count, keys.shape[1])
+    return np.argpartition(keys, count - 1, axis=1)[:, :count]

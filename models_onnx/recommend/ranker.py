@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Floats, Index, Scores
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
-from cva_sql.models_onnx.recommend.lists import ordered, top
+from cva_sql.models_onnx.recommend.lists import largest, tie_breaks
 from cva_sql.models_onnx.recommend.pairs import NAMES, Facts, facts, shop_popularity
 from cva_sql.models_onnx.recommend.rules import Rules, rules
 
@@ -22,8 +22,8 @@ from cva_sql.models_onnx.recommend.rules import Rules, rules
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 POOL = 40  # products of each candidate that the ranker orders anew
-CHUNK = 512  # customers at a time
-MOST_CUSTOMERS = 3000  # of a date that the ranker learns from
+CHUNK = 128  # customers at a time: their scores fit into the processor's cache
+MOST_CUSTOMERS = 2000  # of a date that the ranker learns from: half a million pairs and more
 SETTINGS: Mapping[str, Any] = {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 10,  # what is below place 10 is in nobody's list
@@ -63,6 +63,11 @@ class Known:
     def bought(self) -> sparse.csr_array:
         """Customers by products: how many orders hold the product."""
         return self.baskets.matrix()
+
+    @cached_property
+    def ties(self) -> Floats:
+        """What puts equal scores in the order of popularity."""
+        return tie_breaks(self.popularity)
 
     def owned(self, customers: Index) -> NDArray[np.bool_]:
         """(len(customers), products) that each of them has."""
@@ -112,7 +117,7 @@ def pooled(state: Known, customers: Index, scores: Mapping[str, Scores], size: i
     allowed = state.allowed(customers)
     chosen = np.zeros_like(allowed)
     for values in scores.values():
-        place, _ = top(ordered(values, state.popularity), size, allowed)
+        place = largest(values, state.ties, size, allowed)
         np.put_along_axis(chosen, place, True, axis=1)
     chosen &= allowed
     row, product = np.nonzero(chosen)
@@ -165,6 +170,12 @@ class Ranker:
         if len(pool.row):
             found[pool.row, pool.product] = self.predict(pool.matrix)
         return found
+
+
+def alone(names: Collection[str], name: str) -> Ranker:
+    """One candidate as a ranker: its share of the customer's best."""
+    place = column_names(sorted(names)).index(f"{name}_share")
+    return Ranker(lambda matrix: matrix[:, place].astype(np.float64), tuple(sorted(names)))
 
 
 def boosted(booster: Any) -> Callable[[Scores], Floats]:

@@ -31,7 +31,7 @@ def similar_products(near: Neighbours, offered: NDArray[np.bool_], count: int) -
     products = len(offered)
     is_done = np.zeros(products, dtype=np.bool_)
     parts = []
-    for name, _, matrix in near.by:
+    for name, matrix in near.by:
         kept = sparse.csr_array(matrix @ sparse.diags_array(offered.astype(np.float64)))
         kept.data = np.round(kept.data, DECIMALS)
         kept.eliminate_zeros()

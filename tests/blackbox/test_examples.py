@@ -18,14 +18,18 @@ NOTEBOOK = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
 CELLS = ["".join(c["source"]) for c in NOTEBOOK["cells"] if c["cell_type"] == "code"]
 SQL = (EXAMPLES / "queries.sql").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^-- (.+)\n([a-z][^;]*);$", SQL, re.MULTILINE))
-# This shop has no touches, and what reviews say is not asked for: test_campaigns.py,
-# test_review_insights.py and test_text_reasons.py of tests/dbt ask these of shops that have them.
+# This shop has no touches, and neither recommends nor asks for what reviews say: test_campaigns.py,
+# test_review_insights.py and test_text_reasons.py of tests/dbt ask these of shops that have them,
+# as tests/recommend/test_command.py does.
 ELSEWHERE = {
     "campaign_results",
     "review_insights",
     "aspect_trends",
     "product_issues",
     "customer_value_text_reasons",
+    "recommendations",
+    "similar_products",
+    "customer_category_affinity",
 }
 HERE = [
     question for question, query in QUERIES.items() if not any(one in query for one in ELSEWHERE)

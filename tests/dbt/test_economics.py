@@ -61,7 +61,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
     shop = ResolvedShop(folder / "shop.duckdb", folder / "models", {})
     with duckdb.connect(str(shop.db)) as con:
         con.execute(RAW)
-    select = ["+cohort_retention", "+channel_economics"]
+    select = ["+cohort_retention", "+channel_economics", "+int_cva__product_margins"]
     variables = {"cva_as_of": "2024-03-05", "cva_margin": 0.5, "cva_ticket_cost": 4}
     run_dbt(shop, "run", select=select, variables=variables)
     with duckdb.connect(str(shop.db), read_only=True) as con:
@@ -246,3 +246,11 @@ def test_the_middle_of_a_month_is_found_for_every_month_of_a_thousand() -> None:
         " <> date '1970-01-01' + to_months((first + ahead)::integer)"
     ).fetchall()
     assert found == [(0,)]
+
+
+def test_a_unit_of_a_product_leaves_its_price_less_its_cost_over_the_units_sold(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    # cup: two units at 20 and one at 50, each of cost 10; gift has no known cost.
+    query = "from main_cva.int_cva__product_margins order by product_id"
+    assert asked(con, query) == [("cup", pytest.approx(20.0)), ("tea", pytest.approx(30.0))]

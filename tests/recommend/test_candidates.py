@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cva_sql.cli.shop.model_store import store_model
+from cva_sql.models_onnx.recommend import registry
 from cva_sql.models_onnx.recommend.baskets import Baskets, make_baskets
+from cva_sql.models_onnx.recommend.choice import Choice
 from cva_sql.models_onnx.recommend.contract import Candidate
+from cva_sql.models_onnx.recommend.export import build_manifest, export, read_ranker
 from cva_sql.models_onnx.recommend.registry import all_candidates
+from cva_sql.udfs.errors import ModelError
 
 from .shops import of_rows, shop_of_habits
 
@@ -95,6 +102,13 @@ def test_neighbours_put_forward_what_goes_with_what_was_bought(small: Baskets, n
     assert found["jam"] > found["nails"] == 0
 
 
+@pytest.mark.parametrize("name", ["als", "bm25"])
+def test_what_implicit_fits_puts_forward_what_those_alike_bought(small: Baskets, name: str) -> None:
+    found = scores(small, name, "a")
+    assert found["milk"] > found["nails"]
+    assert found["jam"] > found["nails"]
+
+
 @pytest.mark.parametrize("name", ["tifuknn", "upcf"])
 def test_customers_alike_put_forward_what_they_bought(small: Baskets, name: str) -> None:
     found = scores(small, name, "a")
@@ -151,3 +165,29 @@ def test_lines_are_the_same_in_any_order_and_a_product_twice_in_an_order_is_one(
     assert np.array_equal(one.product, other.product)
     assert np.array_equal(one.customer, other.customer)
     assert len(one.day) == len(other.day)
+
+
+@pytest.mark.parametrize("name", ["als", "bm25"])
+def test_what_implicit_fits_is_the_same_every_time(name: str) -> None:
+    shop = shop_of_habits(80, 200)
+    one, other = (named(name).fit(shop, 18_300, 28) for _ in range(2))
+    customers = shop.active()
+    assert one is not None
+    assert other is not None
+    assert np.array_equal(one(customers), other(customers))
+
+
+def test_without_its_extra_a_candidate_is_not_compared_and_no_model_reads_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    onnx = export(choice := Choice("bm25", "as judged"))
+    manifest = build_manifest(
+        choice, onnx, as_of="2020-01-01", horizon=28, database="shop", first_order="2019-01-01"
+    )
+    folder = store_model(tmp_path, onnx, manifest)
+    assert read_ranker(folder)[0].candidates == ("bm25", "popularity")
+    monkeypatch.setattr(registry, "PACKAGES", {"recommend": "no_such_package"})
+    assert registry.not_installed() == ["als", "bm25"]
+    assert not {"als", "bm25"} & {one.name for one in all_candidates()}
+    with pytest.raises(ModelError, match=r"reads bm25, which needs the extra: pip install"):
+        read_ranker(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,15 @@ def test_similar_products_and_the_macro_know_the_partner(
     assert {basket[0][0], basket[1][0]} == {"q11", "q12"}
     assert ("p11",) not in basket
     assert rows(learned[0], "from cva_recommend(['no such product'])") == []
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_queries_of_the_examples_find_something(
+    learned: tuple[Path, Recommended], name: str
+) -> None:
+    queries = (Path(__file__).parents[2] / "examples" / "queries.sql").read_text(encoding="utf-8")
+    (query,) = re.findall(rf"^(select [^;]*from {name}\n[^;]*);$", queries, re.MULTILINE)
+    assert rows(learned[0], query)
 
 
 def test_category_affinity_adds_up(learned: tuple[Path, Recommended]) -> None:
@@ -400,3 +410,99 @@ def test_what_is_sold_out_is_not_offered_until_it_is_there_again(shop: Path) -> 
     change(shop, "insert into raw.stock values ('p07', timestamp '2020-02-01', 5)")
     fill_recommendations(open_shop(shop))
     assert listed(shop, "c007")[0] == "p07"
+
+
+MARGINS = (
+    "create or replace view main_cva.int_cva__product_margins as"
+    " select * from (values ('p07', 0.5), ('q07', 9.0), ('s00', -1.0))"
+    " as t(product_id, unit_margin)"
+)
+
+
+def test_by_margin_the_list_begins_with_what_brings_most(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(shop, MARGINS)
+    by_margin = "{cva_recommendation_order: margin}"
+    app(["recommend", "--db", str(shop), "--vars", by_margin], standalone_mode=False)
+    assert "118 products without a known margin: ordered as if" in capsys.readouterr().out
+    assert listed(shop, "c007")[0] == "q07"
+    assert "s00" not in listed(shop, "c007")[:3]
+    found = rows(
+        shop,
+        "select probability, expected_margin, score from recommendations"
+        " where customer_id = 'c007' and product_id = 'q07'",
+    )
+    assert found[0][1] == pytest.approx(9.0 * found[0][0], abs=1e-5)
+    assert 0.1 < found[0][0] < 1 == found[0][2]
+    assert rows(
+        shop, "select count(probability) from recommendations where recommend_status <> 'personal'"
+    ) == [(0,)]
+
+
+def test_what_leaves_too_little_is_in_no_list_and_an_unknown_margin_is_none_too_little(
+    shop: Path,
+) -> None:
+    change(shop, MARGINS)
+    fill_recommendations(open_shop(shop, variables="{cva_recommendation_least_margin: 0.6}"))
+    offered = {product for (product,) in rows(shop, "select product_id from recommendations")}
+    assert {"q07", "p08"} <= offered
+    assert not {"p07", "s00"} & offered
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("cva_recommendation_order: price", "expected likely or margin"),
+        ("cva_recommendation_least_margin: much", "expected a number, or null"),
+    ],
+)
+def test_a_wrong_var_about_margins_is_said(shop: Path, setting: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        recommend_shop(open_shop(shop, variables=f"{{{setting}}}"))
+
+
+def test_an_order_by_margin_without_any_is_said_and_the_lists_stay(shop: Path) -> None:
+    before = rows(shop, LISTS)
+    with pytest.raises(CvaError, match="of no product both price and cost are known; load"):
+        fill_recommendations(open_shop(shop, variables="{cva_recommendation_order: margin}"))
+    assert rows(shop, LISTS) == before
+
+
+def test_reasons_and_the_status_follow_the_language_and_the_country(shop: Path) -> None:
+    change(
+        shop,
+        "update customer_features set country = 'Y' where customer_id = 'nobody' or"
+        " customer_id < 'c040'",
+    )
+    (file,) = (shop.parent / "cva_models" / KIND).glob("*/manifest.json")
+    text = file.read_text()
+    assert '"new_customers": "popular"' in text  # nobody was new in the days that judged
+    file.write_text(text.replace('"new_customers": "popular"', '"new_customers": "similar"'))
+    fill_recommendations(open_shop(shop, variables="{cva_language: zh}"))
+    said = {text for (text,) in rows(shop, "select reason from recommendations")}
+    assert all(re.search(r"[\u4e00-\u9fff]", text) for text in said)
+    assert "常与您浏览过的“The p07”一起购买" in said
+    assert rows(
+        shop,
+        "select recommend_status, reason from recommendations where customer_id = 'nobody'"
+        " and rank = 1",
+    ) == [("similar", "与您相似的顾客近期在购买")]
+
+
+def test_a_database_error_in_writing_leaves_the_lists_and_the_run_goes_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cva_sql.cli.run import build, recommendations
+
+    before = {name: rows(shop, f"from {name} order by all") for name in TABLES}
+
+    def fail(*_: object) -> None:
+        raise duckdb.IOException("IO Error: no space left\nand more")
+
+    monkeypatch.setattr(recommendations, "_write_macro", fail)
+    few = open_shop(shop, variables="{cva_recommendations_per_customer: 2}")
+    (note,) = build._recommend(few)
+    assert note.startswith("recommendations are those of before: recommendations could not be wri")
+    assert "\n" not in note
+    assert {name: rows(shop, f"from {name} order by all") for name in TABLES} == before

@@ -30,7 +30,9 @@ from cva_sql.models_onnx.recommend.ranker import (
     known,
     pooled,
 )
+from cva_sql.models_onnx.recommend.reasons import words_of
 from cva_sql.models_onnx.recommend.registry import all_candidates
+from cva_sql.models_onnx.recommend.worth import Worth
 from cva_sql.udfs.sessions import open_session
 
 from .shops import START, shop_of_habits
@@ -63,7 +65,15 @@ def test_the_lists_of_a_single_candidate_are_those_it_was_judged_by(
     place, usable = top(keys, LENGTH, state.allowed(customers))
     ranker = deployed(Choice(name, "as judged"))
     offers = list(
-        personal(state, ranker, neighbours(state.baskets), LENGTH, state.baskets.product_ids)
+        personal(
+            state,
+            ranker,
+            neighbours(state.baskets),
+            LENGTH,
+            state.baskets.product_ids,
+            Worth(None, np.full(state.baskets.products, np.nan)),
+            words_of("en"),
+        )
     )
     assert usable.all()
     assert np.concatenate([one.product for one in offers]).tolist() == place.ravel().tolist()
@@ -117,13 +127,15 @@ def test_a_reason_says_a_habit_only_of_one_that_lasts(
     orders: float, gap: float, since: float, said: str
 ) -> None:
     told = {"bought": orders, "gap": gap, "days_since_bought": since}
-    assert _reason(told, -1, "", np.array([], dtype=object)) == said
+    assert _reason(told, -1, "", np.array([], dtype=object), words_of("en")) == said
 
 
 def test_a_figure_that_there_is_none_of_is_a_dash() -> None:
     figures = dict.fromkeys(("recall", "ndcg", "map", "recall_new", "coverage"), 0.5)
     figures["recall_rebuys"] = float("nan")
-    found = Recommended("v", True, "because", "v", 3, "2020-01-01", {"ease": figures})
+    found = Recommended("v", True, "because", "v", 3, "2020-01-01", {"ease": figures}, ("als",))
     text = describe(found, "cva run")
     assert "nan" not in text
     assert text.splitlines()[2].split() == ["ease", "0.500", "0.500", "0.500", "-", *["0.500"] * 2]
+    assert "  als  " in text
+    assert "not compared, needs: pip install 'cva-sql[recommend]'" in text

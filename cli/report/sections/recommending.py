@@ -21,7 +21,8 @@ COLUMNS = (
 STATUSES = {
     "personal": "by what they ordered",
     "browsed": "no order yet: by what they looked at",
-    "popular": "neither: what is popular",
+    "similar": "neither: by what those like them buy",
+    "popular": "nothing known: what is popular",
 }
 SOLD_DAYS = 91  # before the lists' date: what sold is held beside what is offered
 PRODUCTS, EXAMPLES, EXAMPLE_LENGTH = 10, 3, 5  # rows, customers, products of each
@@ -79,7 +80,7 @@ def recommending(source: Source) -> Section:
 
 
 def _read(source: Source, table: str) -> Lists | None:
-    from cva_sql.models_onnx.recommend.offers import OWN, TEMPLATES
+    from cva_sql.models_onnx.recommend.reasons import OWN, TEMPLATES
 
     as_of, customers, places, products, longest, version = source.rows(
         "select max(as_of_date), count(distinct customer_id), count(*), "

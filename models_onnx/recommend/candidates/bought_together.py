@@ -7,7 +7,7 @@ from scipy import sparse
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Index, Scores, dense
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
-from cva_sql.models_onnx.recommend.neighbours import row_lengths, scaled_rows, similar_rows
+from cva_sql.models_onnx.recommend.neighbours import row_lengths, scaled_rows, similar_rows, turned
 
 NEIGHBOURS = 100
 DECAY = 0.7  # weight of an order against the next later one
@@ -19,7 +19,7 @@ def pairs(baskets: Baskets, count: int = NEIGHBOURS) -> sparse.csr_array:
     held = sparse.csr_array(baskets.orders().T)
     shrunk = 1.0 / np.sqrt(row_lengths(held) ** 2 + SHRINK)
     lengths = scaled_rows(held, shrunk)
-    return similar_rows(lengths, lengths, count, is_square=True)
+    return similar_rows(lengths, turned(lengths), count, is_square=True)
 
 
 def recent(baskets: Baskets, decay: float = DECAY) -> sparse.csr_array:

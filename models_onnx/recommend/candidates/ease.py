@@ -29,7 +29,7 @@ def fit(baskets: Baskets, day: int, horizon: int) -> Scorer | None:
     weights = _weights(bought[:, sold])
     history = baskets.matrix(0.5 ** ((day - baskets.day) / HALF_LIFE_DAYS))
     history.data = np.minimum(history.data, 1.0)
-    history = history[:, sold]
+    history = history[:, sold].astype(np.float32)  # in doubles each product would copy the weights
 
     def score(customers: Index) -> Scores:
         found = np.zeros((len(customers), baskets.products), dtype=np.float32)

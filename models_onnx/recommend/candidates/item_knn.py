@@ -10,7 +10,7 @@ from scipy import sparse
 
 from cva_sql.models_onnx.recommend.baskets import Baskets, Index, Scores, dense
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
-from cva_sql.models_onnx.recommend.neighbours import row_lengths, scaled_rows, similar_rows
+from cva_sql.models_onnx.recommend.neighbours import row_lengths, scaled_rows, similar_rows, turned
 
 NEIGHBOURS = 200
 
@@ -26,7 +26,7 @@ def neighbours(baskets: Baskets, count: int = NEIGHBOURS) -> sparse.csr_array:
     """Products by products: cosine of their buyers."""
     bought = sparse.csr_array(binary(baskets.matrix()).T)
     unit = scaled_rows(bought, 1.0 / row_lengths(bought))
-    return similar_rows(unit, unit, count, is_square=True)
+    return similar_rows(unit, turned(unit), count, is_square=True)
 
 
 def fit(baskets: Baskets, day: int, horizon: int) -> Scorer:

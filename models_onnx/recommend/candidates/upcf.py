@@ -12,7 +12,7 @@ from cva_sql.models_onnx.recommend.baskets import Baskets, Index, Scores, dense
 from cva_sql.models_onnx.recommend.candidates.item_knn import binary
 from cva_sql.models_onnx.recommend.candidates.tifuknn import _orders, pool
 from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
-from cva_sql.models_onnx.recommend.neighbours import scaled_rows, similar_rows
+from cva_sql.models_onnx.recommend.neighbours import scaled_rows, similar_rows, turned
 
 ORDERS = 10  # newest ones that count
 ASYMMETRY = 0.25
@@ -29,11 +29,12 @@ def fit(baskets: Baskets, day: int, horizon: int) -> Scorer:
     left = scaled_rows(bought, size**-ASYMMETRY)
     right = scaled_rows(bought, size ** -(1.0 - ASYMMETRY))
     others = pool(baskets)
+    their, wanted = share[others], turned(right[others])
 
     def score(customers: Index) -> Scores:
-        near = similar_rows(left[customers], right[others], NEIGHBOURS, is_square=False)
+        near = similar_rows(left[customers], wanted, NEIGHBOURS, is_square=False)
         near.data = near.data**LOCALITY
-        return dense(near @ share[others])
+        return dense(near @ their)
 
     return score
 
