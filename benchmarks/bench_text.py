@@ -119,7 +119,7 @@ def write_quick_encoder(folder: Path) -> None:
 
     import numpy as np
 
-    from cva_sql.models_onnx.encoder.graph import Sentiment, build_encoder
+    from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
     from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
 
     packaged = encoder_folder(Path())
@@ -135,8 +135,7 @@ def write_quick_encoder(folder: Path) -> None:
     }
     model = build_encoder(
         {name: value.astype(np.float32) for name, value in weights.items()},
-        heads=12,
-        max_tokens=manifest.max_tokens,
+        Shape(12, manifest.max_tokens),
         is_quantised=True,
         sentiment=Sentiment(rng.normal(size=width).astype(np.float32), 0.0, 1.0),
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cva_sql.udfs.cores import cores
-from cva_sql.udfs.errors import ModelError
+from cva_sql.udfs.encoder_tiers import EXACT, check_tier
+from cva_sql.udfs.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from cva_sql.udfs.manifest import Manifest
@@ -101,11 +102,14 @@ def read_cpu(text: str) -> tuple[str, dict[str, bool]]:
     return name, {extension: bool(flags & any_of) for extension, any_of in EXTENSIONS.items()}
 
 
-def look_at_encoder(models_dir: Path) -> EncoderState:
-    """Loads the encoder, which compares its files' hashes with its manifest."""
+def look_at_encoder(models_dir: Path, tier: object = EXACT) -> EncoderState:
+    """Loads the encoder, which compares its files' hashes with its manifest, and times it."""
     from cva_sql.udfs.encoder import ShopEncoder
 
-    encoder = ShopEncoder(models_dir)
+    try:
+        encoder = ShopEncoder(models_dir, check_tier(tier))
+    except UsageError as error:
+        return EncoderState(None, str(models_dir), False, str(error))
     folder = encoder.folder
     is_own = folder.parent == models_dir
     try:
