@@ -127,6 +127,7 @@ bench: setup-dev setup-encoder
 	$(BIN)/python benchmarks/bench_run.py
 	$(BIN)/python benchmarks/bench_marts.py
 	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py
+	$(ENCODER_VENV)/bin/python benchmarks/bench_text.py --threads 2
 
 # What repeats the registries: yml of features, exposures, docs/reference, README's table of marts.
 generate: setup-dev

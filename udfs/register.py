@@ -14,6 +14,7 @@ from cva_sql.udfs.aged_rows import AGED_TYPE
 from cva_sql.udfs.changes import SCENARIO, predict_changed
 from cva_sql.udfs.distributions import DISTRIBUTIONS_TYPE, distributions
 from cva_sql.udfs.encoder import ShopEncoder
+from cva_sql.udfs.encoder_tiers import EXACT, check_tier
 from cva_sql.udfs.explained_rows import EXPLANATION_TYPE
 from cva_sql.udfs.growth import GROWTH_TYPE, value_growth
 from cva_sql.udfs.kinds import kind_functions
@@ -44,6 +45,7 @@ FUNCTIONS = (
     "cva_text_status",
     "cva_read_text",
     "cva_encoder_key",
+    "cva_use_encoder_tier",
     "cva_texts_stored",
     "cva_project",
     "cva_project_words",
@@ -65,18 +67,20 @@ def register(
     *,
     models_dir: Path | str | None = None,
     work_dir: Path | str | None = None,
+    encoder_tier: str = EXACT,
 ) -> None:
     """Makes the functions known to `con`; models are loaded when a function is first called.
 
     `models_dir` holds trained models, by default `cva_models/` beside the database file; the value
     model is looked up at each call, so a deploy is seen without registering again, the encoder
     once. `work_dir`, by default `.cva/` beside the database, takes the journal of `cva_read_text`;
-    a database in memory has none. Each other kind of model that is deployed by now has a function
-    cva_<kind>.
+    a database in memory has none. `encoder_tier` is which packaged encoder reads, `exact` or
+    `fast`, where the shop has none of its own. Each other kind of model that is deployed by now has
+    a function cva_<kind>.
     """
     database = database_file(con)
     models = Path(models_dir) if models_dir is not None else models_beside(database)
-    encoder = ShopEncoder(models)
+    encoder = ShopEncoder(models, check_tier(encoder_tier))
     beside = database.parent / WORK_FOLDER if database else None
     work = Path(work_dir) if work_dir is not None else beside
     reader = text.Reader(encoder, work, database.stem if database else "")
@@ -156,6 +160,13 @@ def _create_texts(
         "DOUBLE[]",
     )
     con.create_function("cva_encoder_key", lambda: encoder.manifest.key, [], "VARCHAR")
+    con.create_function(
+        "cva_use_encoder_tier",
+        lambda tier: encoder.use(check_tier(tier)),
+        ["VARCHAR"],
+        "VARCHAR",
+        side_effects=True,
+    )
     con.create_function("cva_texts_stored", reader.forget, [], "BIGINT", side_effects=True)
 
 

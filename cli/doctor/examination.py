@@ -38,9 +38,10 @@ def examine(shop: ResolvedShop) -> Report:
         look_at_value_model,
     )
     from cva_sql.cli.shop.shop import CURRENT
+    from cva_sql.udfs.encoder_tiers import TIER_VAR
 
     machine = look_at_machine()
-    encoder = look_at_encoder(shop.models_dir)
+    encoder = look_at_encoder(shop.models_dir, shop.var(TIER_VAR))
     model = look_at_value_model(shop.models_dir, shop.db)
     findings, unreadable = _look_at_database(shop)
     problems = [

@@ -53,11 +53,16 @@ def embed_shop(shop: ResolvedShop) -> Embedded:
     with step("finding the texts"):
         run_dbt(shop, "run", select=[f"+{TEXTS}"])
     table = vectors_table(shop)
-    encoder = ShopEncoder(shop.models_dir)
+    encoder = ShopEncoder(shop.models_dir, shop.encoder_tier)
     encoder.load()  # before another encoder's vectors are dropped for it
     con = connect(shop.db)
     try:
-        register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
+        register(
+            con,
+            models_dir=shop.models_dir,
+            work_dir=shop.work_dir,
+            encoder_tier=shop.encoder_tier,
+        )
         # The vectors of a million texts fill gigabytes, of which DuckDB keeps what it may.
         with lowered_memory_limit(con, MEMORY_LIMIT):
             dropped = _prepare_table(con, table)

@@ -39,9 +39,10 @@ def vectors_table(shop: ResolvedShop) -> str:
 
 def shop_encoder(shop: ResolvedShop) -> EncoderManifest:
     """The manifest of the encoder that reads this shop's texts."""
-    from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+    from cva_sql.udfs.encoder import read_encoder_manifest
+    from cva_sql.udfs.encoder_tiers import encoder_folder
 
-    return read_encoder_manifest(encoder_folder(shop.models_dir))
+    return read_encoder_manifest(encoder_folder(shop.models_dir, shop.encoder_tier))
 
 
 def count_texts(shop: ResolvedShop) -> int:

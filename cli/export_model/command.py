@@ -24,13 +24,22 @@ def export_model(
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
     tier: Annotated[
-        Tier | None, typer.Option("--tier", help="Of the encoder: english, or many languages.")
+        Tier | None,
+        typer.Option("--tier", help="Of the encoder: exact, fast, or many languages (slower)."),
     ] = None,
     long_texts: Annotated[
         LongTexts | None,
         typer.Option(
             "--long-texts",
             help="Of the encoder: what is beyond 256 tokens is cut, or read as well.",
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            help="Of --tier fast: a file with a text a line, to fit it on.",
+            dir_okay=False,
         ),
     ] = None,
     db: ShopDb = None,
@@ -43,18 +52,19 @@ def export_model(
     value: the deployed model. model.onnx takes the manifest's features by name, one column each,
     and runs in any onnxruntime. rule: the packaged rule, which scores where no model is deployed.
     Another kind that is deployed: the same of it. encoder: the text encoder, made anew from the
-    official weights and checked against torch; needs the extra `encoder`. With --tier multilingual
-    the one that reads many languages, made from a package's weights; needs the extra `multilingual`
-    and no torch. --long-texts windows alone writes the packaged one, to read long texts whole; it
+    official weights and checked against torch; needs the extra `encoder`. --tier fast
+    computes in whole numbers, fitted on --texts or on texts of the sample shop. --tier multilingual
+    reads many languages, made from a package's weights; needs the extra `multilingual` and no
+    torch. --long-texts windows alone writes the packaged one, to read long texts whole; it
     needs neither. In the shop's cva_models/encoder each takes the packaged one's place.
     """
     if which == ENCODER:
-        export_encoder(out, tier, long_texts, as_json)
+        export_encoder(out, tier, long_texts, texts, as_json)
         return
-    for name, given in (("--tier", tier), ("--long-texts", long_texts)):
+    for name, given in (("--tier", tier), ("--long-texts", long_texts), ("--texts", texts)):
         if given is not None:
             raise UsageError(
-                f"{name} {given.value} is for the encoder; expected: cva export-model encoder"
+                f"{name} {given} is for the encoder; expected: cva export-model encoder"
             )
     from cva_sql.cli.export_model.writing import write_export
     from cva_sql.cli.shop.model_store import exported_files

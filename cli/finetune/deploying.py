@@ -29,5 +29,5 @@ def deploy_encoder(shop: ResolvedShop, key: str) -> Deployed:
 
     former = shop_encoder(shop).key
     count = count_texts(shop)
-    manifest = put_in_place(shop.models_dir, key)
+    manifest = put_in_place(shop.models_dir, key, shop.encoder_tier)
     return Deployed(manifest.key, former, count if manifest.key != former else 0)

@@ -16,11 +16,11 @@ from cva_sql.cli.shop.files import unfinished, write_atomic, written_to
 from cva_sql.udfs.encoder import (
     MANIFEST_FILE,
     EncoderManifest,
-    encoder_folder,
     load_encoder,
     packaged_manifest,
     read_encoder_manifest,
 )
+from cva_sql.udfs.encoder_tiers import EXACT, encoder_folder
 from cva_sql.udfs.errors import CvaError, ModelError, UsageError
 from cva_sql.udfs.model_files import is_plain_name
 
@@ -61,14 +61,14 @@ def candidates(models_dir: Path) -> list[str]:
     return [name for name in found if is_plain_name(name)]
 
 
-def put_in_place(models_dir: Path, key: str) -> EncoderManifest:
-    """Lets the candidate of this key read from now on, or the packaged encoder; its manifest.
+def put_in_place(models_dir: Path, key: str, tier: str = EXACT) -> EncoderManifest:
+    """Lets the candidate of this key read from now on, or the packaged one of a tier; its manifest.
 
     The packaged one is known by its key as well. What was in `encoder` is kept as a candidate
     first. Raises UsageError for a key that is not there, ModelError for one whose files are not its
     manifest's, CvaError for an `encoder` that nobody can tell what it is.
     """
-    if key not in candidates(models_dir) and key == packaged_manifest().key:
+    if key not in candidates(models_dir) and key == packaged_manifest(tier).key:
         key = PACKAGED
     source = candidate_folder(models_dir, key)
     if key != PACKAGED:
@@ -90,7 +90,7 @@ def put_in_place(models_dir: Path, key: str) -> EncoderManifest:
                 _swap(models_dir, work, key, is_former=former is not None)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return read_encoder_manifest(encoder_folder(models_dir))
+    return read_encoder_manifest(encoder_folder(models_dir, tier))
 
 
 def _swap(models_dir: Path, work: Path, key: str, *, is_former: bool) -> None:

@@ -116,7 +116,7 @@ def finetune_shop(shop: ResolvedShop, request: Request) -> Tuned:
     recipe = recipe or _recipe_of(saved)
     check_tensorboard(request.tensorboard)
     source = load_source()
-    encoder = ShopEncoder(shop.models_dir).load()
+    encoder = ShopEncoder(shop.models_dir, shop.encoder_tier).load()
     plan, texts = _read(shop, recipe, encoder)
     learned = _teach(shop, source, texts, recipe, minutes, saved)
     with step("exporting the encoder"):
@@ -270,7 +270,7 @@ def _settle(shop: ResolvedShop, request: Request, taught: Taught) -> Tuned:
     files = {**taught.exported.files, RESULT_FILE: taught.said(former)}
     folder = store_candidate(shop.models_dir, key, files)
     if is_deployed:
-        put_in_place(shop.models_dir, key)
+        put_in_place(shop.models_dir, key, shop.encoder_tier)
     record_run(shop, taught, is_deployed=is_deployed, reason=reason)
     if request.tensorboard:
         write_board(request.tensorboard, f"encoder-{key}", learned.curve)

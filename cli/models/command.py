@@ -51,9 +51,10 @@ def list_models(
     as_json: Json = False,
 ) -> None:
     """List the trained models, the packaged rule and the encoder; * marks what scores."""
-    folder = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING).models_dir
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
+    folder = shop.models_dir
     found = value_models(folder)
-    encoder = encoder_summary(folder)
+    encoder = encoder_summary(folder, shop.encoder_tier)
     others = other_models(folder)
     if as_json:
         listed = {"value": found, **others}
@@ -82,11 +83,11 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show what is known of a model, and check that its file is the one that was evaluated."""
-    folder = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING).models_dir
+    shop = open_shop(db, project=project, models_dir=models_dir, need=Need.NOTHING)
     if version == ENCODER:
-        details, problem = encoder_details(folder)
+        details, problem = encoder_details(shop.models_dir, shop.encoder_tier)
     else:
-        details, problem = model_details(chosen_model(folder, version))
+        details, problem = model_details(chosen_model(shop.models_dir, version))
     if as_json:
         print(json.dumps(details))
     else:

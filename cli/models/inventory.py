@@ -197,15 +197,16 @@ def _head(head: RatingHead | None) -> dict[str, Any] | None:
     return None if head is None else {"terms": len(head.terms), "encoder_key": head.encoder_key}
 
 
-def _encoder(models_dir: Path) -> tuple[EncoderManifest, Path]:
-    from cva_sql.udfs.encoder import encoder_folder, read_encoder_manifest
+def _encoder(models_dir: Path, tier: str) -> tuple[EncoderManifest, Path]:
+    from cva_sql.udfs.encoder import read_encoder_manifest
+    from cva_sql.udfs.encoder_tiers import encoder_folder
 
-    folder = encoder_folder(models_dir)
+    folder = encoder_folder(models_dir, tier)
     return read_encoder_manifest(folder), folder
 
 
-def encoder_summary(models_dir: Path) -> dict[str, Any]:
-    manifest, folder = _encoder(models_dir)
+def encoder_summary(models_dir: Path, tier: str) -> dict[str, Any]:
+    manifest, folder = _encoder(models_dir, tier)
     return {
         "key": manifest.key,
         "name": manifest.source,
@@ -216,10 +217,10 @@ def encoder_summary(models_dir: Path) -> dict[str, Any]:
     }
 
 
-def encoder_details(models_dir: Path) -> tuple[dict[str, Any], ModelError | None]:
+def encoder_details(models_dir: Path, tier: str) -> tuple[dict[str, Any], ModelError | None]:
     from cva_sql.udfs.encoder import MODEL_FILE, TOKENIZER_FILE
 
-    manifest, folder = _encoder(models_dir)
+    manifest, folder = _encoder(models_dir, tier)
     expected = {MODEL_FILE: manifest.sha256, TOKENIZER_FILE: manifest.tokenizer_sha256}
     problem = None
     for name, digest in expected.items():
@@ -230,7 +231,7 @@ def encoder_details(models_dir: Path) -> tuple[dict[str, Any], ModelError | None
                 f"{path} has sha256 {found[:12]}…, its manifest says {digest[:12]}…; "
                 f"write it anew with: cva export-model encoder --out {folder}"
             )
-    summary = encoder_summary(models_dir)
+    summary = encoder_summary(models_dir, tier)
     del summary["name"]
     return {
         **summary,

@@ -301,7 +301,9 @@ class Shop(RawShop):
         """The trained models, the packaged rule and the encoder; which of them scores."""
         from cva_sql.cli.models.inventory import encoder_summary, value_models
 
-        return Models(value_models(self.models_dir), encoder_summary(self.models_dir))
+        return Models(
+            value_models(self.models_dir), encoder_summary(self.models_dir, self._shop.encoder_tier)
+        )
 
     def sql(self, query: str) -> Any:
         """What a SQL query gives as a pyarrow Table, with cva_sentiment, cva_predict … at hand.

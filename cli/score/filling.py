@@ -45,7 +45,12 @@ def fill_table(
     with exclusive(shop), recorded(shop.db, command) as entry:
         con = connect(shop.db)
         try:
-            register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
+            register(
+                con,
+                models_dir=shop.models_dir,
+                work_dir=shop.work_dir,
+                encoder_tier=shop.encoder_tier,
+            )
             if before is not None:
                 before(con, shop)
             rows = _fill(con, shop, target, function, chosen)

@@ -63,7 +63,7 @@ class Scorer:
         self._shop, self._con = shop, duckdb.connect(":memory:")
         try:
             self._con.execute("set threads = 1").fetchall()  # one customer is no work to share
-            register(self._con, models_dir=shop.models_dir)
+            register(self._con, models_dir=shop.models_dir, encoder_tier=shop.encoder_tier)
             attach(self._con, shop.db)
             self._program = build(self._con, shop)
             self._as_of = self._run_as_of()

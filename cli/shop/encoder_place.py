@@ -51,7 +51,8 @@ def _wanted(file: Path) -> str | None:
 
 
 def _say_which_reads(models_dir: Path, wanted: str | None) -> None:
-    from cva_sql.udfs.encoder import encoder_folder, packaged_manifest, read_encoder_manifest
+    from cva_sql.udfs.encoder import packaged_manifest, read_encoder_manifest
+    from cva_sql.udfs.encoder_tiers import encoder_folder
 
     try:
         key = read_encoder_manifest(encoder_folder(models_dir)).key

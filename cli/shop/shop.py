@@ -62,6 +62,13 @@ class ResolvedShop:
             raise UsageError(f"cva_target is {given!r}; expected {' or '.join(TARGETS)}")
         return str(given)
 
+    @property
+    def encoder_tier(self) -> str:
+        """Which packaged encoder reads: `cva_encoder_tier`; raises UsageError for another."""
+        from cva_sql.udfs.encoder_tiers import TIER_VAR, check_tier
+
+        return check_tier(self.var(TIER_VAR))
+
     def elsewhere(self, db: Path) -> ResolvedShop:
         """The shop on another database file, with what belongs beside it there, but its models."""
         models = self.models_dir.resolve()

@@ -26,7 +26,12 @@ def opened(shop: ResolvedShop, *, read_only: bool) -> Iterator[DuckDBPyConnectio
         try:
             # A mistyped table must not become a variable of ours.
             con.execute("set python_enable_replacements = false").fetchall()
-            register(con, models_dir=shop.models_dir, work_dir=shop.work_dir)
+            register(
+                con,
+                models_dir=shop.models_dir,
+                work_dir=shop.work_dir,
+                encoder_tier=shop.encoder_tier,
+            )
             yield con
         finally:
             unregister(con)

@@ -57,7 +57,7 @@ def fit_head(
     ).to_arrow_table()
     if not found.num_rows:
         return None
-    encoder = ShopEncoder(shop.models_dir).load()
+    encoder = ShopEncoder(shop.models_dir, shop.encoder_tier).load()
     vectors = found.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     ratings = found.column("rating").to_numpy()
     learned = fit_rating_head(

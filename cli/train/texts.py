@@ -48,7 +48,7 @@ class Texts:
     @property
     def environment(self) -> dict[str, str]:
         """What dbt has to be told to read by the same encoder."""
-        from cva_sql.udfs.encoder import PACKAGED_VARIABLE
+        from cva_sql.udfs.encoder_tiers import PACKAGED_VARIABLE
 
         return {PACKAGED_VARIABLE: "1"} if self.is_packaged else {}
 
@@ -123,7 +123,7 @@ def read_texts(
             schema=packaged_in,
             environment=told.environment,
         )
-        key = (packaged_manifest() if told.is_packaged else shop_encoder(shop)).key
+        key = (packaged_manifest(shop.encoder_tier) if told.is_packaged else shop_encoder(shop)).key
         con = connect(shop.db)
         try:
             reviews, words = _reviews_known(inner), _words_known(con, shop, inner)

@@ -42,6 +42,25 @@ position(substr({{ cva.text_hash(customer) }}, 1, 1) in '0123456789abcdef') % 5 
 {% endmacro %}
 
 
+{#- Before a run: tells the SQL functions which packaged encoder reads. -#}
+{% macro use_encoder_tier() %}
+{{- return(adapter.dispatch('use_encoder_tier', 'cva')()) -}}
+{% endmacro %}
+
+{% macro default__use_encoder_tier() %}
+{% if execute and cva.setting('cva_udfs') %}
+    {% set known = run_query(
+        "select count(*) from duckdb_functions() where function_name = 'cva_use_encoder_tier'"
+    ).rows[0][0] %}
+    {% if known %}
+        {% do run_query("select cva_use_encoder_tier('" ~ cva.setting('cva_encoder_tier') ~ "')") %}
+    {% endif %}
+{% endif %}
+{% endmacro %}
+
+{% macro spark__use_encoder_tier() %}{% endmacro %}
+
+
 {#- Before int_cva__text_vectors is built, in its transaction: vectors of another encoder go, and the log
     says how many texts that means to read again. -#}
 {% macro forget_other_encoders() %}

@@ -12,6 +12,7 @@
     'cva_status_counts': 'statuses', 'cva_status_cancelled': 'statuses', 'cva_questions': 'flag',
     'cva_training_max_rows': 'count', 'cva_alerts_per_week': 'count or none', 'cva_events_lookback_days': 'count or none', 'cva_explanations_kept_days': 'count or none', 'cva_models_kept': 'count or none', 'cva_alert_owners': 'people', 'cva_training_dates': 'dates', 'cva_families_off': 'names',
     'cva_feature_catalog_extra': 'lines', 'cva_value': ['gross', 'net'],
+    'cva_encoder_tier': ['exact', 'fast'],
     'cva_target': ['spend', 'margin', 'orders', 'labels'],
     'cva_spine': ['scoring', 'training'], 'cva_use_demographics': 'flag', 'cva_use_sequences': 'flag', 'cva_zero_attributions': 'flag', 'cva_udfs': 'flag', 'cva_reads_service': 'flag', 'cva_review_insights': 'flag', 'cva_text_reasons': 'flag', 'cva_aspects': 'aspects', 'cva_every_family': 'flag', 'cva_allow_empty': 'flag',
     'cva_text_vectors': 'relation or null', 'cva_image_vectors': 'relation or null', 'cva_raw_database': 'text or null', 'cva_language': cva.reason_words() | list

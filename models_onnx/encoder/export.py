@@ -13,13 +13,16 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.encoder.graph import OPSET, build_encoder
+from cva_sql.models_onnx.encoder.builder import OPSET
+from cva_sql.models_onnx.encoder.fast import FastEncoder, calibration, fit_fast
+from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
 from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
 from cva_sql.models_onnx.encoder.weights import INSTALL, ORIGIN, Origin, load_source
 from cva_sql.udfs.encoder import (
@@ -58,37 +61,39 @@ class ExportedEncoder:
         return self.of(self.files[MODEL_FILE], self.files[TOKENIZER_FILE], manifest)
 
 
-def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> ExportedEncoder:
+def export_encoder(
+    texts: Sequence[str], report: Callable[[str], None], fitted_on: Sequence[str] | None = None
+) -> ExportedEncoder:
     """Builds and checks the encoder; `texts` are what parity is measured on.
 
-    Raises CvaError where the extra is missing or a check fails.
+    With `fitted_on` the one that computes in whole numbers, fitted on those texts. Raises CvaError
+    where the extra is missing or a check fails.
     """
     source = load_source()
     config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+    shape = Shape(config["num_attention_heads"], MAX_TOKENS)
     tokenizer = tokenizer_json(source.folder)
     ids = tokenize(tokenizer, texts)
     report(f"reading {len(ids)} texts with torch")
     expected = torch_vectors(source.folder, ids)
     report("exporting with optimum")
     exported, int8_of_optimum = optimum_vectors(source.folder, ids)
-
-    def build(*, is_quantised: bool, sentiment: Any = None) -> bytes:
-        return build_encoder(
-            source.weights,
-            heads=config["num_attention_heads"],
-            max_tokens=MAX_TOKENS,
-            is_quantised=is_quantised,
-            sentiment=sentiment,
-        )
-
     report("building the compact graph")
-    single = vectors(build(is_quantised=False), ids)
-    quantised = build(is_quantised=True)
+    single = vectors(build_encoder(source.weights, shape, is_quantised=False), ids)
+    if fitted_on is None:
+        quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
+        graph = partial(build_encoder, source.weights, shape, is_quantised=True)
+    else:
+        quantisation = "int8 weights, uint8 inputs (by text; second feed-forward by token)"
+        learned = calibration(fitted_on)
+        report(f"fitting whole numbers on {len(learned):,} texts and beginnings of texts")
+        graph = partial(_fast, fit_fast(source.weights, shape, tokenize(tokenizer, learned)))
+    quantised = graph()
     praise, complaint = (
         vectors(quantised, tokenize(tokenizer, sentences(phrases)))
         for phrases in (PRAISE, COMPLAINT)
     )
-    model = build(is_quantised=True, sentiment=fit_sentiment(praise, complaint))
+    model = graph(sentiment=fit_sentiment(praise, complaint))
     parity = {
         "texts": len(ids),
         "optimum_to_torch_largest_difference": _difference(exported, expected),
@@ -98,9 +103,12 @@ def export_encoder(texts: Sequence[str], report: Callable[[str], None]) -> Expor
     }
     parity = rounded(parity)
     check_parity(parity)
-    quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
     manifest = build_manifest(ORIGIN, model, tokenizer, parity, quantisation=quantisation)
     return ExportedEncoder.of(model, tokenizer, manifest)
+
+
+def _fast(fitted: FastEncoder, sentiment: Sentiment | None = None) -> bytes:
+    return fitted.graph(sentiment)
 
 
 def rounded(parity: Mapping[str, float]) -> dict[str, float]:

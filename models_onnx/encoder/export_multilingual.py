@@ -17,7 +17,7 @@ from cva_sql.models_onnx.encoder.export import (
     tokenize,
     vectors,
 )
-from cva_sql.models_onnx.encoder.graph import Sentiment, build_encoder
+from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
 from cva_sql.models_onnx.encoder.languages import LANGUAGES, fit_direction, said_of
 from cva_sql.models_onnx.encoder.multilingual import INSTALL, ORIGIN, load_multilingual
 from cva_sql.udfs.errors import CvaError
@@ -41,8 +41,7 @@ def export_multilingual(texts: Sequence[str], report: Callable[[str], None]) -> 
     def build(sentiment: Sentiment | None = None) -> bytes:
         return build_encoder(
             source.weights,
-            heads=source.heads,
-            max_tokens=MAX_TOKENS,
+            Shape(source.heads, MAX_TOKENS),
             is_quantised=True,
             sentiment=sentiment,
         )

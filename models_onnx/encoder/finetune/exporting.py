@@ -37,7 +37,7 @@ from cva_sql.models_onnx.encoder.export import (
 )
 from cva_sql.models_onnx.encoder.finetune.methods import merged, weights_of
 from cva_sql.models_onnx.encoder.finetune.recipe import ADAPTER, Recipe
-from cva_sql.models_onnx.encoder.graph import Sentiment, build_encoder
+from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
 from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
 from cva_sql.models_onnx.encoder.weights import ORIGIN, Source
 from cva_sql.udfs.encoder import EncoderManifest
@@ -111,8 +111,7 @@ def _graph(
 ) -> bytes:
     return build_encoder(
         dict(weights),
-        heads=heads,
-        max_tokens=MAX_TOKENS,
+        Shape(heads, MAX_TOKENS),
         is_quantised=is_quantised,
         sentiment=sentiment,
     )
