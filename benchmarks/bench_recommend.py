@@ -3,12 +3,12 @@
     python benchmarks/bench_recommend.py 20000 4000
     python benchmarks/bench_recommend.py 100000 20000 --sample 5000
 
-Makes a shop of so many customers and products, as `cva run` leaves it, of 30 lines a customer in
-two years: customers have tastes, buy again, and few products sell most. Then learns what
-recommends, as `cva recommend` does, makes the lists anew, as each run does, and copies the tables
-into another file, as publishing does. With `--sample` it fits the ranker without judging, makes the
-lists of so many customers, and says what all would take. CPU seconds are user and system time of
-all threads.
+Makes a shop of so many customers and products, as `cva run` leaves it, of some 26 lines a
+customer in two years: customers have tastes, buy again, and few products sell most. Then learns
+what recommends, as `cva recommend` does, makes the lists anew, as each run does, and copies the
+tables into another file, as publishing does. With `--sample` it fits the ranker without judging,
+makes the lists of so many customers, and says what all would take. CPU seconds are user and
+system time of all threads.
 """
 
 from __future__ import annotations
