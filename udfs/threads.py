@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
 from cva_sql.udfs.cores import cores
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -49,6 +51,21 @@ def in_slices(
             for other in others:
                 other.cancel()
     return [result for results in done for result in results]
+
+
+def in_order(work: Callable[[S], T], parts: Iterable[S]) -> Iterator[T]:
+    """`work` on each part, in their order and on all cores; a part more than cores at once."""
+    running = deque[Future[T]]()
+    try:
+        for part in parts:
+            running.append(pool().submit(work, part))
+            if len(running) > cores():
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for one in running:
+            one.cancel()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cva_sql.models_onnx.recommend.pairs import NAMES
 from cva_sql.models_onnx.recommend.ranker import Known, Ranker, chunks
 from cva_sql.models_onnx.recommend.reasons import Words
 from cva_sql.models_onnx.recommend.worth import Worth
+from cva_sql.udfs.threads import in_order
 
 PERSONAL, BROWSED, SIMILAR, POPULAR = "personal", "browsed", "similar", "popular"
 
@@ -96,7 +97,8 @@ def personal(
 ) -> Iterator[Offers]:  # fmt: skip
     """Lists of all who ever ordered; `names` are the products' for people."""
     recent = bought_together.recent(state.baskets)
-    for part in chunks(state.baskets.active()):
+
+    def lists(part: Index) -> Offers:
         values = ranker.score(state, part, state.scores(part))
         order = worth.order(values)
         place, usable = top(ordered(order, state.popularity), count, state.allowed(part))
@@ -108,7 +110,7 @@ def personal(
             _reason(dict(zip(NAMES, told, strict=True)), other, way, names, words)
             for told, other, way in zip(facts, partner, how, strict=True)
         ]
-        yield Offers(
+        return Offers(
             state.baskets.customer_ids[part[row]],
             column + 1,
             product,
@@ -118,6 +120,8 @@ def personal(
             worth.probability(values[row, product]),
             worth.margin[product],
         )
+
+    return in_order(lists, chunks(state.baskets.active()))
 
 
 def _reason(told: Mapping[str, float], partner: int, way: str, names: Ids, words: Words) -> str:
