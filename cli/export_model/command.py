@@ -42,6 +42,14 @@ def export_model(
             dir_okay=False,
         ),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Of the encoder: a folder with a BERT-like model of your own.",
+            file_okay=False,
+        ),
+    ] = None,
     db: ShopDb = None,
     project: ProjectDir = None,
     models_dir: ModelsDir = None,
@@ -55,13 +63,15 @@ def export_model(
     official weights and checked against torch; needs the extra `encoder`. --tier fast
     computes in whole numbers, fitted on --texts or on texts of the sample shop. --tier multilingual
     reads many languages, made from a package's weights; needs the extra `multilingual` and no
-    torch. --long-texts windows alone writes the packaged one, to read long texts whole; it
+    torch. --from takes a model of your own (BERT, RoBERTa; width 384), checked
+    against torch. --long-texts windows alone writes the packaged one, to read long texts whole; it
     needs neither. In the shop's cva_models/encoder each takes the packaged one's place.
     """
     if which == ENCODER:
-        export_encoder(out, tier, long_texts, texts, as_json)
+        export_encoder(out, tier, long_texts, texts, source, as_json)
         return
-    for name, given in (("--tier", tier), ("--long-texts", long_texts), ("--texts", texts)):
+    asked = {"--tier": tier, "--long-texts": long_texts, "--texts": texts, "--from": source}
+    for name, given in asked.items():
         if given is not None:
             raise UsageError(
                 f"{name} {given} is for the encoder; expected: cva export-model encoder"

@@ -39,17 +39,25 @@ def export_encoder(
     tier: Tier | None,
     long_texts: LongTexts | None,
     texts: Path | None,
+    source: Path | None,
     as_json: bool,
 ) -> None:
     """Writes the encoder of a tier, or where none is asked for the packaged file read otherwise.
 
-    `texts` has a text a line, for the fast tier to be fitted on.
+    `texts` has a text a line, for the fast tier to be fitted on. `source` is a model of the user's.
     """
     from cva_sql.cli.export_model.writing import write_export
 
     if texts is not None and tier is not Tier.fast:
         raise UsageError("--texts is for the fast tier; expected: --tier fast --texts FILE")
-    exported = _packaged() if tier is None and long_texts else _made(tier or Tier.exact, texts)
+    if source is not None:
+        if tier is not None:
+            raise UsageError(f"--from does not go with --tier {tier}; expected one of them")
+        exported = _own(source)
+    elif tier is None and long_texts:
+        exported = _packaged()
+    else:
+        exported = _made(tier or Tier.exact, texts)
     if long_texts:
         exported = exported.reading(long_texts.value)
     write_export(out, exported.files)
@@ -71,6 +79,16 @@ def _packaged() -> ExportedEncoder:
 
     model, tokenizer = (packaged_folder() / name for name in (MODEL_FILE, TOKENIZER_FILE))
     return ExportedEncoder.of(model.read_bytes(), tokenizer.read_bytes(), packaged_manifest())
+
+
+def _own(source: Path) -> ExportedEncoder:
+    """That of a folder with a model of the user's own."""
+    from cva_sql.cli.demo.sample_shop import sample_reviews
+    from cva_sql.cli.shop.progress import say, step
+    from cva_sql.models_onnx.encoder.own import export_own
+
+    with step("exporting the encoder"):
+        return export_own(source, sample_reviews(PARITY_TEXTS), lambda text: say(f"  {text}"))
 
 
 def _made(tier: Tier, texts: Path | None) -> ExportedEncoder:

@@ -252,8 +252,9 @@ def build_manifest(
     *,
     quantisation: str,
     scripts: tuple[str, ...] = ("Latin",),
+    pooling: str = "mean, length 1",
 ) -> EncoderManifest:
-    """What is frozen with a file whose vectors are the means over the tokens, of length 1."""
+    """What is frozen with a file whose vectors have length 1."""
     return EncoderManifest(
         name="encoder",
         sha256=hashlib.sha256(model).hexdigest(),
@@ -264,7 +265,7 @@ def build_manifest(
         licence=origin.licence,
         dimension=DIMENSION,
         max_tokens=MAX_TOKENS,
-        pooling="mean, length 1",
+        pooling=pooling,
         opset=OPSET,
         quantisation=quantisation,
         scripts=scripts,

@@ -239,7 +239,7 @@ OTHERWISE = [
     (
         "export-model",
         Call("export-model encoder --out o", ("export_model.command.export_encoder",)),
-        {"out", "tier", "long_texts", "texts", "as_json"},
+        {"out", "tier", "long_texts", "texts", "source", "as_json"},
     ),
     (
         "publish",
@@ -311,6 +311,7 @@ SEEN = {
     "tier",
     "long_texts",
     "texts",
+    "source",
     "as_json",
     "is_to_withdraw",
     "is_if_needed",
