@@ -17,6 +17,7 @@ from cva_sql.models_onnx.recommend.contract import Candidate, Scorer
 from cva_sql.models_onnx.recommend.lists import largest, tie_breaks
 from cva_sql.models_onnx.recommend.pairs import NAMES, Facts, facts, shop_popularity
 from cva_sql.models_onnx.recommend.rules import Rules, rules
+from cva_sql.udfs.threads import in_order
 
 # Read when OpenMP is loaded, so before LightGBM is: threads that spin slow other work down.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -87,8 +88,8 @@ def known(
 ) -> Known:
     """Fits every candidate that can work on what was bought before `day`."""
     past = baskets.before(day)
-    fitted = {found.name: found.fit(past, day, horizon) for found in candidates}
-    scorers = {name: scorer for name, scorer in fitted.items() if scorer is not None}
+    fitted = in_order(lambda found: (found.name, found.fit(past, day, horizon)), candidates)
+    scorers = {name: scorer for name, scorer in fitted if scorer is not None}
     return Known(
         past,
         day,
@@ -202,18 +203,26 @@ def judged_customers(baskets: Baskets, day: int, horizon: int) -> Index:
 def fit_ranker(baskets: Baskets, states: Sequence[Known]) -> Ranker | None:
     """Learns from what was bought after each state's day; None where nothing was."""
     names = sorted(set.intersection(*(set(state.scorers) for state in states)))
-    matrices, labels, groups = [], [], []
-    for state in states:
-        customers = sampled(judged_customers(baskets, state.day, state.horizon), MOST_CUSTOMERS)
-        for part in chunks(customers):
-            scores = {name: state.scorers[name](part) for name in names}
-            pool = pooled(state, part, scores)
-            wanted = bought_in(baskets, state.day, state.horizon, part)[pool.row, pool.product]
-            has_hit = np.bincount(pool.row, weights=wanted, minlength=len(part)) > 0
-            kept = has_hit[pool.row]
-            matrices.append(pool.matrix[kept])
-            labels.append(wanted[kept])
-            groups.append(np.bincount(pool.row[kept], minlength=len(part))[has_hit])
+
+    def learned_from(asked: tuple[Known, Index]) -> tuple[Scores, NDArray[np.bool_], Index]:
+        """What is known of their products, which were bought, and how many rows each has."""
+        state, part = asked
+        pool = pooled(state, part, {name: state.scorers[name](part) for name in names})
+        wanted = bought_in(baskets, state.day, state.horizon, part)[pool.row, pool.product]
+        has_hit = np.bincount(pool.row, weights=wanted, minlength=len(part)) > 0
+        kept = has_hit[pool.row]
+        sizes = np.bincount(pool.row[kept], minlength=len(part))[has_hit]
+        return pool.matrix[kept], wanted[kept], sizes
+
+    asked = [
+        (state, part)
+        for state in states
+        for part in chunks(
+            sampled(judged_customers(baskets, state.day, state.horizon), MOST_CUSTOMERS)
+        )
+    ]
+    found = list(in_order(learned_from, asked))
+    matrices, labels, groups = ([one[k] for one in found] for k in range(3))
     if not sum(len(part) for part in groups):
         return None
     booster = _boost(
