@@ -17,11 +17,13 @@ lower it is, and ratings and texts are handed out anew by it and some luck (benc
 
 All or nothing is the former rule: members learn from the family as from the base, and which of both
 fits is taken says the deviance that they explain on the validation dates. A seed takes a minute.
+With `--kept FILE` each seed's figures are kept there, and seeds that it has are not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections import defaultdict
@@ -231,6 +233,31 @@ def gains(data: Dataset, rows: Dataset, plan: Plan) -> tuple[float, float, float
     return family.scale, ngini_of(weighed, test) - base, ngini_of(all_or_nothing, test) - base
 
 
+def of_seed(given: argparse.Namespace, seed: int) -> dict[str, tuple[float, float, float]]:
+    """For the link, and for it cut: the scale, its gain, and that of all or nothing."""
+    data, by_link, plan = examples(given, seed)
+    return {link: gains(data, rows, plan) for link, rows in by_link.items()}
+
+
+def read_kept(given: argparse.Namespace) -> dict[int, dict[str, tuple[float, float, float]]]:
+    """Seed -> what a file has of it for these options."""
+    if given.kept is None or not given.kept.exists():
+        return {}
+    lines = [json.loads(line) for line in given.kept.read_text(encoding="utf-8").splitlines()]
+    return {line["seed"]: line["found"] for line in lines if line["of"] == options_of(given)}
+
+
+def keep(given: argparse.Namespace, seed: int, found: dict[str, tuple[float, ...]]) -> None:
+    """Adds a seed to the file, where there is one."""
+    if given.kept is not None:
+        with given.kept.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"of": options_of(given), "seed": seed, "found": found}) + "\n")
+
+
+def options_of(given: argparse.Namespace) -> list[object]:
+    return [given.family, given.customers, given.strength]
+
+
 def describe(name: str, found: list[float]) -> str:
     """Mean with its 95 % interval over seeds, and how many seeds were harmed."""
     values = np.array(found)
@@ -251,14 +278,17 @@ def main() -> None:
         "--strength", type=float, default=0.1, help="Share of log spend's variance."
     )
     parser.add_argument("--family", choices=(FAMILY, *TABLES_OF), default=FAMILY)
+    parser.add_argument("--kept", type=Path, help="A file for the figures of each seed.")
     given = parser.parse_args()
+    kept = read_kept(given)
     found: dict[str, list[float]] = defaultdict(list)
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         started = time.monotonic()
-        data, by_link, plan = examples(given, seed)
         line = f"seed {seed}:"
-        for link, rows in by_link.items():
-            scale, gain, former = gains(data, rows, plan)
+        if seed not in kept:
+            kept[seed] = of_seed(given, seed)
+            keep(given, seed, kept[seed])
+        for link, (scale, gain, former) in kept[seed].items():
             found[f"{link}, by scale"].append(gain)
             found[f"{link}, all or nothing"].append(former)
             line += f" {link} scale {scale:.1f} {gain:+.4f}, all or nothing {former:+.4f};"

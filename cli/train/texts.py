@@ -162,7 +162,8 @@ def _words_known(con: DuckDBPyConnection, shop: ResolvedShop, schema: str) -> st
 
 
 def _objecting(schema: str) -> str:
-    return macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
+    """SQL: customers who object to being profiled."""
+    return str(macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers"))
 
 
 def _fit(
