@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.cli.shop.connection import connect, has_table
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import opted_out, ticket_hash
 from cva_sql.udfs.errors import CvaError
 
 if TYPE_CHECKING:
@@ -109,14 +109,14 @@ def _require_enough(corpus: Corpus, recipe: Recipe, first: date) -> None:
 def _read_reviews(shop: ResolvedShop, plan: Plan) -> Reviews:
     """Reviews of customers who let themselves be profiled."""
     inner = f"{SCHEMA}_cva"
-    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{inner}.stg_cva__customers")
+    objecting = opted_out(f"{inner}.stg_cva__customers")
     con = connect(shop.db)
     try:
         found = con.execute(
             "with reviews as (select row_number() over (order by review_date, customer_id, "
             "text_hash, review_id, rating) as n, customer_id, review_date, rating, body "
             f"from {inner}.int_cva__reviews_valid where review_date < ? and text_hash is not null "
-            f"and customer_id not in ({opted_out})) "
+            f"and customer_id not in ({objecting})) "
             "select reviews.n, customer_id, review_date, cast(rating as double) as rating, body, "
             f"(select sum(orders.amount) from {inner}.int_cva__orders_valid as orders "
             "where orders.customer_id = reviews.customer_id "
@@ -149,12 +149,11 @@ def _read_others(shop: ResolvedShop, first: date) -> dict[str, str]:
     from cva_sql.models_onnx.encoder.finetune.corpus import is_held_out
 
     inner = f"{SCHEMA}_cva"
-    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{inner}.stg_cva__customers")
-    ticket_hash = macro_value("engine.sql", "text_hash", macro_value("words.sql", "ticket_text"))
+    objecting = opted_out(f"{inner}.stg_cva__customers")
     con = connect(shop.db)
     try:
         rows = con.execute(
-            f"with asked as (select {ticket_hash} as text_hash, coalesce(customer_id, '') as "
+            f"with asked as (select {ticket_hash()} as text_hash, coalesce(customer_id, '') as "
             f"customer_id, opened_date from {inner}.stg_cva__tickets where reject_reason is null), "
             f"texts as (select text_hash, body from {inner}.int_cva__review_texts where words_date "
             f"< $1 and text_hash not in (select text_hash from {inner}.int_cva__reviews_valid "
@@ -162,7 +161,7 @@ def _read_others(shop: ResolvedShop, first: date) -> dict[str, str]:
             "select text_hash, body, '' as customer_id from texts where text_hash not in (select "
             "text_hash from asked where text_hash is not null) union all "
             "select distinct text_hash, body, customer_id from texts inner join asked using "
-            f"(text_hash) where opened_date < $1 and customer_id not in ({opted_out}) "
+            f"(text_hash) where opened_date < $1 and customer_id not in ({objecting}) "
             "order by text_hash, customer_id",
             [first],
         ).fetchall()

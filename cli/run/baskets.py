@@ -11,7 +11,7 @@ from cva_sql.cli.run.margins import below_least, read_margins
 from cva_sql.cli.run.people import read_groups, read_people, read_views
 from cva_sql.cli.shop.connection import find_relation, reason_of
 from cva_sql.cli.shop.expressions import check_expression
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import macro_value, opted_out
 from cva_sql.cli.shop.sql_text import quoted
 from cva_sql.udfs.errors import CvaError, UsageError
 
@@ -105,9 +105,9 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
         )
     try:
         day = _as_of(con, schema)
-        opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
+        objecting = opted_out(f"{schema}.stg_cva__customers")
         is_of_order = macro_value("staged.sql", "is_of_order", "items")
-        query = LINES.format(schema=schema, opted_out=opted_out, is_of_order=is_of_order)
+        query = LINES.format(schema=schema, opted_out=objecting, is_of_order=is_of_order)
         lines = con.execute(query, [day]).fetchnumpy()
         if not len(lines["day"]):
             return None
@@ -126,7 +126,7 @@ def read_sold(con: DuckDBPyConnection, shop: ResolvedShop) -> Sold | None:
             vectors=_vectors([row[3:] for row in products]),
         )
         place = {str(product): at for at, product in enumerate(baskets.product_ids)}
-        cold, barred = read_people(con, shop, opted_out, set(map(str, baskets.customer_ids)))
+        cold, barred = read_people(con, shop, objecting, set(map(str, baskets.customer_ids)))
         margin = read_margins(con, schema, place)
         return Sold(
             baskets,

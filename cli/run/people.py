@@ -41,13 +41,13 @@ VIEWS = """
 
 
 def read_people(
-    con: DuckDBPyConnection, shop: ResolvedShop, opted_out: str, buyers: set[str]
+    con: DuckDBPyConnection, shop: ResolvedShop, objecting: str, buyers: set[str]
 ) -> tuple[Ids, frozenset[str]]:
     """Customers without a line, and those who get no list."""
     import numpy as np
 
     rows = con.execute(
-        f"select customer_id, score_status = 'not_eligible' or customer_id in ({opted_out})"
+        f"select customer_id, score_status = 'not_eligible' or customer_id in ({objecting})"
         f" from {quoted(shop.schema)}.customer_value order by customer_id"
     ).fetchall()
     barred = frozenset(customer for customer, is_barred in rows if is_barred)

@@ -199,14 +199,13 @@ class Scorer:
 
     def _is_eligible(self) -> bool:
         """Whether the customer is one to be scored, by cva_eligible_customers, and agrees to it."""
-        from cva_sql.cli.shop.package import macro_value
+        from cva_sql.cli.shop.package import opted_out
 
         chosen = str(self._shop.var("cva_eligible_customers"))
         said = self._con.execute(
             f"select coalesce((\n{chosen}\n), false) from {self._program.features}"
         ).fetchall()
-        opted_out = macro_value("opt_out.sql", "opted_out_of", self._program.customers)
-        objects = self._con.execute(str(opted_out)).fetchall()
+        objects = self._con.execute(opted_out(self._program.customers)).fetchall()
         return all(row[0] for row in said) and not objects
 
     def _run_as_of(self) -> date:

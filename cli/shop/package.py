@@ -35,6 +35,16 @@ def macro_value(
     return package.macros(file)[macro](*arguments)
 
 
+def opted_out(customers: str) -> str:
+    """SQL: the customers who object to being profiled, by a relation like stg_cva__customers."""
+    return str(macro_value("opt_out.sql", "opted_out_of", customers))
+
+
+def ticket_hash() -> str:
+    """SQL over subject and body: the hash of a ticket's whole text, as texts are read."""
+    return str(macro_value("engine.sql", "text_hash", macro_value("words.sql", "ticket_text")))
+
+
 @dataclass(frozen=True)
 class RawTable:
     """A raw table as `macros/raw_tables.sql` declares it; what each part means is said there."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import opted_out
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.cli.train.texts import NO_TEXTS, Texts, read_texts, refuse_taught_later
 
@@ -186,8 +186,8 @@ def build_examples(
     con = connect(shop.db)
     try:
         data = read_dataset(con, schema, TARGETS[shop.target])
-        opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}_cva.stg_cva__customers")
-        pasts = {day: read_shop_past(con, schema, day, opted_out) for day in scored_on}
+        objecting = opted_out(f"{schema}_cva.stg_cva__customers")
+        pasts = {day: read_shop_past(con, schema, day, objecting) for day in scored_on}
     finally:
         con.close()
     data = replace(data, shops={day: past for day, past in pasts.items() if past is not None})

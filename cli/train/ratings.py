@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import macro_value, opted_out
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,14 +44,14 @@ def fit_head(
             f"  ratings are from {lowest:g} to {highest:g}; learned from are those from 1 to 5 only"
         )
         return None
-    opted_out = macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers")
+    objecting = opted_out(f"{schema}.stg_cva__customers")
     fold = macro_value("review_texts.sql", "rating_fold", "customer_id")
     found = con.sql(
         f"select body, customer_id, cast(rating as double) as rating, {fold} - 1 as fold, "
         f"embedding, coalesce(sentiment, 0) as sentiment from {reviews} inner join "
         f"{schema}.int_cva__text_vectors using (text_hash) where rating is not null "
         "and embedding is not null and review_date < ? "
-        f"and customer_id not in ({opted_out}) "
+        f"and customer_id not in ({objecting}) "
         "order by sha256(concat(text_hash, customer_id, review_date)), rating limit ?",
         params=[before, MAX_RATED],
     ).to_arrow_table()

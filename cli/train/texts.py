@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cva_sql.cli.shop.connection import connect, find_relation, has_table
 from cva_sql.cli.shop.dbt_runner import run_dbt
-from cva_sql.cli.shop.package import macro_value
+from cva_sql.cli.shop.package import opted_out, ticket_hash
 from cva_sql.cli.shop.shop import ResolvedShop
 from cva_sql.udfs.errors import CvaError
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from cva_sql.udfs.projection import TextProjection
     from cva_sql.udfs.rating import RatingHead
 
+TICKET_COLUMNS = ("subject", "body")
 # What the family `words` reads, as macros/words.sql has it: all of a line, any of its columns.
 WORDS = (
     {"order_items": ("product_id",), "products": ("name", "category", "description")},
     {"events": ("search_query",)},
-    {"tickets": ("subject", "body")},
+    {"tickets": TICKET_COLUMNS},
 )
 
 
@@ -142,28 +143,23 @@ def read_texts(
 
 def _reviews_known(schema: str) -> str:
     """SQL: hashes of reviews before a date, of customers who let themselves be profiled."""
+    objecting = opted_out(f"{schema}.stg_cva__customers")
     return (
         f"select text_hash from {schema}.int_cva__reviews_valid where review_date < ? "
-        f"and customer_id not in ({_objecting(schema)})"
+        f"and customer_id not in ({objecting})"
     )
 
 
 def _words_known(con: DuckDBPyConnection, shop: ResolvedShop, schema: str) -> str:
     """SQL: hashes of what `words` reads, known before a date; no ticket of who objects."""
     known = f"select text_hash from {schema}.int_cva__review_texts where words_date < ?"
-    ((tickets, columns),) = WORDS[2].items()
-    if not _has_any(con, shop, tickets, columns):
+    if not _has_any(con, shop, "tickets", TICKET_COLUMNS):
         return known
-    ticket = macro_value("engine.sql", "text_hash", macro_value("words.sql", "ticket_text"))
+    objecting = opted_out(f"{schema}.stg_cva__customers")
     return (
-        f"{known} and text_hash not in (select {ticket} as hash from {schema}.stg_cva__tickets "
-        f"where customer_id in ({_objecting(schema)}) and hash is not null)"
+        f"{known} and text_hash not in (select {ticket_hash()} as hash "
+        f"from {schema}.stg_cva__tickets where customer_id in ({objecting}) and hash is not null)"
     )
-
-
-def _objecting(schema: str) -> str:
-    """SQL: customers who object to being profiled."""
-    return str(macro_value("opt_out.sql", "opted_out_of", f"{schema}.stg_cva__customers"))
 
 
 def _fit(
