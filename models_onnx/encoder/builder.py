@@ -111,6 +111,12 @@ class Builder:
         return self.op("LayerNormalization", x, gain, shift, axis=-1, epsilon=self.epsilon)
 
 
+def layer_names(weights: Weights) -> list[str]:
+    """What the names of each layer's weights begin with, the first layer first."""
+    marked = {name.split(".")[2] for name in weights if name.startswith("encoder.layer.")}
+    return [f"encoder.layer.{number}" for number in sorted(map(int, marked))]
+
+
 def quantise(
     matrix: NDArray[np.float32], axis: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

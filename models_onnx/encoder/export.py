@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cva_sql.models_onnx.encoder.builder import OPSET
-from cva_sql.models_onnx.encoder.fast import FastEncoder, calibration, fit_fast
-from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, build_encoder
+from cva_sql.models_onnx.encoder.fast import calibration, fit_fast
+from cva_sql.models_onnx.encoder.graph import CLS, MEAN, Sentiment, Shape, build_encoder
 from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
 from cva_sql.models_onnx.encoder.weights import INSTALL, ORIGIN, Origin, load_source
 from cva_sql.udfs.encoder import (
@@ -38,6 +38,7 @@ from cva_sql.udfs.sessions import open_session
 MAX_TOKENS = 256  # 128 would save a sixth of the time and ruin the texts it cuts
 SINGLE_PRECISION_TOLERANCE = 1e-4
 MIN_COSINE = 0.99
+STORED_INT8 = "int8 weights (linear by output, embedding by row), float32 computing"
 
 Vectors = NDArray[np.float32]
 
@@ -80,20 +81,16 @@ def export_encoder(
     exported, int8_of_optimum = optimum_vectors(source.folder, ids)
     report("building the compact graph")
     single = vectors(build_encoder(source.weights, shape, is_quantised=False), ids)
+    graph: Callable[..., bytes]
     if fitted_on is None:
-        quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
+        quantisation = STORED_INT8
         graph = partial(build_encoder, source.weights, shape, is_quantised=True)
     else:
         quantisation = "int8 weights, uint8 inputs (by text; second feed-forward by token)"
         learned = calibration(fitted_on)
         report(f"fitting whole numbers on {len(learned):,} texts and beginnings of texts")
-        graph = partial(_fast, fit_fast(source.weights, shape, tokenize(tokenizer, learned)))
-    quantised = graph()
-    praise, complaint = (
-        vectors(quantised, tokenize(tokenizer, sentences(phrases)))
-        for phrases in (PRAISE, COMPLAINT)
-    )
-    model = graph(sentiment=fit_sentiment(praise, complaint))
+        graph = fit_fast(source.weights, shape, tokenize(tokenizer, learned)).graph
+    model = graph(sentiment=english_sentiment(graph(), tokenizer))
     parity = {
         "texts": len(ids),
         "optimum_to_torch_largest_difference": _difference(exported, expected),
@@ -107,8 +104,12 @@ def export_encoder(
     return ExportedEncoder.of(model, tokenizer, manifest)
 
 
-def _fast(fitted: FastEncoder, sentiment: Sentiment | None = None) -> bytes:
-    return fitted.graph(sentiment)
+def english_sentiment(model: bytes, tokenizer: bytes) -> Sentiment:
+    """What sentiment is along, in the vectors that a file gives, by the English sentences."""
+    praise, complaint = (
+        vectors(model, tokenize(tokenizer, sentences(phrases))) for phrases in (PRAISE, COMPLAINT)
+    )
+    return fit_sentiment(praise, complaint)
 
 
 def rounded(parity: Mapping[str, float]) -> dict[str, float]:
@@ -169,18 +170,18 @@ def vectors(model: bytes, ids: Sequence[NDArray[np.int64]]) -> Vectors:
     return np.concatenate([session.run(["embedding"], {"input_ids": one})[0] for one in ids])
 
 
-def torch_vectors(folder: Path, ids: Sequence[NDArray[np.int64]]) -> Vectors:
-    """What transformers makes of the official weights."""
+def torch_vectors(folder: Path, ids: Sequence[NDArray[np.int64]], pooling: str = MEAN) -> Vectors:
+    """What transformers makes of the weights in a folder."""
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     try:
         import torch  # noqa: F401 - transformers alone would not say in one line what is missing
         from transformers import AutoModel
     except ImportError as error:
         raise CvaError(f"`{error.name}` is missing; install with: {INSTALL}") from None
-    return vectors_of(AutoModel.from_pretrained(str(folder)).eval(), ids)
+    return vectors_of(AutoModel.from_pretrained(str(folder)).eval(), ids, pooling)
 
 
-def vectors_of(model: Any, ids: Sequence[NDArray[np.int64]]) -> Vectors:
+def vectors_of(model: Any, ids: Sequence[NDArray[np.int64]], pooling: str = MEAN) -> Vectors:
     """What a model of torch makes of texts, one a call; it has to be in eval mode."""
     import torch
 
@@ -188,7 +189,7 @@ def vectors_of(model: Any, ids: Sequence[NDArray[np.int64]]) -> Vectors:
     with torch.no_grad():
         for one in ids:
             hidden = model(input_ids=torch.from_numpy(one)).last_hidden_state
-            found.append(pooled(hidden.numpy()))
+            found.append(pooled(hidden.numpy(), pooling))
     return np.concatenate(found)
 
 
@@ -220,10 +221,10 @@ def _token_vectors(file: Path, ids: Sequence[NDArray[np.int64]]) -> Vectors:
     return np.concatenate(found)
 
 
-def pooled(hidden: NDArray[np.float32]) -> Vectors:
-    """(1, tokens, width) -> (1, width): the mean over the tokens, of length 1."""
-    mean = hidden.mean(axis=1)
-    return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
+def pooled(hidden: NDArray[np.float32], pooling: str = MEAN) -> Vectors:
+    """(1, tokens, width) -> (1, width): the tokens' mean, the first or the last, of length 1."""
+    one = hidden.mean(axis=1) if pooling == MEAN else hidden[:, 0 if pooling == CLS else -1]
+    return np.asarray(one / np.linalg.norm(one, axis=1, keepdims=True), dtype=np.float32)
 
 
 def _difference(left: Vectors, right: Vectors) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cva_sql.models_onnx.encoder.builder import Builder
+from cva_sql.models_onnx.encoder.builder import Builder, layer_names
 from cva_sql.models_onnx.encoder.gptq import beyond_pair, gptq
 from cva_sql.models_onnx.encoder.graph import Sentiment, Shape, write_encoder
 from cva_sql.models_onnx.encoder.integers import IntegerBuilder, IntegerLayer
@@ -102,7 +102,7 @@ def fit_fast(weights: Arrays, shape: Shape, ids: Sequence[NDArray[np.int64]]) ->
     order = neighbours(folded, seen)
     ordered = {name: _in_order(name, values, order) for name, values in folded.items()}
     layers = dict[str, IntegerLayer]()
-    for name in _layers(weights):
+    for name in layer_names(weights):
         layers |= _integers_of(_parts(ordered, seen, name, order), name)
     return FastEncoder(ordered, layers, np.argsort(order), shape)
 
@@ -126,9 +126,9 @@ def without_biases(weights: Arrays) -> Arrays:
     The softmax cancels the one; its weights add up to 1, so that the other passes through.
     """
     found = dict(weights)
-    for name in _layers(weights):
-        key, value = (f"{name}.attention.self.{part}.bias" for part in ("key", "value"))
-        output = f"{name}.attention.output.dense"
+    for name in layer_names(weights):
+        _, key, value = (f"{name}.{part}.bias" for part in QKV)
+        output = f"{name}.{OUTPUT}"
         found[f"{output}.bias"] = (
             weights[f"{output}.bias"] + weights[f"{output}.weight"] @ weights[value]
         )
@@ -154,8 +154,9 @@ def neighbours(weights: Arrays, seen: Mapping[str, Seen]) -> NDArray[np.int64]:
 
     Whatever reads them then loses less to that rule.
     """
-    beyond = np.zeros(2 * (len(weights["embeddings.LayerNorm.bias"]),), dtype=np.float32)
-    for name in _layers(weights):
+    width = len(weights["embeddings.LayerNorm.bias"])
+    beyond = np.zeros((width, width), dtype=np.float32)
+    for name in layer_names(weights):
         parts = _parts(weights, seen, name)
         three = [f"{name}.{part}" for part in QKV]
         for group, share in ((three, SMOOTH_QKV), ([f"{name}.{INNER}"], SMOOTH_INNER)):
@@ -255,8 +256,3 @@ def _smoothing(
     weights = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
     uneven = np.maximum(seen.largest, 1e-5) ** share / np.maximum(weights, 1e-5) ** (1 - share)
     return np.asarray(1 / uneven).astype(np.float32).astype(np.float64)
-
-
-def _layers(weights: Arrays) -> list[str]:
-    marked = {name.split(".")[2] for name in weights if name.startswith("encoder.layer.")}
-    return [f"encoder.layer.{number}" for number in sorted(map(int, marked))]

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from cva_sql.models_onnx.encoder.builder import LAYER_NORM_EPSILON, Builder, Weights
+from cva_sql.models_onnx.encoder.builder import LAYER_NORM_EPSILON, Builder, Weights, layer_names
 
 IR_VERSION = 10
 
@@ -59,17 +59,15 @@ def build_encoder(
 
 def write_encoder(g: Builder, shape: Shape, sentiment: Sentiment | None = None) -> bytes:
     """The same as `build_encoder`, its layers written by `g`; what `g` watches are more outputs."""
-    weights = g.weights
-    layers = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
     g.epsilon = shape.epsilon
     x = _embed_tokens(g, shape.max_tokens)
-    for layer in range(layers):
-        x = _add_layer(g, x, f"encoder.layer.{layer}", shape)
+    for name in layer_names(g.weights):
+        x = _add_layer(g, x, name, shape)
     mean = g.last(_pool(g, x, shape.pooling))
     last = g.const(np.array([-1], dtype=np.int64))
     length = g.op("ReduceL2", mean, last, keepdims=1)
     g.nodes.append(helper.make_node("Div", [mean, length], ["embedding"]))
-    width = weights["embeddings.word_embeddings.weight"].shape[1]
+    width = g.weights["embeddings.word_embeddings.weight"].shape[1]
     outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, width])]
     if sentiment is not None:
         _add_sentiment(g, sentiment)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,19 @@ from cva_sql.models_onnx.encoder.export import (
     MAX_TOKENS,
     MIN_COSINE,
     SINGLE_PRECISION_TOLERANCE,
+    STORED_INT8,
     ExportedEncoder,
-    Vectors,
     build_manifest,
     check_bounds,
     cosines,
+    english_sentiment,
     rounded,
     tokenize,
     tokenizer_json,
+    torch_vectors,
     vectors,
 )
 from cva_sql.models_onnx.encoder.graph import CLS, LAST, MEAN, Shape, build_encoder
-from cva_sql.models_onnx.encoder.sentiment import COMPLAINT, PRAISE, fit_sentiment, sentences
 from cva_sql.models_onnx.encoder.weights import INSTALL, Origin
 from cva_sql.udfs.errors import CvaError
 from cva_sql.udfs.projection import DIMENSION
@@ -61,15 +61,11 @@ def export_own(
     source = read_own(folder)
     ids = tokenize(source.tokenizer, texts)
     report(f"reading {len(ids)} texts with torch")
-    expected = _torch_vectors(folder, ids, source.shape.pooling)
+    expected = torch_vectors(folder, ids, source.shape.pooling)
     report("building the compact graph")
     single = vectors(build_encoder(source.weights, source.shape, is_quantised=False), ids)
     quantised = build_encoder(source.weights, source.shape, is_quantised=True)
-    praise, complaint = (
-        vectors(quantised, tokenize(source.tokenizer, sentences(phrases)))
-        for phrases in (PRAISE, COMPLAINT)
-    )
-    sentiment = fit_sentiment(praise, complaint)
+    sentiment = english_sentiment(quantised, source.tokenizer)
     model = build_encoder(source.weights, source.shape, is_quantised=True, sentiment=sentiment)
     parity = {
         "texts": float(len(ids)),
@@ -86,7 +82,7 @@ def export_own(
         model,
         source.tokenizer,
         rounded(parity),
-        quantisation="int8 weights (linear by output, embedding by row), float32 computing",
+        quantisation=STORED_INT8,
         pooling=f"{source.shape.pooling}, length 1",
     )
     return ExportedEncoder.of(model, source.tokenizer, manifest)
@@ -162,19 +158,3 @@ def _pooling(folder: Path) -> str:
         return MEAN
     said = json.loads(file.read_text(encoding="utf-8"))
     return next((pooling for mode, pooling in POOLING_MODES.items() if said.get(mode)), MEAN)
-
-
-def _torch_vectors(folder: Path, ids: Sequence[NDArray[np.int64]], pooling: str) -> Vectors:
-    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
-    try:
-        import torch
-        from transformers import AutoModel
-    except ImportError as error:
-        raise CvaError(f"`{error.name}` is missing; install with: {INSTALL}") from None
-    model, found = AutoModel.from_pretrained(str(folder)).eval(), []
-    with torch.no_grad():
-        for one in ids:
-            hidden = model(input_ids=torch.from_numpy(one)).last_hidden_state[0].numpy()
-            vector = {MEAN: hidden.mean(axis=0), CLS: hidden[0], LAST: hidden[-1]}[pooling]
-            found.append(vector / np.linalg.norm(vector))
-    return np.array(found, dtype=np.float32)

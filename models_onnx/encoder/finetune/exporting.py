@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cva_sql.models_onnx.encoder.export import (
     MAX_TOKENS,
     MIN_COSINE,
+    STORED_INT8,
     ExportedEncoder,
     Vectors,
     build_manifest,
@@ -171,6 +172,5 @@ def _manifest(
         source=f"{ORIGIN.source}, taught by {recipe.method} on {learned}",
         sha256=hashlib.sha256(file).hexdigest(),
     )
-    quantisation = "int8 weights (linear by output, embedding by row), float32 computing"
-    built = build_manifest(origin, graph, tokenizer, parity, quantisation=quantisation)
+    built = build_manifest(origin, graph, tokenizer, parity, quantisation=STORED_INT8)
     return replace(built, trained_before=trained_before)
